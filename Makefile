@@ -1,0 +1,46 @@
+# Everything runs from .venv, which each target sets up by itself.
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format lint types imports tests bench proof lock pictures clean
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:[^#]*## /\t/' | expand -t 14
+
+demo: $(VENV)/.core ## Run the whole story on an embedded world, into ./demo (under 5 minutes)
+	@$(BIN)/winback demo ./demo
+
+test: $(VENV)/.dev ## Run every test
+	$(BIN)/pytest
+
+check: format lint types imports tests ## Format, lint, types, imports, tests: what CI runs
+
+format: $(VENV)/.dev ## Check the formatting
+	$(BIN)/ruff format --check .
+lint: $(VENV)/.dev ## Run the linter
+	$(BIN)/ruff check .
+types: $(VENV)/.dev ## Check the types
+	$(BIN)/mypy
+imports: $(VENV)/.dev ## Check that imports point one way
+	$(BIN)/lint-imports
+tests: test
+
+bench: $(VENV)/.dev ## Measure speed against peers in the same run
+	$(BIN)/python benchmarks/run.py
+proof: $(VENV)/.dev ## Run the slow proofs (all of them, seeded)
+	WINBACK_PROOF=full $(BIN)/pytest tests/functional -m proof
+
+pictures: $(VENV)/.dev ## Draw the mails and the demo's report into docs/pictures (needs Chromium)
+	$(BIN)/python docs/draw_pictures.py
+lock: $(VENV)/.dev ## Write requirements/*.txt anew from pyproject.toml
+	$(BIN)/python requirements/lock.py
+clean: ## Remove the environment and the demo
+	rm -rf $(VENV) demo
+
+$(VENV)/.core: requirements/core.txt pyproject.toml
+	$(PYTHON) requirements/install.py $(VENV) core
+	@touch $@
+$(VENV)/.dev: requirements/dev.txt $(VENV)/.core
+	$(PYTHON) requirements/install.py $(VENV) dev
+	@touch $@

@@ -1,0 +1,5 @@
+"""`python -m campaigns` is `winback`."""
+
+from campaigns.cli.main import run
+
+run()

@@ -1,0 +1,1 @@
+"""The command line: `main` lists the commands, one module per group of them."""

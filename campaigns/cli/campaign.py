@@ -1,0 +1,100 @@
+"""`winback campaign …`: apply, launch, pause, resume, list, status."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from campaigns.cli.options import WorkspaceOption, in_utc
+
+app = typer.Typer(no_args_is_help=True, help="Apply, launch, pause and watch campaigns.")
+
+
+@app.command("apply")
+def apply_(file: Path, workspace: WorkspaceOption = Path()) -> None:
+    """Check a campaign file and store it as the campaign's newest version."""
+    from campaigns.scoring import read_segments
+    from campaigns.sources.campaign_files import read_campaign
+    from campaigns.store import campaigns
+    from campaigns.wiring import open_workspace
+
+    opened = open_workspace(workspace)
+    definition = read_campaign(
+        file,
+        segments=[each.name for each in read_segments(opened.segments_file)],
+        templates=opened.templates().names(),
+    )
+    with opened.sessions.begin() as session:
+        version, is_new = campaigns.apply(session, definition, now=opened.clock())
+    said = "applied" if is_new else "unchanged"
+    print(f"Campaign {definition.name}: version {version} {said}.")
+
+
+@app.command()
+def launch(
+    name: str,
+    at: Annotated[
+        datetime | None, typer.Option(help="launch as of then (UTC); default: now")
+    ] = None,
+    workspace: WorkspaceOption = Path(),
+) -> None:
+    """Make a campaign live and plan its cohorts; `winback run` does the rest."""
+    from campaigns.schedule import occurrences
+    from campaigns.steps.launch import launch as launch_campaign
+    from campaigns.wiring import open_workspace
+
+    opened = open_workspace(workspace)
+    cohorts = launch_campaign(
+        opened.sessions,
+        name,
+        at=in_utc(at, opened.clock()),
+        occurrences=occurrences,
+    )
+    first, last = f"{cohorts[0]:%Y-%m-%d %H:%M} UTC", f"{cohorts[-1]:%Y-%m-%d}"
+    print(f"Campaign {name} is live: {len(cohorts)} cohorts, from {first} to {last}.")
+
+
+@app.command()
+def pause(name: str, workspace: WorkspaceOption = Path()) -> None:
+    """Stop a running campaign from posting more; what is planned stays planned."""
+    _move(workspace, name, "paused")
+
+
+@app.command()
+def resume(name: str, workspace: WorkspaceOption = Path()) -> None:
+    """Let a paused campaign go on."""
+    _move(workspace, name, "running")
+
+
+def _move(workspace: Path, name: str, to: str) -> None:
+    from campaigns.domain.words import CampaignState
+    from campaigns.store import campaigns
+    from campaigns.wiring import open_workspace
+
+    with open_workspace(workspace).sessions.begin() as session:
+        campaigns.move(session, name, CampaignState(to))
+    print(f"Campaign {name} is {to}.")
+
+
+@app.command("list")
+def list_(workspace: WorkspaceOption = Path()) -> None:
+    """List all campaigns with their state."""
+    from campaigns.store import campaigns
+    from campaigns.wiring import open_workspace
+
+    with open_workspace(workspace).sessions.begin() as session:
+        names = campaigns.names(session)
+        for name in names:
+            print(f"{name}: {campaigns.state_of(session, name)}")
+    if not names:
+        print("No campaign yet: winback campaign apply FILE")
+
+
+@app.command()
+def status(name: str, workspace: WorkspaceOption = Path()) -> None:
+    """Show how far a campaign is; every count has its reason, and they add up."""
+    from campaigns.cli.status import print_status
+    from campaigns.wiring import open_workspace
+
+    print_status(open_workspace(workspace), name)

@@ -1,0 +1,165 @@
+"""`winback doctor`: what is configured, reachable, stale or wrong, with remedies."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from campaigns.errors import WinbackError
+from campaigns.steps.settle import TELLING_KINDS
+from campaigns.store import (
+    campaigns,
+    imports,
+    messages,
+    model_versions,
+    runs,
+    schema,
+    session,
+)
+from campaigns.wiring import Workspace, make_clients, open_workspace, ses_endpoint
+
+_STALE_AFTER: Final = timedelta(days=8)
+
+
+class Check(NamedTuple):
+    """One finding: how it is, about what, and what to do."""
+
+    status: str
+    what: str
+    finding: str
+    remedy: str = ""
+
+
+def print_checks(root: Path) -> bool:
+    """Print every finding; say whether nothing is wrong."""
+    found = list(all_checks(root))
+    table = Table("", "about", "finding", "what to do", box=None, padding=(0, 2))
+    colour = {"ok": "green", "note": "yellow", "wrong": "red"}
+    for each in found:
+        status = f"[{colour[each.status]}]{each.status}[/]"
+        table.add_row(status, each.what, each.finding, each.remedy)
+    Console().print(table)
+    return all(each.status != "wrong" for each in found)
+
+
+def all_checks(root: Path) -> Iterator[Check]:
+    """Yield the findings about the workspace at `root`."""
+    try:
+        workspace = open_workspace(root)
+    except WinbackError as error:
+        yield Check("wrong", "settings", str(error), "mend it and run doctor again")
+        return
+    yield Check("ok", "settings", "winback.toml and secrets.toml are understood")
+    for check in _CHECKS:
+        yield from check(workspace)
+
+
+def _database(workspace: Workspace) -> Iterator[Check]:
+    if not session.is_sound(workspace.engine):
+        yield Check("wrong", "database", "is damaged", "restore it from a backup")
+    elif not schema.is_current(workspace.engine):
+        yield Check("wrong", "database", "is not at this version", "run any command")
+    else:
+        kind = workspace.engine.dialect.name
+        yield Check("ok", "database", f"{kind}, sound and at this version")
+
+
+def _data(workspace: Workspace) -> Iterator[Check]:
+    with workspace.sessions.begin() as opened:
+        known_until = imports.known_until(opened, TELLING_KINDS)
+        unfinished = imports.unfinished(opened)
+    if known_until is None:
+        remedy = "winback import usage FILE"
+        yield Check("note", "data", "no usage or subscriptions were imported", remedy)
+    elif workspace.clock() - known_until > _STALE_AFTER:
+        days = (workspace.clock() - known_until).days
+        remedy = "import newer files: returns cannot be seen without them"
+        yield Check("note", "data", f"last import was {days} days ago", remedy)
+    else:
+        yield Check("ok", "data", f"known up to {known_until:%Y-%m-%d}")
+    for file in unfinished:
+        remedy = "import it again: what was taken is unchanged then"
+        yield Check("wrong", "data", f"the import of {file} did not end", remedy)
+
+
+def _model(workspace: Workspace) -> Iterator[Check]:
+    with workspace.sessions.begin() as opened:
+        model = model_versions.active(opened, "segments")
+    if model is None:
+        remedy = "winback train segments"
+        yield Check("note", "model", "no segments were learnt yet", remedy)
+        return
+    yield Check("ok", "model", f"segments {model.version}, {model.trained_at:%Y-%m-%d}")
+
+
+def _templates(workspace: Workspace) -> Iterator[Check]:
+    templates = workspace.templates()
+    broken = 0
+    for name in templates.names():
+        try:
+            templates.compiled(name)
+        except WinbackError as error:
+            broken += 1
+            yield Check("wrong", "templates", str(error), "mend the template")
+    if not broken:
+        yield Check("ok", "templates", f"{len(templates.names())} e-mails compile")
+
+
+def _sending(workspace: Workspace) -> Iterator[Check]:
+    from campaigns.mail.ses import SesSender
+
+    sending = workspace.settings.sending
+    if sending.endpoint_url is None:
+        remedy = 'set [sending] endpoint_url = "aws" to send for real'
+        yield Check("note", "sending", "mails stay here, with the local SES", remedy)
+        return
+    if not sending.public_base_url.startswith("https://"):
+        remedy = "set an https:// address that reaches this machine (RFC 8058)"
+        yield Check("wrong", "sending", "public_base_url is not HTTPS", remedy)
+    try:
+        with ses_endpoint(workspace) as endpoint:
+            ses, _ = make_clients(workspace, endpoint)
+            sender = SesSender(
+                ses,
+                from_address=sending.sender,
+                reply_to=None,
+                configuration_set=sending.configuration_set,
+            )
+            quota = sender.quota()
+            has_set = sender.has_configuration_set()
+    except WinbackError as error:
+        remedy = "check endpoint_url, region, credentials and the network"
+        yield Check("wrong", "sending", f"SES does not answer: {error}", remedy)
+        return
+    rate, left = quota.max_per_second, quota.left_today
+    yield Check("ok", "sending", f"SES allows {rate:g} a second, {left:,} more today")
+    if not has_set:
+        remedy = f"create it in SES: {sending.configuration_set}"
+        yield Check("wrong", "sending", "the configuration set is missing", remedy)
+
+
+def _running(workspace: Workspace) -> Iterator[Check]:
+    with workspace.sessions.begin() as opened:
+        names = campaigns.names(opened)
+        doubtful = messages.in_doubt(opened)
+        failed = runs.failed(opened)
+    yield Check("ok", "campaigns", f"{len(names)} applied")
+    if doubtful:
+        remedy = "winback held list"
+        yield Check("note", "messages", f"{len(doubtful)} in doubt", remedy)
+    for job, due_at, error in failed:
+        remedy = "mend the cause; it runs again when it is next due"
+        yield Check("wrong", job, f"failed on {due_at:%Y-%m-%d}: {error}", remedy)
+
+
+_CHECKS: Final[tuple[Callable[[Workspace], Iterator[Check]], ...]] = (
+    _database,
+    _data,
+    _model,
+    _templates,
+    _sending,
+    _running,
+)

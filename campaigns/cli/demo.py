@@ -1,0 +1,163 @@
+"""`winback demo`: the ordinary commands in order, on an embedded world."""
+
+import json
+import shutil
+import urllib.request
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from rich.console import Console
+
+from campaigns.cli.campaign import apply_, launch
+from campaigns.cli.imports import import_files
+from campaigns.cli.learning import score_accounts, train_segments
+from campaigns.cli.running import run_simulated
+from campaigns.cli.workspace import make_workspace
+from campaigns.domain.words import Arm
+from campaigns.errors import ActionRefusedError
+from campaigns.schedule import Work
+from campaigns.steps import ingest, report
+from campaigns.store import enrolments
+from campaigns.wiring import Workspace, open_workspace, publish
+from campaigns.world import Arrival, World, make_world
+
+_LAUNCH: Final = date(2026, 1, 5)
+_WEEKS: Final = 16
+_MARKER: Final = "made by winback demo"
+_UNSUBSCRIBE_SHARE: Final = 97  # one in so many of the mails' numbers
+
+
+def run_demo(root: Path, *, accounts: int, seed: int) -> None:
+    """Run the whole story into the folder `root`, anew each time.
+
+    Raises:
+        ActionRefusedError: `root` holds something that no demo made.
+    """
+    console = Console()
+    _clear(root)
+    _say(console, "init", f"a workspace in {root}")
+    make_workspace(root)
+    (root / ".demo").write_text(_MARKER, "utf-8")
+    days = _WEEKS * 7
+    world = make_world(
+        root / "world", seed=seed, accounts=accounts, launch=_LAUNCH, days=days + 1
+    )
+    _use_world_mailboxes(root, world)
+    start = datetime.combine(_LAUNCH, time(), UTC)
+    workspace, _ = _at(root, start)
+
+    _say(console, "import", "what the company knows on the launch day")
+    for kind, path in world.write_history().items():
+        import_files(workspace, kind, [path], None)
+
+    _say(console, "train", "segments, from labels that the success team gave")
+    train_segments(workspace, as_of=start)
+    _say(console, "score", "the accounts that churned")
+    score_accounts(workspace, as_of=start)
+
+    _say(console, "campaign apply, launch", "two mails to everyone who left")
+    apply_(root / "campaigns" / "win-back.toml", root)
+    launch("win-back", start, root)
+
+    until = start + timedelta(days=days)
+    _say(console, "run --simulate", f"{_WEEKS} weeks: mails, events, returns")
+    days_lived = _Days(world)
+    run_simulated(
+        workspace, f"{start.isoformat()}..{until.isoformat()}", each_day=days_lived
+    )
+    _say(console, "report", "")
+    _tell(console, root, world, days_lived)
+
+
+def _say(console: Console, command: str, what: str) -> None:
+    console.print(f"[bold]winback {command}[/bold]  {what}")
+
+
+def _clear(root: Path) -> None:
+    if root.exists() and any(root.iterdir()):
+        if not (root / ".demo").exists():
+            raise ActionRefusedError(
+                f"{root} is not empty and was not made by a demo; name another folder"
+            )
+        shutil.rmtree(root)
+
+
+def _use_world_mailboxes(root: Path, world: World) -> None:
+    world.folder.mkdir(parents=True)
+    world.write_recipients()
+    settings = root / "winback.toml"
+    text = settings.read_text("utf-8")
+    old = '# recipients = "imports/recipients.csv"        # how'
+    text = text.replace(old, 'recipients = "world/recipients.csv"           # how')
+    settings.write_text(text.replace("listen_port = 8025", "listen_port = 0"), "utf-8")
+
+
+def _at(root: Path, moment: datetime) -> tuple[Workspace, datetime]:
+    """Return the workspace with its simulated time at `moment`."""
+    from campaigns.wiring import simulated
+
+    workspace, clock = simulated(open_workspace(root), start=moment)
+    return workspace, clock()
+
+
+class _Days:
+    """Lets the world live day by day: it gets the mails and gives new files."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._seen = 0
+        self.mails = 0
+        self.unsubscribed = 0
+
+    def __call__(self, work: Work, endpoint: str, day: date) -> None:
+        """Live the day before `day`, and import what came of it."""
+        arrivals = []
+        for mail in self._arrived(endpoint):
+            arrivals.append(Arrival(mail["recipient"], mail["tags"]["wb_template"]))
+            if mail["number"] % _UNSUBSCRIBE_SHARE == 0:
+                _unsubscribe(mail["headers"]["List-Unsubscribe"].strip("<>"))
+                self.unsubscribed += 1
+        files = self._world.live_until(day, arrivals)
+        for kind, path in files.items():
+            ingest.ingest(kind, path, place=work.import_place)
+
+    def _arrived(self, endpoint: str) -> list[dict[str, Any]]:
+        with urllib.request.urlopen(  # noqa: S310 — our own loopback server
+            f"{endpoint}/_local/mails?after={self._seen}"
+        ) as answer:
+            mails: list[dict[str, Any]] = json.load(answer)["mails"]
+        if mails:
+            self._seen = mails[-1]["number"]
+        self.mails += len(mails)
+        return mails
+
+
+def _unsubscribe(url: str) -> None:
+    """Do what a mail program's unsubscribe button does."""
+    body = urlencode({"List-Unsubscribe": "One-Click"}).encode()
+    with urllib.request.urlopen(url, body):  # noqa: S310 — our own loopback server
+        pass
+
+
+def _tell(console: Console, root: Path, world: World, days: _Days) -> None:
+    """Print the verdict, the truth beside it, and where everything lies."""
+    workspace = open_workspace(root)
+    reporting = workspace.reporting()
+    weekly = report.gather(reporting, as_of=workspace.clock())
+    html = publish(workspace, weekly)
+    (campaign,) = weekly.campaigns
+    with workspace.sessions.begin() as session:
+        enrolled = enrolments.enrolled_at(session, campaign.name, Arm.TREATED)
+    truth = world.true_effect(enrolled, window_days=weekly.window_days)
+    console.print()
+    console.print(f"[bold]{campaign.sentence}[/bold]", highlight=False)
+    console.print(
+        f"The truth, which only the world knows: mails added {truth * 100:+.1f} points.",
+        highlight=False,
+    )
+    console.print(campaign.baseline_sentence, highlight=False)
+    console.print()
+    console.print(f"report  {html}", highlight=False)
+    console.print(f"mails   {root / 'mails'} ({days.mails:,} .eml files)", highlight=False)

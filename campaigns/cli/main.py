@@ -1,0 +1,195 @@
+"""`winback`: the commands.
+
+Every command imports what it needs when it runs, so `winback --help` answers at once.
+"""
+
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from campaigns.cli import campaign, held
+from campaigns.cli.options import WorkspaceOption
+from campaigns.errors import WinbackError
+
+app = typer.Typer(
+    name="winback",
+    help="Brings churned accounts back by e-mail, and proves that it did.",
+    no_args_is_help=True,
+    add_completion=False,
+    # Its traceback shows local variables, and one could hold a secret or an address.
+    pretty_exceptions_enable=False,
+)
+app.add_typer(campaign.app, name="campaign")
+app.add_typer(held.app, name="held")
+
+
+def run() -> None:
+    """Run the command line; what a person can act on is told without a traceback."""
+    from campaigns.cli.logs import configure_logs
+
+    configure_logs()
+    try:
+        app()
+    except WinbackError as error:
+        print(f"winback: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+@app.command()
+def init(directory: Path) -> None:
+    """Make a workspace: settings, secrets, starter campaigns, templates, folders."""
+    from campaigns.cli.workspace import make_workspace
+
+    make_workspace(directory)
+    print(f"A workspace is in {directory}.")
+    print(f"Next: read {directory / 'winback.toml'}, then")
+    print(f"  winback doctor -w {directory}")
+
+
+@app.command()
+def doctor(workspace: WorkspaceOption = Path()) -> None:
+    """Say what is configured, reachable, stale or wrong, each with its remedy."""
+    from campaigns.cli.checks import print_checks
+
+    if not print_checks(workspace):
+        sys.exit(1)
+
+
+@app.command("import")
+def import_(
+    kind: Annotated[
+        str,
+        typer.Argument(
+            help="accounts, contacts, subscriptions, usage, labels or releases"
+        ),
+    ],
+    files: Annotated[
+        list[Path], typer.Argument(help="CSV, JSON Lines (also .gz) or Parquet")
+    ],
+    mapping: Annotated[
+        Path | None, typer.Option("--map", help="a mapping file (TOML)")
+    ] = None,
+    workspace: WorkspaceOption = Path(),
+) -> None:
+    """Import records; every row ends taken, unchanged or rejected with its reason."""
+    from campaigns.cli.imports import import_files
+    from campaigns.wiring import open_workspace
+
+    rejected = import_files(open_workspace(workspace), kind, files, mapping)
+    if rejected:
+        sys.exit(2)
+
+
+@app.command()
+def train(
+    what: Annotated[str, typer.Argument(help="segments")] = "segments",
+    as_of: Annotated[
+        datetime | None, typer.Option(help="learn from what was known then (UTC)")
+    ] = None,
+    workspace: WorkspaceOption = Path(),
+) -> None:
+    """Learn segments from people's labels or, failing these, from the starter rules."""
+    from campaigns.cli.learning import train_segments
+    from campaigns.errors import NotFoundError
+    from campaigns.wiring import open_workspace
+
+    if what != "segments":
+        raise NotFoundError(f"there is nothing called {what!r} to train; try: segments")
+    train_segments(open_workspace(workspace), as_of=as_of)
+
+
+@app.command()
+def score(
+    as_of: Annotated[
+        datetime | None, typer.Option(help="score what was known then (UTC)")
+    ] = None,
+    workspace: WorkspaceOption = Path(),
+) -> None:
+    """Find who churned, and give each account its segment and the reasons."""
+    from campaigns.cli.learning import score_accounts
+    from campaigns.wiring import open_workspace
+
+    score_accounts(open_workspace(workspace), as_of=as_of)
+
+
+@app.command("run")
+def run_(
+    simulate: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FROM..UNTIL",
+            help="let simulated time pass, with mails to the local SES only",
+        ),
+    ] = None,
+    workspace: WorkspaceOption = Path(),
+) -> None:
+    """Run scheduler, sender, receiver and the unsubscribe page in one process."""
+    from campaigns.cli.running import run_for_real, run_simulated
+    from campaigns.wiring import open_workspace
+
+    if simulate is None:
+        run_for_real(open_workspace(workspace))
+    else:
+        run_simulated(open_workspace(workspace), simulate)
+
+
+@app.command("ses-local")
+def ses_local(
+    folder: Annotated[Path, typer.Option(help="where mails and the queue are kept")],
+    port: Annotated[int, typer.Option(help="0 takes a free one")] = 8026,
+    max_per_second: Annotated[float, typer.Option(min=0.1)] = 50,
+    max_per_day: Annotated[float, typer.Option(min=1)] = 50_000,
+    configuration_set: str = "winback",
+    recipients: Annotated[
+        Path | None, typer.Option(help="a CSV of address and behaviour")
+    ] = None,
+    stop_with_stdin: Annotated[
+        bool, typer.Option("--stop-with-stdin", help="end when standard input closes")
+    ] = False,
+) -> None:
+    """Serve a local stand-in for Amazon SES: it keeps every mail as a file."""
+    from campaigns.clock import system_clock
+    from campaigns.mail.local_ses.app import Limits
+    from campaigns.mail.local_ses.server import serve
+
+    serve(
+        folder,
+        port=port,
+        clock=system_clock,
+        limits=Limits(max_per_second, max_per_day, (configuration_set,)),
+        recipients=recipients,
+        stop_with_stdin=stop_with_stdin,
+        announce=lambda line: print(line, flush=True),
+    )
+
+
+@app.command()
+def report(
+    week: Annotated[
+        str | None, typer.Option(metavar="YYYY-Www", help="counted up to its end")
+    ] = None,
+    format_: Annotated[
+        str, typer.Option("--format", help="html, md or json")
+    ] = "html",
+    workspace: WorkspaceOption = Path(),
+) -> None:
+    """Write the win-back report: the verdict first, then the numbers."""
+    from campaigns.cli.reporting import write_report
+    from campaigns.wiring import open_workspace
+
+    write_report(open_workspace(workspace), week=week, format_=format_)
+
+
+@app.command()
+def demo(
+    directory: Annotated[Path, typer.Argument()] = Path("demo"),
+    accounts: Annotated[int, typer.Option(min=200)] = 4000,
+    seed: int = 7,
+) -> None:
+    """Run the whole story on an embedded world: import to report, 16 weeks, real mails."""
+    from campaigns.cli.demo import run_demo
+
+    run_demo(directory, accounts=accounts, seed=seed)

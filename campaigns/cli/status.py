@@ -1,0 +1,33 @@
+"""`winback campaign status`: counts with their reasons, and that they add up."""
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.table import Table
+
+from campaigns.store import campaigns
+from campaigns.wiring import Workspace
+
+
+def print_status(workspace: Workspace, name: str) -> None:
+    """Print enrolments, refusals and messages of a campaign."""
+    with workspace.sessions.begin() as session:
+        found = campaigns.status(session, name)
+        churned = campaigns.churned_in_latest_cohort(session, name)
+    print(f"{found.name}: {found.state}, version {found.version}")
+    print(f"  cohorts: {found.cohorts_enrolled} of {found.cohorts_planned} enrolled")
+    if found.next_cohort_at:
+        print(f"  next cohort: {found.next_cohort_at:%Y-%m-%d %H:%M} UTC")
+    table = Table(box=None, padding=(0, 2), show_header=False)
+    _add(table, "enrolled so far", found.enrolled)
+    if found.cohorts_enrolled:
+        _add(table, f"not enrolled by the latest cohort, of {churned:,}", found.refused)
+    _add(table, "messages", found.messages)
+    _add(table, "of these skipped, because", found.skipped)
+    Console().print(table)
+
+
+def _add(table: Table, title: str, counts: Mapping[str, int]) -> None:
+    table.add_row(f"[bold]{title}[/bold]", f"[bold]{sum(counts.values()):,}[/bold]")
+    for word, count in counts.items():
+        table.add_row(f"  {word.replace('_', ' ')}", f"{count:,}")

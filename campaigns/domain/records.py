@@ -1,0 +1,184 @@
+"""What sources bring in: one frozen, validated value per record.
+
+A source of any kind yields these and nothing else. Times are aware; money is in minor
+units with an ISO currency. Validation happens when a value is built, so a record that
+exists is a good one.
+"""
+
+from datetime import UTC, date, datetime
+from functools import lru_cache
+from typing import Annotated, Any, Final
+from zoneinfo import ZoneInfo, available_timezones
+
+from email_validator import EmailNotValidError, validate_email
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from campaigns.domain.words import EndKind, UsageOutcome
+
+
+def _without_control_characters(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("contains a control or invisible character")
+    return text
+
+
+@lru_cache(maxsize=100_000)
+def _address(text: str) -> str:
+    try:
+        return validate_email(text, check_deliverability=False).normalized
+    except EmailNotValidError as error:
+        raise ValueError(f"is not an e-mail address: {error}") from error
+
+
+@lru_cache(maxsize=1)
+def _zone_names() -> frozenset[str]:
+    return frozenset(available_timezones())
+
+
+def _zone(text: str) -> str:
+    if text not in _zone_names():
+        raise ValueError("is not an IANA time zone such as Europe/Berlin")
+    return text
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC)
+
+
+Id = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
+    AfterValidator(_without_control_characters),
+]
+Line = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
+    AfterValidator(_without_control_characters),
+]
+Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
+EmailAddress = Annotated[str, AfterValidator(_address)]
+ZoneName = Annotated[str, AfterValidator(_zone)]
+Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+MinorUnits = Annotated[int, Field(ge=0)]
+
+
+class Record(BaseModel):
+    """What every record shares: frozen, and closed to fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Account(Record):
+    """A company that uses, or used, the product."""
+
+    id: Id
+    name: Line
+    created_at: Moment | None = None
+    persona: Line | None = None
+    account_segment: Line | None = None
+    country: Line | None = None
+    time_zone: ZoneName | None = None
+    locale: Line | None = None
+    attributes: dict[str, Any] = Field(default_factory=dict)
+
+
+class Contact(Record):
+    """A person at an account."""
+
+    id: Id
+    account: Id
+    email: EmailAddress
+    first_name: Line | None = None
+    last_name: Line | None = None
+    role: Line | None = None
+    is_admin: bool = False
+    last_active_at: Moment | None = None
+    country: Line | None = None
+    time_zone: ZoneName | None = None
+    locale: Line | None = None
+    consent_basis: Line | None = None
+    consent_at: Moment | None = None
+    consent_evidence: Line | None = None
+
+
+class Subscription(Record):
+    """A contract of an account, with how it ended if it did."""
+
+    id: Id
+    account: Id
+    plan: Line
+    plan_is_free: bool = False
+    seats: Annotated[int, Field(ge=0)] | None = None
+    mrr_minor: MinorUnits | None = None
+    currency: Currency | None = None
+    started_at: Moment
+    ended_at: Moment | None = None
+    end_kind: EndKind | None = None
+    end_reason: Line | None = None
+    discount_minor: MinorUnits | None = None
+    merged_into: Id | None = None
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> "Subscription":
+        if self.ended_at and self.ended_at < self.started_at:
+            raise ValueError("ended_at is before started_at")
+        if self.mrr_minor is not None and self.currency is None:
+            raise ValueError("mrr_minor needs a currency")
+        return self
+
+
+class Usage(Record):
+    """Something an account did, or tried to do, in the product."""
+
+    id: Id | None = None
+    account: Id
+    at: Moment
+    feature: Line
+    contact: Id | None = None
+    count: Annotated[int, Field(ge=1)] = 1
+    outcome: UsageOutcome = UsageOutcome.OK
+    properties: dict[str, Any] = Field(default_factory=dict)
+
+
+class Label(Record):
+    """What a person says an account's segment was, as of a date."""
+
+    account: Id
+    segment: Id
+    as_of: Moment
+    by: Id
+    note: Line | None = None
+
+
+class Release(Record):
+    """A dated change of the product, for "since you left"."""
+
+    id: Id
+    date: date
+    title: Line
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    tags: tuple[Id, ...] = ()
+    url: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")] | None = None
+
+
+RECORDS: Final[dict[str, type[Record]]] = {
+    "accounts": Account,
+    "contacts": Contact,
+    "subscriptions": Subscription,
+    "usage": Usage,
+    "labels": Label,
+    "releases": Release,
+}
+
+
+def zone_or(name: str | None, fallback: str) -> ZoneInfo:
+    """Return the zone called `name`, or the one called `fallback` if None."""
+    return ZoneInfo(name or fallback)

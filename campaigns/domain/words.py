@@ -1,0 +1,137 @@
+"""The words that are stored, each with its meaning."""
+
+from enum import StrEnum
+
+
+class Arm(StrEnum):
+    """Whether an account may be written to."""
+
+    TREATED = "treated"
+    HOLDOUT = "holdout"
+
+
+class EndKind(StrEnum):
+    """Why a subscription ended."""
+
+    VOLUNTARY = "voluntary"
+    DUNNING = "dunning"
+    MERGED = "merged"
+    UPGRADED = "upgraded"
+
+
+class UsageOutcome(StrEnum):
+    """Whether what the account tried worked."""
+
+    OK = "ok"
+    FAILED = "failed"
+
+
+class CampaignState(StrEnum):
+    """Where a campaign is."""
+
+    APPLIED = "applied"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+
+
+class MessageState(StrEnum):
+    """Where a message is in our hands (the edges are in rules/message_state)."""
+
+    PLANNED = "planned"
+    CLAIMED = "claimed"
+    POSTING = "posting"
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    SKIPPED = "skipped"
+    UNKNOWN = "unknown"
+    HELD = "held"
+    DROPPED = "dropped"
+
+
+class Delivery(StrEnum):
+    """What SES's events say became of a message, kept apart from its state."""
+
+    NONE = "none"
+    SENT = "sent"
+    BOUNCED = "bounced"
+    DELIVERED = "delivered"
+    COMPLAINED = "complained"
+
+
+class EventKind(StrEnum):
+    """What SES tells about a message."""
+
+    SEND = "Send"
+    DELIVERY = "Delivery"
+    DELIVERY_DELAY = "DeliveryDelay"
+    BOUNCE = "Bounce"
+    COMPLAINT = "Complaint"
+    REJECT = "Reject"
+    OPEN = "Open"
+    CLICK = "Click"
+    RENDERING_FAILURE = "Rendering Failure"
+    SUBSCRIPTION = "Subscription"
+
+
+class SuppressionReason(StrEnum):
+    """Why an address may not be written to."""
+
+    HARD_BOUNCE = "hard_bounce"
+    COMPLAINT = "complaint"
+    UNSUBSCRIBED = "unsubscribed"
+    MANUAL = "manual"
+    ERASED = "erased"
+
+
+class EnrolmentRefusal(StrEnum):
+    """Why a churned account was not enrolled; each refusal has exactly one."""
+
+    ALREADY_ENROLLED = "already_enrolled"
+    IN_ANOTHER_CAMPAIGN = "in_another_campaign"
+    NOT_SCORED = "not_scored"
+    SEGMENT_NOT_WANTED = "segment_not_wanted"
+    CHURNED_TOO_RECENTLY = "churned_too_recently"
+    CHURNED_TOO_LONG_AGO = "churned_too_long_ago"
+    NO_CONTACT = "no_contact"
+    ALL_CONTACTS_SUPPRESSED = "all_contacts_suppressed"
+    ADDRESS_TAKEN = "address_taken"
+    SHARES_ADDRESSES_WITH_BOTH_ARMS = "shares_addresses_with_both_arms"
+    COHORT_FULL = "cohort_full"
+
+
+class SkipReason(StrEnum):
+    """A final no: why a planned message will never be posted."""
+
+    SUPPRESSED = "suppressed"
+    HELD_OUT = "held_out"
+    ALREADY_BACK = "already_back"
+    SEQUENCE_BROKEN = "earlier_step_not_sent"
+    WINDOW_CLOSED = "window_closed"
+
+
+class ContactChoice(StrEnum):
+    """Why this contact and no other of the account was chosen."""
+
+    MOST_RECENTLY_ACTIVE = "most_recently_active"
+    ADMINISTRATOR = "administrator"
+    ONLY_CONTACT = "only_contact"
+    FIRST_BY_ID = "first_by_id"
+
+
+class ReturnKind(StrEnum):
+    """How an account came back."""
+
+    PAID = "paid"
+    USED = "used"
+    RESUBSCRIBED = "resubscribed"  # within the grace of its end: never really away
+
+
+class Verdict(StrEnum):
+    """What a campaign's report may claim."""
+
+    CANNOT_TELL_YET = "cannot_tell_yet"
+    WORKS = "works"
+    HARMS = "harms"
+    NO_DIFFERENCE_SHOWN = "no_difference_shown"
+    NO_HOLDOUT = "no_holdout"

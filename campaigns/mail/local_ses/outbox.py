@@ -1,0 +1,214 @@
+"""What the local SES keeps: each mail as an .eml file, and the queue of its events.
+
+A mail counts once its row is committed; its file is written before and moved into place
+after, so that after a kill the files agree with the rows.
+"""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
+from email.policy import SMTP
+from hashlib import md5, sha256
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from uuid import UUID
+
+import orjson
+
+from campaigns.errors import SenderBusyError
+
+_DAY: Final = timedelta(days=1)
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS mails (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    message_id TEXT NOT NULL UNIQUE,
+    at TEXT NOT NULL,
+    recipient TEXT NOT NULL,
+    subject TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    headers TEXT NOT NULL,
+    file TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS mails_at ON mails (at);
+CREATE TABLE IF NOT EXISTS queue (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    visible_at TEXT NOT NULL,
+    received INTEGER NOT NULL DEFAULT 0,
+    body TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS queue_visible_at ON queue (visible_at);
+"""
+
+
+class QueuedEvent(NamedTuple):
+    """An event in the queue, as a receiver gets it."""
+
+    receipt: str
+    body: str
+    body_md5: str
+    received: int
+
+
+class Outbox:
+    """The folder of mails and the database beside them; one process at a time.
+
+    Raises:
+        SenderBusyError: Another local SES serves this folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._lock = (folder / ".lock").open("a")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SenderBusyError(f"another local SES serves {folder}") from error
+        self._database = sqlite3.connect(folder / "outbox.db", isolation_level=None)
+        self._database.execute("PRAGMA synchronous = FULL")
+        self._database.executescript(_SCHEMA)
+        self._agree_with_rows()
+
+    def _agree_with_rows(self) -> None:
+        """Finish or undo what a kill left between a file and its row."""
+        kept = {file for (file,) in self._database.execute("SELECT file FROM mails")}
+        for part in self._folder.glob("*.part"):
+            if part.stem in kept:
+                part.rename(self._folder / part.stem)
+            else:
+                part.unlink()
+
+    def next_message_id(self) -> str:
+        """Return the id that the next mail will bear; the same mails, the same ids."""
+        row = self._database.execute("SELECT coalesce(max(number), 0) FROM mails")
+        number = row.fetchone()[0] + 1
+        digest = sha256(f"local-ses/{number}".encode()).digest()
+        return f"{number:016x}-{UUID(bytes=digest[:16])}-000000"
+
+    def keep(
+        self,
+        message: EmailMessage,
+        *,
+        message_id: str,
+        at: datetime,
+        tags: dict[str, str],
+        events: Iterable[tuple[datetime, str]],
+    ) -> None:
+        """Keep a mail and queue its events: all of it, durably, or nothing."""
+        number = int(message_id.split("-")[0], 16)
+        name = f"{at:%Y%m%d-%H%M%S}-{number:06}.eml"
+        part = self._folder / f"{name}.part"
+        with part.open("wb") as file:
+            file.write(message.as_bytes(policy=SMTP))
+            file.flush()
+            os.fsync(file.fileno())
+        headers = {key: str(value) for key, value in message.items()}
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            self._database.execute(
+                "INSERT INTO mails (message_id, at, recipient, subject, tags, headers,"
+                " file) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    message_id,
+                    _text(at),
+                    headers["To"],
+                    headers["Subject"],
+                    orjson.dumps(tags),
+                    orjson.dumps(headers),
+                    name,
+                ),
+            )
+            self._database.executemany(
+                "INSERT INTO queue (visible_at, body) VALUES (?, ?)",
+                [(_text(visible_at), body) for visible_at, body in events],
+            )
+        except BaseException:
+            self._database.execute("ROLLBACK")
+            part.unlink()
+            raise
+        self._database.execute("COMMIT")
+        part.rename(self._folder / name)
+
+    def sent_since(self, moment: datetime) -> int:
+        """Return how many mails were taken after a moment."""
+        row = self._database.execute(
+            "SELECT count(*) FROM mails WHERE at > ?", (_text(moment),)
+        )
+        return int(row.fetchone()[0])
+
+    def sent_last_day(self, now: datetime) -> int:
+        """Return how many mails were taken in the 24 hours before `now`."""
+        return self.sent_since(now - _DAY)
+
+    def receive(
+        self, *, now: datetime, limit: int, hidden_for: timedelta
+    ) -> list[QueuedEvent]:
+        """Return visible events, and hide them until they are deleted or time is up."""
+        rows = self._database.execute(
+            "UPDATE queue SET visible_at = ?, received = received + 1 WHERE number IN"
+            " (SELECT number FROM queue WHERE visible_at <= ? ORDER BY visible_at,"
+            " number LIMIT ?) RETURNING number, body, received",
+            (_text(now + hidden_for), _text(now), limit),
+        ).fetchall()
+        return [
+            QueuedEvent(
+                str(number),
+                body,
+                md5(body.encode(), usedforsecurity=False).hexdigest(),
+                received,
+            )
+            for number, body, received in sorted(rows)
+        ]
+
+    def delete(self, receipts: Iterable[str]) -> None:
+        """Remove events that were received and dealt with."""
+        self._database.executemany(
+            "DELETE FROM queue WHERE number = ?",
+            [(int(receipt),) for receipt in receipts if receipt.isdigit()],
+        )
+
+    def queued(self, *, now: datetime) -> int:
+        """Return how many events are visible."""
+        row = self._database.execute(
+            "SELECT count(*) FROM queue WHERE visible_at <= ?", (_text(now),)
+        )
+        return int(row.fetchone()[0])
+
+    def next_event_at(self) -> datetime | None:
+        """Return when the next event becomes visible."""
+        (moment,) = self._database.execute("SELECT min(visible_at) FROM queue").fetchone()
+        return datetime.fromisoformat(moment) if moment else None
+
+    def mails_after(self, number: int) -> list[dict[str, Any]]:
+        """Return the mails with a higher number, as plain values."""
+        rows = self._database.execute(
+            "SELECT number, message_id, at, recipient, subject, tags, headers, file"
+            " FROM mails WHERE number > ? ORDER BY number",
+            (number,),
+        )
+        return [
+            {
+                "number": number,
+                "message_id": message_id,
+                "at": at,
+                "recipient": recipient,
+                "subject": subject,
+                "tags": orjson.loads(tags),
+                "headers": orjson.loads(headers),
+                "file": file,
+            }
+            for number, message_id, at, recipient, subject, tags, headers, file in rows
+        ]
+
+    def close(self) -> None:
+        """Close the database and let another process serve the folder."""
+        self._database.close()
+        self._lock.close()
+
+
+def _text(moment: datetime) -> str:
+    # Fixed width and always UTC, so that text order is time order.
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f+00:00")

@@ -1,0 +1,61 @@
+"""Serving the local SES on loopback."""
+
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+
+from campaigns.clock import Clock
+from campaigns.mail.local_ses.app import Limits, LocalSes, make_app
+from campaigns.mail.local_ses.events import read_recipients
+from campaigns.mail.local_ses.outbox import Outbox
+
+LOOPBACK: Final = "127.0.0.1"
+READY: Final = "local SES listens on "
+
+
+def serve(
+    folder: Path,
+    *,
+    port: int,
+    clock: Clock,
+    limits: Limits,
+    recipients: Path | None = None,
+    stop_with_stdin: bool = False,
+    announce: Callable[[str], None],
+) -> None:
+    """Serve until told to stop.
+
+    Args:
+        folder: Where mails and the queue are kept.
+        port: 0 takes a free one.
+        clock: The time, for requests that bring none.
+        limits: Rate, quota and configuration sets.
+        recipients: A CSV that says how mailboxes behave.
+        stop_with_stdin: End when standard input closes: with the process that started
+            this one, however that ends.
+        announce: Is told the READY line with the address.
+    """
+    outbox = Outbox(folder)
+    ses = LocalSes(outbox, clock, limits, read_recipients(recipients))
+    config = uvicorn.Config(
+        make_app(ses), log_level="error", access_log=False, lifespan="off"
+    )
+    server = uvicorn.Server(config)
+    listener = socket.create_server((LOOPBACK, port))
+    if stop_with_stdin:
+        threading.Thread(target=_stop_at_end_of_input, args=(server,), daemon=True).start()
+    announce(f"{READY}http://{LOOPBACK}:{listener.getsockname()[1]}")
+    try:
+        server.run(sockets=[listener])
+    finally:
+        outbox.close()
+
+
+def _stop_at_end_of_input(server: uvicorn.Server) -> None:
+    sys.stdin.read()
+    server.should_exit = True

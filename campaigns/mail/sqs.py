@@ -1,0 +1,136 @@
+"""The queue that SES's events arrive in, and their translation at the door.
+
+SES publishes to an SNS topic, the topic to the queue: a body is an SNS envelope around
+SES's event. A body that is not understood is kept as it is and never stops the others.
+"""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from botocore.exceptions import BotoCoreError, ClientError
+
+from campaigns.domain.values import ProviderEvent, ReceivedEvent
+from campaigns.domain.words import EventKind
+from campaigns.errors import RetryLaterError
+
+if TYPE_CHECKING:
+    from types_boto3_sqs import SQSClient
+
+_MOST: Final = 10  # what SQS gives at once
+_MACHINE_SECONDS: Final = 10
+_MACHINE_AGENT: Final = "Mozilla/5.0"  # exactly so: what mail privacy proxies send
+
+
+class EventQueue:
+    """Receives events; each stays in the queue until it is deleted.
+
+    Args:
+        client: A boto3 `sqs` client.
+        queue_url: The queue's address.
+        hidden_for_seconds: How long a received event is kept from other receivers.
+    """
+
+    def __init__(
+        self, client: "SQSClient", *, queue_url: str, hidden_for_seconds: int = 120
+    ) -> None:
+        self._client = client
+        self._queue_url = queue_url
+        self._hidden_for_seconds = hidden_for_seconds
+
+    def receive(self, *, wait_seconds: int) -> list[ReceivedEvent]:
+        """Return up to ten events, waiting for the first one.
+
+        Raises:
+            RetryLaterError: The queue did not answer.
+        """
+        try:
+            response = self._client.receive_message(
+                QueueUrl=self._queue_url,
+                MaxNumberOfMessages=_MOST,
+                WaitTimeSeconds=wait_seconds,
+                VisibilityTimeout=self._hidden_for_seconds,
+            )
+        except (BotoCoreError, ClientError) as error:
+            kind = type(error).__name__
+            raise RetryLaterError(f"the event queue did not answer: {kind}") from error
+        return [
+            translate(message["Body"], receipt=message["ReceiptHandle"])
+            for message in response.get("Messages", [])
+        ]
+
+    def delete(self, events: list[ReceivedEvent]) -> None:
+        """Remove events that are safely kept.
+
+        Raises:
+            RetryLaterError: The queue did not answer; the events will come again.
+        """
+        entries: Any = [
+            {"Id": str(number), "ReceiptHandle": event.receipt}
+            for number, event in enumerate(events)
+        ]
+        try:
+            self._client.delete_message_batch(QueueUrl=self._queue_url, Entries=entries)
+        except (BotoCoreError, ClientError) as error:
+            kind = type(error).__name__
+            raise RetryLaterError(f"the event queue did not answer: {kind}") from error
+
+
+def translate(body: str, *, receipt: str) -> ReceivedEvent:
+    """Return the event in a queue's message; its `event` is None if not understood."""
+    try:
+        envelope = orjson.loads(body)
+        event = orjson.loads(envelope["Message"])
+        return ReceivedEvent(receipt, envelope["MessageId"], body, _event(event))
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return ReceivedEvent(receipt, f"unread-{hash_of(body)}", body, None)
+
+
+def hash_of(body: str) -> str:
+    """Return a short hash of a body, to know it again by."""
+    from hashlib import blake2b
+
+    return blake2b(body.encode(), digest_size=12).hexdigest()
+
+
+def _event(event: dict[str, Any]) -> ProviderEvent:
+    mail = event["mail"]
+    # Feedback notifications say notificationType where events say eventType.
+    kind = event.get("eventType") or event["notificationType"]
+    known = EventKind(kind) if kind in set(EventKind) else None
+    detail = event.get(_DETAIL.get(kind, kind.lower())) or {}
+    mail_at = datetime.fromisoformat(mail["timestamp"])
+    at = datetime.fromisoformat(detail.get("timestamp") or mail["timestamp"])
+    return ProviderEvent(
+        kind=known,
+        ses_message_id=mail["messageId"],
+        tags={name: values[0] for name, values in mail.get("tags", {}).items()},
+        recipients=_recipients(kind, detail, mail),
+        at=at,
+        mail_at=mail_at,
+        is_hard_bounce=detail.get("bounceType") == "Permanent",
+        is_machine=_is_machine(known, detail, seconds=(at - mail_at).total_seconds()),
+        link=detail.get("link"),
+    )
+
+
+_DETAIL: Final = {"DeliveryDelay": "deliveryDelay", "Rendering Failure": "failure"}
+_RECIPIENTS: Final = {"Bounce": "bouncedRecipients", "Complaint": "complainedRecipients"}
+
+
+def _recipients(
+    kind: str, detail: dict[str, Any], mail: dict[str, Any]
+) -> tuple[str, ...]:
+    named = detail.get(_RECIPIENTS.get(kind, ""))
+    if named:
+        return tuple(each["emailAddress"] for each in named)
+    return tuple(detail.get("recipients") or mail["destination"])
+
+
+def _is_machine(
+    kind: EventKind | None, detail: dict[str, Any], *, seconds: float
+) -> bool:
+    """Say whether an open or click looks like a scanner's or a proxy's."""
+    if kind not in {EventKind.OPEN, EventKind.CLICK}:
+        return False
+    return detail.get("userAgent") == _MACHINE_AGENT or seconds < _MACHINE_SECONDS

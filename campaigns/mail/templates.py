@@ -1,0 +1,219 @@
+"""E-mail templates: three files become a mail.
+
+Compiled once per version: Jinja's tags are masked, MJML (with the shared base, by
+mj-include) becomes HTML, CSS is inlined, the tags are put back. Rendered once per
+recipient by Jinja alone, strictly: a name that does not exist is an error, a template
+cannot load another, and it sees plain values only.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Final
+
+import css_inline
+import jinja2
+import mjml
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from campaigns.errors import RenderError, TemplateError
+
+_BASE: Final = "_base"
+_FILES: Final = ("subject.txt", "body.mjml", "body.txt")
+_STATEMENT: Final = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
+_EXPRESSION: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_MASKED: Final = re.compile(r"<!--wb(\d+)-->|WBX(\d+)X")
+_LONGEST_SUBJECT: Final = 150
+# Nothing is ever fetched while a template is compiled.
+_INLINER: Final = css_inline.CSSInliner(
+    keep_style_tags=True, keep_at_rules=True, load_remote_stylesheets=False
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A mail's three parts."""
+
+    subject: str
+    html: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledTemplate:
+    """A template that is ready to be rendered for one recipient after another."""
+
+    name: str
+    version: str
+    _subject: jinja2.Template
+    _html: jinja2.Template
+    _text: jinja2.Template
+
+    def render(self, facts: Mapping[str, Any]) -> Rendered:
+        """Return the mail made of `facts`.
+
+        Raises:
+            RenderError: A fact that the template names is missing, or the subject is
+                empty or more than one line.
+        """
+        try:
+            subject = self._subject.render(facts).strip()
+            rendered = Rendered(
+                subject, self._html.render(facts), self._text.render(facts)
+            )
+        except jinja2.TemplateError as error:
+            raise RenderError(f"template {self.name}: {error}") from error
+        except (TypeError, ValueError, ArithmeticError, LookupError) as error:
+            kind = type(error).__name__
+            raise RenderError(f"template {self.name}: {kind}: {error}") from error
+        if not subject or not subject.isprintable() or len(subject) > _LONGEST_SUBJECT:
+            raise RenderError(
+                f"template {self.name}: the subject must be one line of 1 to "
+                f"{_LONGEST_SUBJECT} characters"
+            )
+        return rendered
+
+
+class Templates:
+    """The e-mail templates of some folders; the first that has one wins.
+
+    Args:
+        folders: Folders that hold one folder per template, and `_base`.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = tuple(folders)
+        self._environments = _environments()
+        self.compiled: Callable[[str], CompiledTemplate] = cache(self._compile)
+
+    def names(self) -> list[str]:
+        """Return the names of all templates that are complete."""
+        return sorted(
+            {
+                path.parent.name
+                for folder in self._folders
+                for path in folder.glob("*/body.mjml")
+                if all((path.parent / name).is_file() for name in _FILES)
+            }
+        )
+
+    def _compile(self, name: str) -> CompiledTemplate:
+        sources = {file: self._read(f"{name}/{file}") for file in _FILES}
+        foot = self._read(f"{_BASE}/foot.txt")
+        html = self._compile_mjml(name, sources["body.mjml"])
+        text = f"{sources['body.txt'].rstrip()}\n\n{foot}"
+        version = sha256("\x1f".join([sources["subject.txt"], html, text]).encode())
+        for_html, for_text = self._environments
+        try:
+            return CompiledTemplate(
+                name,
+                version.hexdigest()[:16],
+                for_text.from_string(sources["subject.txt"]),
+                for_html.from_string(html),
+                for_text.from_string(text),
+            )
+        except jinja2.TemplateSyntaxError as error:
+            raise TemplateError(
+                f"template {name}, line {error.lineno}: {error.message}"
+            ) from error
+
+    def _read(self, path: str) -> str:
+        for folder in self._folders:
+            if (folder / path).is_file():
+                return (folder / path).read_text("utf-8")
+        raise TemplateError(
+            f"there is no template file {path} in {', '.join(map(str, self._folders))}"
+        )
+
+    def _compile_mjml(self, name: str, source: str) -> str:
+        mask = _Mask()
+
+        def include(path: str) -> str:
+            # Only the shared base: a template cannot read other files.
+            if not re.fullmatch(rf"{_BASE}/[a-z-]+\.mjml", path):
+                raise TemplateError(f"template {name}: may only include {_BASE}/….mjml")
+            return mask.hide(self._read(path))
+
+        try:
+            html = mjml.mjml2html(mask.hide(source), include_loader=include)
+        except (OSError, ValueError, TypeError) as error:
+            raise TemplateError(f"template {name}: body.mjml: {error}") from error
+        return mask.show(_INLINER.inline(html))
+
+
+class _Mask:
+    """Hides Jinja's tags from tools that only know HTML, and puts them back.
+
+    Statements become comments and expressions words, because that is what survives at
+    the places they stand in.
+    """
+
+    def __init__(self) -> None:
+        self._hidden: list[str] = []
+
+    def hide(self, source: str) -> str:
+        """Return `source` with every tag replaced by a mark."""
+        source = _STATEMENT.sub(lambda tag: f"<!--wb{self._keep(tag)}-->", source)
+        return _EXPRESSION.sub(lambda tag: f"WBX{self._keep(tag)}X", source)
+
+    def _keep(self, tag: re.Match[str]) -> int:
+        self._hidden.append(tag.group())
+        return len(self._hidden) - 1
+
+    def show(self, html: str) -> str:
+        """Return `html` with every mark replaced by its tag."""
+        return _MASKED.sub(
+            lambda mark: self._hidden[int(mark.group(1) or mark.group(2))], html
+        )
+
+
+def _environments() -> tuple[jinja2.Environment, jinja2.Environment]:
+    """Return the environments for HTML (escaping) and for text (not)."""
+    both = []
+    for autoescape in (True, False):
+        environment = ImmutableSandboxedEnvironment(
+            undefined=jinja2.StrictUndefined,
+            autoescape=autoescape,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+        environment.globals.clear()
+        environment.filters = {
+            name: environment.filters[name] for name in _FILTERS
+        } | {"day": _day, "sentence": _sentence}
+        both.append(environment)
+    return both[0], both[1]
+
+
+_FILTERS: Final = (
+    "capitalize",
+    "default",
+    "e",
+    "escape",
+    "first",
+    "join",
+    "length",
+    "lower",
+    "replace",
+    "round",
+    "title",
+    "trim",
+    "truncate",
+    "upper",
+    "urlencode",
+)
+
+
+def _day(value: date) -> str:
+    """Return a date as people write it: 4 May 2026."""
+    return f"{value.day} {value:%B %Y}"
+
+
+def _sentence(text: str) -> str:
+    """Return `text` with a capital first letter, the rest as it was."""
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,1 @@
+"""Reports as values, drawn: `charts` (Altair), `pages` (HTML), `words` (sentences)."""

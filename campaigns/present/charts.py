@@ -1,0 +1,128 @@
+"""Charts: Altair specifications drawn to SVG, without a browser or a network."""
+
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+import altair as alt
+
+from campaigns.present.report import CohortLine, SegmentLine
+
+_WIDTH: Final = 640
+_HEIGHT: Final = 260
+_ROW_HEIGHT: Final = 34
+_FONT: Final = "sans-serif"
+
+
+class Palette(NamedTuple):
+    """Colours of one scheme; each pair keeps a contrast of 4.5 : 1 or more."""
+
+    text: str
+    grid: str
+    treated: str
+    holdout: str
+    baseline: str
+
+
+LIGHT: Final = Palette("#22302b", "#dfe5e1", "#0b6e4f", "#8a5a00", "#b3261e")
+DARK: Final = Palette("#e4ece8", "#33443d", "#57c79b", "#f0b65a", "#ff8a80")
+
+
+def rates_over_time(
+    cohorts: Sequence[CohortLine], *, baseline: float, palette: Palette
+) -> str:
+    """Return the rates so far of both arms, with bands and the pilot's line, as SVG."""
+    rows = [
+        {
+            "day": line.window_closed_on.isoformat(),
+            "arm": arm,
+            "rate": rate.value,
+            "low": rate.low,
+            "high": rate.high,
+        }
+        for line in cohorts
+        for arm, rate in (
+            ("written to", line.so_far.treated_rate),
+            ("held out", line.so_far.holdout_rate),
+        )
+        if rate is not None
+    ]
+    colour = alt.Color(
+        "arm:N",
+        title=None,
+        scale=alt.Scale(
+            domain=["written to", "held out"], range=[palette.treated, palette.holdout]
+        ),
+        legend=alt.Legend(orient="top"),
+    )
+    day = alt.X("day:T", title="Windows closed by", axis=alt.Axis(format="%d %b"))
+    share = alt.Axis(format=".0%", tickCount=6)
+    data = alt.Chart(alt.Data(values=rows))
+    band = data.mark_area(opacity=0.18).encode(
+        x=day, y=alt.Y("low:Q", title="Came back", axis=share), y2="high:Q", color=colour
+    )
+    line = data.mark_line(point=True, strokeWidth=2.5).encode(
+        x=day, y="rate:Q", color=colour
+    )
+    pilot = alt.Chart(alt.Data(values=[{"rate": baseline}]))
+    rule = pilot.mark_rule(color=palette.baseline, strokeDash=[6, 4]).encode(y="rate:Q")
+    label = pilot.mark_text(
+        text=f"pilot {baseline:.0%}", color=palette.baseline, align="right", dy=-7
+    ).encode(x=alt.value(_WIDTH - 4), y="rate:Q")
+    chart = alt.layer(band, line, rule, label).properties(width=_WIDTH, height=_HEIGHT)
+    return _svg(chart, palette)
+
+
+def lift_by_segment(segments: Sequence[SegmentLine], *, palette: Palette) -> str:
+    """Return each segment's lift with its interval, as SVG."""
+    rows = [
+        {"segment": line.title, "lift": lift.value, "low": lift.low, "high": lift.high}
+        for line in segments
+        if (lift := line.comparison.lift) is not None
+    ]
+    order = [row["segment"] for row in sorted(rows, key=lambda row: -_lift(row))]
+    segment = alt.Y("segment:N", title=None, sort=order)
+    axis = alt.Axis(format="+.0%")
+    data = alt.Chart(alt.Data(values=rows))
+    span = data.mark_rule(strokeWidth=2.5, color=palette.treated).encode(
+        y=segment,
+        x=alt.X("low:Q", title="Treated minus held out", axis=axis),
+        x2="high:Q",
+    )
+    dot = data.mark_circle(size=90, opacity=1, color=palette.treated).encode(
+        y=segment, x="lift:Q"
+    )
+    zero = (
+        alt.Chart(alt.Data(values=[{"zero": 0}]))
+        .mark_rule(color=palette.text, strokeWidth=1)
+        .encode(x="zero:Q")
+    )
+    height = max(1, len(rows)) * _ROW_HEIGHT
+    chart = alt.layer(zero, span, dot).properties(width=_WIDTH - 120, height=height)
+    return _svg(chart, palette)
+
+
+def _lift(row: dict[str, Any]) -> float:
+    return float(row["lift"])
+
+
+def _svg(chart: alt.LayerChart, palette: Palette) -> str:
+    import vl_convert
+
+    styled = (
+        chart.configure(background="transparent", font=_FONT)
+        .configure_axis(
+            labelColor=palette.text,
+            titleColor=palette.text,
+            gridColor=palette.grid,
+            domainColor=palette.grid,
+            tickColor=palette.grid,
+            labelFontSize=12,
+            titleFontSize=12,
+            titleFontWeight="normal",
+            labelLimit=200,
+        )
+        .configure_legend(labelColor=palette.text, labelFontSize=12)
+        .configure_view(stroke=None)
+    )
+    return str(vl_convert.vegalite_to_svg(styled.to_dict()))
+

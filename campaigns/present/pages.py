@@ -1,0 +1,71 @@
+"""A report as HTML (one self-contained page), Markdown or JSON, and small web pages."""
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import orjson
+from markupsafe import Markup
+
+from campaigns.present import charts, words
+from campaigns.present.report import CampaignReport, WeeklyReport
+
+
+class Pages:
+    """Draws reports and pages from the templates of a folder.
+
+    Args:
+        folder: Holds `report/` and `pages/`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._environment = jinja2.Environment(
+            loader=jinja2.FileSystemLoader(folder),
+            undefined=jinja2.StrictUndefined,
+            autoescape=jinja2.select_autoescape(["html"]),
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.filters |= {
+            "percent": words.percent,
+            "points": words.points,
+            "number": words.number,
+            "day": words.day,
+            "plain": words.plain_word,
+        }
+
+    def report_html(self, report: WeeklyReport) -> str:
+        """Return the report as one HTML page that needs nothing else."""
+        drawings = {each.name: _drawings(report, each) for each in report.campaigns}
+        template = self._environment.get_template("report/weekly.html")
+        return template.render(report=report, drawings=drawings)
+
+    def report_markdown(self, report: WeeklyReport) -> str:
+        """Return the report as Markdown."""
+        template = self._environment.get_template("report/weekly.md")
+        return template.render(report=report)
+
+    def page(self, name: str, **facts: Any) -> str:  # noqa: ANN401
+        """Return one of the small web pages."""
+        return self._environment.get_template(f"pages/{name}.html").render(**facts)
+
+
+def report_json(report: WeeklyReport) -> str:
+    """Return the report as JSON, every number with its name."""
+    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
+    return orjson.dumps(report.plain(), option=options).decode() + "\n"
+
+
+def _drawings(report: WeeklyReport, campaign: CampaignReport) -> dict[str, Markup]:
+    """Return each chart in both schemes; the page shows the one that fits."""
+    if not campaign.cohorts:
+        return {}
+    drawn = {}
+    for scheme, palette in (("light", charts.LIGHT), ("dark", charts.DARK)):
+        over_time = charts.rates_over_time(
+            campaign.cohorts, baseline=report.baseline, palette=palette
+        )
+        drawn[f"rates_{scheme}"] = Markup(over_time)  # noqa: S704 — drawn by us
+        by_segment = charts.lift_by_segment(campaign.segments, palette=palette)
+        drawn[f"lifts_{scheme}"] = Markup(by_segment)  # noqa: S704 — drawn by us
+    return drawn

@@ -1,0 +1,154 @@
+"""Sentences: numbers in words that a person who knows no statistics can act on."""
+
+from datetime import datetime
+from typing import Final
+
+from campaigns.domain.words import Verdict
+from campaigns.present.report import Comparison
+from campaigns.rules.measure.rates import AgainstBaseline, Estimate
+
+_SURE: Final = 0.05
+
+NEXT_STEP: Final = {
+    Verdict.CANNOT_TELL_YET: "Wait. Stopping or widening the campaign on these numbers "
+    "would be a guess.",
+    Verdict.WORKS: "Go on, and look below at which segments carry it.",
+    Verdict.HARMS: "Stop the campaign: accounts come back more often without it.",
+    Verdict.NO_DIFFERENCE_SHOWN: "Change the mails or the audience before running it "
+    "again; more of the same is not known to help.",
+    Verdict.NO_HOLDOUT: "Set a holdout: without one nobody can say what mails do.",
+}
+
+
+def percent(share: float) -> str:
+    """Return a share as people read it.
+
+    >>> percent(0.1342)
+    '13.4 %'
+    """
+    return f"{share:.1%}".replace("%", " %")
+
+
+def points(estimate: Estimate) -> str:
+    """Return a difference of two shares, with its interval, in percentage points.
+
+    >>> points(Estimate(0.131, 0.106, 0.154))
+    '+13.1 points (+10.6 to +15.4)'
+    """
+    value, low, high = (_signed(each) for each in estimate)
+    return f"{value} points ({low} to {high})"
+
+
+def _signed(share: float) -> str:
+    rounded = round(share * 100, 1)
+    return f"{rounded + 0:+.1f}".replace("-", "−")
+
+
+def number(count: int) -> str:
+    """Return a count with thin separators.
+
+    >>> number(12345)
+    '12,345'
+    """
+    return f"{count:,}"
+
+
+def day(moment: datetime) -> str:
+    """Return a date as people write it.
+
+    >>> day(datetime(2026, 3, 25))
+    '25 March 2026'
+    """
+    return f"{moment.day} {moment:%B %Y}"
+
+
+def verdict_sentence(
+    verdict: Verdict,
+    comparison: Comparison,
+    *,
+    window_days: int,
+    last_window_ends_at: datetime | None,
+) -> str:
+    """Return the one sentence that comes first."""
+    facts = _facts(comparison, window_days)
+    if verdict is Verdict.CANNOT_TELL_YET:
+        when = (
+            f"the last planned cohort's window closes on {day(last_window_ends_at)}"
+            if last_window_ends_at
+            else "not all planned cohorts are enrolled"
+        )
+        return f"Cannot tell yet: {when}. {_so_far(comparison, window_days)}"
+    if verdict is Verdict.NO_HOLDOUT:
+        return f"Cannot say what the mails do: an arm is empty. {facts}"
+    lead = {
+        Verdict.WORKS: "The mails bring accounts back.",
+        Verdict.HARMS: "The mails keep accounts away.",
+        Verdict.NO_DIFFERENCE_SHOWN: "No difference was shown.",
+    }[verdict]
+    return f"{lead} {facts}"
+
+
+def _facts(comparison: Comparison, window_days: int) -> str:
+    treated, holdout = comparison.treated_rate, comparison.holdout_rate
+    parts = []
+    if treated:
+        parts.append(
+            f"Of {number(comparison.treated.accounts)} accounts written to, "
+            f"{percent(treated.value)} came back within {window_days} days"
+        )
+    if holdout:
+        parts.append(
+            f"of {number(comparison.holdout.accounts)} held out, {percent(holdout.value)}"
+        )
+    text = "; ".join(parts)
+    if comparison.lift:
+        text += f": {points(comparison.lift)}"
+    return f"{text}." if text else ""
+
+
+def _so_far(comparison: Comparison, window_days: int) -> str:
+    if not comparison.treated.accounts:
+        return "No window has closed so far."
+    return f"So far, and good for one look only: {_facts(comparison, window_days)}"
+
+
+def baseline_sentence(comparison: Comparison, *, is_final: bool) -> str:
+    """Return how the treated rate compares with the pilot's, apart from any cause."""
+    against, rate = comparison.baseline, comparison.treated_rate
+    if against is None or rate is None:
+        return "Nothing to hold against the pilot's rate yet."
+    word = _against(against)
+    caveat = "" if is_final else " This too is good for one look only."
+    return (
+        f"Against the pilot's {percent(against.baseline)}: {percent(rate.value)} "
+        f"({percent(rate.low)} to {percent(rate.high)}) is {word}. This does not say "
+        f"that mails caused it; the holdout does.{caveat}"
+    )
+
+
+def _against(against: AgainstBaseline) -> str:
+    if against.p_greater < _SURE / 2:
+        return f"higher (chance of that by luck: {chance(against.p_greater)})"
+    if against.p_less < _SURE / 2:
+        return f"lower (chance of that by luck: {chance(against.p_less)})"
+    return "not clearly different"
+
+
+def chance(probability: float) -> str:
+    """Return a probability in words.
+
+    >>> chance(0.00002)
+    'under 1 in 1,000'
+    >>> chance(0.0256)
+    '2.6 %'
+    """
+    return "under 1 in 1,000" if probability < 0.001 else percent(probability)  # noqa: PLR2004
+
+
+def plain_word(word: str) -> str:
+    """Return a stored word as people read it.
+
+    >>> plain_word("all_contacts_suppressed")
+    'all contacts suppressed'
+    """
+    return word.replace("_", " ")

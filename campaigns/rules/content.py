@@ -1,0 +1,30 @@
+"""What a mail may mention."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Final
+
+from campaigns.domain.values import ReleaseNote
+
+_MOST: Final = 3
+
+
+def since_you_left(
+    releases: Sequence[ReleaseNote],
+    *,
+    left_at: datetime,
+    features: Collection[str],
+    now: datetime,
+) -> list[ReleaseNote]:
+    """Return the releases after `left_at` that touch what the account used or failed at.
+
+    Newest first, at most three: a mail is not a changelog. A release touches a feature
+    if it bears its name as a tag.
+    """
+    after = [
+        release
+        for release in releases
+        if left_at.date() < release.date <= now.date()
+        and not set(features).isdisjoint(release.tags)
+    ]
+    return sorted(after, key=lambda release: (release.date, release.title))[::-1][:_MOST]

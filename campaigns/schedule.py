@@ -1,0 +1,282 @@
+"""When to look, and what to do then.
+
+APScheduler only wakes us. What is due, and whether it already ran, is read from our own
+tables: a job's run is a row with a unique key, a cohort knows whether it was enrolled, a
+message when it falls due. So two wake-ups, a late one or a changed clock do no harm, and
+simulated time runs the very same steps by jumping from one due moment to the next.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Final
+
+import structlog
+
+from campaigns.clock import HOUR, Clock, SimulatedClock
+from campaigns.domain.campaign import Schedule
+from campaigns.errors import CampaignFileError, SendError, WinbackError
+from campaigns.steps import deliver, enrol, ingest, receive, report, score, settle
+from campaigns.store import campaigns, instance, runs
+from campaigns.store.session import Sessions
+
+logger = structlog.get_logger(__name__)
+
+_WEEKDAYS: Final = 7
+_DELIVER_SECONDS: Final = 1
+_RECEIVE_SECONDS: Final = 5
+_LOOK_SECONDS: Final = 20
+_SCORES_HOLD_FOR: Final = timedelta(hours=20)
+_AFTER_SENDING: Final = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Recurrence:
+    """A job's hour, every day or on one weekday (0 is Monday), in UTC."""
+
+    hour: int
+    weekday: int | None = None
+
+    def latest(self, now: datetime) -> datetime:
+        """Return the last moment at or before `now` that the job was due at."""
+        today = datetime.combine(now.date(), time(self.hour), UTC)
+        moment = today if today <= now else today - timedelta(days=1)
+        if self.weekday is None:
+            return moment
+        return moment - timedelta(days=(moment.weekday() - self.weekday) % _WEEKDAYS)
+
+    def next(self, now: datetime) -> datetime:
+        """Return the first moment after `now` that the job is due at."""
+        every = timedelta(days=1 if self.weekday is None else _WEEKDAYS)
+        return self.latest(now) + every
+
+
+TIMETABLE: Final = {"settle": Recurrence(hour=1), "report": Recurrence(6, weekday=0)}
+
+
+@dataclass(slots=True)
+class Work:
+    """Everything a wake-up may have to do.
+
+    Attributes:
+        sessions: The database.
+        clock: The time.
+        desk: Sends.
+        post: Receives.
+        learning: Scores.
+        programme: Enrols.
+        reporting: Reports.
+        import_place: Imports.
+        settle: Settles returns as of a moment.
+        publish: Writes a week's report where people find it.
+    """
+
+    sessions: Sessions
+    clock: Clock
+    desk: deliver.Desk
+    post: receive.Post
+    learning: score.Learning
+    programme: enrol.Programme
+    reporting: report.Reporting
+    import_place: ingest.Workplace
+    settle: Callable[[datetime], settle.SettleResult]
+    publish: Callable[[report.WeeklyReport], None]
+    known_runs: dict[str, datetime] = field(default_factory=dict)
+
+
+def occurrences(schedule: Schedule, after: datetime) -> list[datetime]:
+    """Return every moment a campaign's schedule enrols at, in UTC.
+
+    Raises:
+        CampaignFileError: The cron expression is not understood.
+    """
+    if schedule.cron is None:
+        return [_one_date(schedule.on, after)]
+    from apscheduler.triggers.cron import CronTrigger
+
+    try:
+        trigger = CronTrigger.from_crontab(schedule.cron, timezone=UTC)
+    except ValueError as error:
+        raise CampaignFileError(
+            f"schedule.cron: {schedule.cron!r} is not understood ({error}); five fields "
+            'such as "0 8 * * mon", weekdays by name'
+        ) from error
+    found: list[datetime] = []
+    moment: datetime | None = None
+    for _ in range(schedule.cohorts or 1):
+        start = after if moment is None else moment + timedelta(seconds=1)
+        moment = trigger.get_next_fire_time(None, start)
+        if moment is None:
+            break
+        found.append(moment.astimezone(UTC))
+    return found
+
+
+def _one_date(on: datetime | date | None, after: datetime) -> datetime:
+    if isinstance(on, datetime):
+        return on.astimezone(UTC) if on.tzinfo else on.replace(tzinfo=UTC)
+    if isinstance(on, date):
+        return datetime.combine(on, time(), UTC)
+    return after
+
+
+def look(work: Work) -> None:
+    """Do what is due besides sending and receiving: enrol, settle, report."""
+    enrol_due(work)
+    run_due_jobs(work)
+    deliver.finish(work.desk)
+
+
+def enrol_due(work: Work) -> None:
+    """Enrol each due cohort, with fresh scores."""
+    now = work.clock()
+    for cohort in enrol.due(work.sessions, now=now):
+        latest = score.latest(work.learning, before=now)
+        if latest is None or now - latest > _SCORES_HOLD_FOR:
+            score.score(work.learning, as_of=now)
+        enrol.enrol(work.sessions, cohort, programme=work.programme, now=now)
+
+
+def run_due_jobs(work: Work) -> None:
+    """Run each job of the timetable that is due and did not run for that time."""
+    now = work.clock()
+    for job, recurrence in TIMETABLE.items():
+        due_at = recurrence.latest(now)
+        if work.known_runs.get(job) == due_at:
+            continue
+        work.known_runs[job] = due_at
+        with work.sessions.begin() as session:
+            is_ours = runs.begin(session, job, due_at=due_at, now=now)
+        if is_ours:
+            _run(work, job, due_at)
+
+
+def _run(work: Work, job: str, due_at: datetime) -> None:
+    result: dict[str, Any] | None = None
+    error: str | None = None
+    try:
+        result = _JOBS[job](work, due_at)
+    except WinbackError as cause:
+        error = str(cause)
+        logger.exception("job_failed", job=job)
+    with work.sessions.begin() as session:
+        runs.end(
+            session, job, due_at=due_at, now=work.clock(), result=result, error=error
+        )
+
+
+def _settle(work: Work, _due_at: datetime) -> dict[str, Any]:
+    result = work.settle(work.clock())
+    verdicts = report.give_verdicts(work.reporting, now=work.clock())
+    return {**result._asdict(), "verdicts": verdicts}
+
+
+def _report(work: Work, due_at: datetime) -> dict[str, Any]:
+    # Of the week that ended at midnight, however late the wake-up is.
+    as_of = datetime.combine(due_at.date(), time(), UTC)
+    gathered = report.gather(work.reporting, as_of=as_of)
+    work.publish(gathered)
+    return {"week": gathered.week}
+
+
+_JOBS: Final = {"settle": _settle, "report": _report}
+
+
+@contextmanager
+def awake(work: Work) -> Iterator[None]:
+    """Keep waking up while the context lasts; what runs at its end is finished."""
+    from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
+    from apscheduler.executors.pool import ThreadPoolExecutor
+    from apscheduler.schedulers.background import BackgroundScheduler
+
+    scheduler = BackgroundScheduler(
+        timezone=UTC,
+        executors={"default": ThreadPoolExecutor(3)},
+        # A late wake-up is still a wake-up, and several late ones are one.
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
+    )
+    for job, every in (
+        (lambda: deliver.deliver(work.desk), _DELIVER_SECONDS),
+        (lambda: receive.receive(work.post), _RECEIVE_SECONDS),
+        (lambda: look(work), _LOOK_SECONDS),
+    ):
+        scheduler.add_job(job, "interval", seconds=every, next_run_time=work.clock())
+
+    def report_error(event: JobExecutionEvent) -> None:
+        logger.error("wake_up_failed", error=str(event.exception), trace=event.traceback)
+
+    scheduler.add_listener(report_error, EVENT_JOB_ERROR)
+    scheduler.start()
+    try:
+        yield
+    finally:
+        scheduler.shutdown(wait=True)
+
+
+def simulate(
+    work: Work,
+    clock: SimulatedClock,
+    *,
+    until: datetime,
+    each_day: Callable[[date], None] = lambda _day: None,
+    progress: Callable[[datetime], None] = lambda _now: None,
+) -> None:
+    """Let simulated time pass up to `until`, jumping from one due moment to the next.
+
+    Args:
+        work: What there is to do; it reads the same clock.
+        clock: Is moved.
+        until: Where to stop.
+        each_day: Is told every new day before anything else happens on it.
+        progress: Is told every moment.
+    """
+    day: date | None = None
+    receive_at = clock()
+    while clock() < until:
+        now = clock()
+        progress(now)
+        if day != now.date():
+            day = now.date()
+            each_day(day)
+        look(work)
+        delivered = deliver.deliver(work.desk)
+        if delivered.endings:
+            receive_at = min(receive_at, now + _AFTER_SENDING)
+        if now >= receive_at:
+            _receive_all(work)
+            receive_at = now + HOUR
+        clock.jump_to(min(until, _next_moment(work, now, receive_at, delivered)))
+        with work.sessions.begin() as session:
+            instance.simulate_until(session, clock())
+    look(work)
+
+
+def _receive_all(work: Work) -> None:
+    try:
+        receive.receive(work.post)
+    except SendError as error:
+        logger.warning("not_received", error=str(error))
+
+
+def _next_moment(
+    work: Work,
+    now: datetime,
+    receive_at: datetime,
+    delivered: deliver.DeliverResult,
+) -> datetime:
+    """Return the next moment at which something is due."""
+    with work.sessions.begin() as session:
+        cohort_at = campaigns.next_cohort_at(session)
+    if delivered.again_at is not None:
+        message_at: datetime | None = delivered.again_at
+    else:
+        message_at = deliver.next_due_at(work.desk)
+    moments = [
+        receive_at,
+        datetime.combine(now.date() + timedelta(days=1), time(), UTC),
+        *(recurrence.next(now) for recurrence in TIMETABLE.values()),
+        *(moment for moment in (cohort_at, message_at) if moment is not None),
+    ]
+    # A moment already past was dealt with just now or waits for something else.
+    return min(moment for moment in moments if moment > now)

@@ -1,0 +1,110 @@
+"""Make the mail of one claimed message: facts into a template, links and headers."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from campaigns.domain.values import ClaimedMessage, Email, ReleaseNote
+from campaigns.mail.links import Tokens, unsubscribe_headers
+from campaigns.mail.templates import Templates
+from campaigns.rules.content import since_you_left
+
+
+class Composer(NamedTuple):
+    """What all mails are made with.
+
+    Attributes:
+        templates: Where the texts come from.
+        tokens: Makes unsubscribe tokens.
+        company: name, signature, postal_address.
+        return_url: Where the button leads.
+        public_base_url: Under which address the unsubscribe page is reached.
+        feature_words: What features are called in mails.
+        instance: This database's name, for the tags.
+    """
+
+    templates: Templates
+    tokens: Tokens
+    company: Mapping[str, str]
+    return_url: str
+    public_base_url: str
+    feature_words: Mapping[str, str]
+    instance: str
+
+
+def compose(
+    composer: Composer,
+    message: ClaimedMessage,
+    *,
+    releases: Sequence[ReleaseNote],
+    now: datetime,
+) -> Email:
+    """Return the mail of `message`.
+
+    Raises:
+        RenderError: Its template names something that is not there.
+        TemplateError: Its template cannot be compiled.
+    """
+    token = composer.tokens.make(message.id)
+    unsubscribe = f"{composer.public_base_url}/u/{token}"
+    facts = _facts(composer, message, releases, unsubscribe, now)
+    rendered = composer.templates.compiled(message.template).render(facts)
+    return Email(
+        to=message.address,
+        subject=rendered.subject,
+        html=rendered.html,
+        text=rendered.text,
+        headers=unsubscribe_headers(unsubscribe),
+        tags={
+            "wb_instance": composer.instance,
+            "wb_message": str(message.id),
+            "wb_campaign": message.campaign,
+            "wb_step": str(message.step),
+            "wb_template": message.template,
+        },
+    )
+
+
+def _facts(
+    composer: Composer,
+    message: ClaimedMessage,
+    releases: Sequence[ReleaseNote],
+    unsubscribe: str,
+    now: datetime,
+) -> dict[str, Any]:
+    """Return what a template may name: plain values only."""
+    used = message.facts
+    last_used_at = used.get("last_used_at")
+    last_used = datetime.fromisoformat(last_used_at) if last_used_at else None
+    touched = {*used.get("features", ()), used.get("failing_integration")} - {None}
+    chosen = since_you_left(
+        releases, left_at=message.churned_at, features=touched, now=now
+    )
+    return {
+        "company": dict(composer.company),
+        "account": {"name": message.account_name},
+        "contact": {"first_name": message.first_name},
+        "segment": message.segment,
+        "reasons": list(message.reasons),
+        "usage": {
+            "left_on": message.churned_at.date(),
+            "last_used_on": (last_used or message.churned_at).date(),
+            "favourite_feature": _words(composer, used.get("favourite_feature")),
+            "favourite_events": used.get("favourite_events", 0),
+            "failing_integration": _words(composer, used.get("failing_integration")),
+            "failures": used.get("failures", 0),
+        },
+        "releases": [
+            {"date": r.date, "title": r.title, "text": r.text, "url": r.url}
+            for r in chosen
+        ],
+        "links": {"come_back": composer.return_url, "unsubscribe": unsubscribe},
+    }
+
+
+def _words(composer: Composer, feature: str | None) -> str | None:
+    """Return what a feature is called in a mail."""
+    if feature is None:
+        return None
+    plain = feature.replace(".", " ").replace("_", " ")
+    return composer.feature_words.get(feature, plain)

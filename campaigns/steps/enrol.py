@@ -1,0 +1,210 @@
+"""Enrol the accounts of a due cohort: who, in which arm, by whom, and when."""
+
+from collections import Counter
+from datetime import datetime
+from typing import NamedTuple
+
+import structlog
+
+from campaigns.domain.campaign import CampaignDefinition
+from campaigns.domain.definitions import WinBackDefinition
+from campaigns.domain.records import zone_or
+from campaigns.domain.values import Candidate, CandidateContact, Cohort, NewEnrolment
+from campaigns.domain.words import Arm, ContactChoice, EnrolmentRefusal
+from campaigns.errors import ActionRefusedError
+from campaigns.rules.eligibility import choose_contact, dormancy_band, refusal_of
+from campaigns.rules.holdout import assign_arms, units_by_address
+from campaigns.rules.timetable import due_times
+from campaigns.store import campaigns, enrolments, records, scores
+from campaigns.store.session import Session, Sessions
+
+logger = structlog.get_logger(__name__)
+
+
+class Programme(NamedTuple):
+    """What holds for all campaigns.
+
+    Attributes:
+        holdout_key: What the draw of arms is made with.
+        holdout_share: From 0 to 1.
+        win_back: The definition whose window an enrolment gets.
+        default_time_zone: For contacts and accounts without one.
+    """
+
+    holdout_key: bytes
+    holdout_share: float
+    win_back: WinBackDefinition
+    default_time_zone: str
+
+
+class EnrolResult(NamedTuple):
+    """What became of every churned account; enrolled and refused add up to churned."""
+
+    campaign: str
+    cohort: int
+    churned: int
+    treated: int
+    held_out: int
+    refused: dict[str, int]
+
+
+class _Chosen(NamedTuple):
+    candidate: Candidate
+    contact: CandidateContact
+    choice: ContactChoice
+
+
+def due(sessions: Sessions, *, now: datetime) -> list[Cohort]:
+    """Return the cohorts that are due and not enrolled."""
+    with sessions.begin() as session:
+        return campaigns.due_cohorts(session, now=now)
+
+
+def enrol(
+    sessions: Sessions, cohort: Cohort, *, programme: Programme, now: datetime
+) -> EnrolResult:
+    """Enrol one cohort in one transaction: all of it, or nothing.
+
+    Raises:
+        ActionRefusedError: No account was scored yet.
+    """
+    with sessions.begin() as session:
+        scored_as_of = scores.latest_batch(session, before=now)
+        if scored_as_of is None:
+            raise ActionRefusedError(
+                "no account was scored yet; run `winback score --as-of DATE` first"
+            )
+        campaign = campaigns.definition_of(session, cohort.campaign)
+        candidates = enrolments.candidates(
+            session, campaign.name, scored_as_of=scored_as_of, now=now
+        )
+        chosen, refused = _choose(session, campaign, candidates, now)
+        arms, stratum_of, torn = _arms(session, chosen, cohort, programme, now)
+        refused |= dict.fromkeys(torn, EnrolmentRefusal.SHARES_ADDRESSES_WITH_BOTH_ARMS)
+        new = [
+            _enrolment(each, arms, stratum_of, campaign, programme, now)
+            for each in chosen
+            if each.candidate.account not in torn
+        ]
+        window_ends_at = now + programme.win_back.window
+        enrolments.add(
+            session,
+            new,
+            cohort=cohort,
+            version=campaigns.version_of(session, campaign.name),
+            templates=[step.template for step in campaign.steps],
+            now=now,
+            window_ends_at=window_ends_at,
+        )
+        enrolments.refuse(session, sorted(refused.items()), cohort=cohort.id)
+        campaigns.close_cohort(
+            session,
+            cohort.id,
+            now=now,
+            window_ends_at=window_ends_at,
+            churned=len(candidates),
+        )
+    treated = sum(each.arm is Arm.TREATED for each in new)
+    result = EnrolResult(
+        campaign.name,
+        cohort.number,
+        len(candidates),
+        treated,
+        len(new) - treated,
+        dict(sorted(Counter(map(str, refused.values())).items())),
+    )
+    logger.info("enrolled", **result._asdict())
+    return result
+
+
+def _choose(
+    session: Session,
+    campaign: CampaignDefinition,
+    candidates: list[Candidate],
+    now: datetime,
+) -> tuple[list[_Chosen], dict[str, EnrolmentRefusal]]:
+    """Return who may be enrolled, each with a contact, and who may not and why.
+
+    Arms are not looked at, so both lose accounts to the same rules.
+    """
+    contacts = records.contacts_of(session, [each.account for each in candidates])
+    taken = enrolments.addresses_in_use(session, campaign.name)
+    refused: dict[str, EnrolmentRefusal] = {}
+    chosen: list[_Chosen] = []
+    # Where a cohort is full, those who left last come first: they return most easily.
+    for each in sorted(candidates, key=lambda c: (-c.churned_at.timestamp(), c.account)):
+        mine = contacts.get(each.account, [])
+        reason = refusal_of(each, audience=campaign.audience, contacts=mine, now=now)
+        free = [contact for contact in mine if contact.address_hash not in taken]
+        if reason is None and all(contact.is_suppressed for contact in free):
+            reason = EnrolmentRefusal.ADDRESS_TAKEN
+        limit = campaign.caps.accounts_per_cohort
+        if reason is None and limit is not None and len(chosen) >= limit:
+            reason = EnrolmentRefusal.COHORT_FULL
+        if reason is not None:
+            refused[each.account] = reason
+            continue
+        contact, choice = choose_contact(free)
+        taken.add(contact.address_hash)
+        chosen.append(_Chosen(each, contact, choice))
+    return sorted(chosen, key=lambda each: each.candidate.account), refused
+
+
+def _arms(
+    session: Session,
+    chosen: list[_Chosen],
+    cohort: Cohort,
+    programme: Programme,
+    now: datetime,
+) -> tuple[dict[str, Arm], dict[str, str], list[str]]:
+    """Return arm and stratum of each chosen account, and those that have none."""
+    stratum_of = {
+        each.candidate.account: f"{each.candidate.segment} · "
+        f"{dormancy_band(each.candidate.churned_at, now=now)}"
+        for each in chosen
+    }
+    arm_of = enrolments.arms_of_programme(session)
+    everyone = enrolments.addresses(session)
+    addresses = {
+        account: everyone[account]
+        for account in {*stratum_of, *arm_of}
+        if account in everyone
+    }
+    units, torn = units_by_address(addresses, stratum_of=stratum_of, arm_of=arm_of)
+    arms = assign_arms(
+        units,
+        key=programme.holdout_key,
+        batch=f"{cohort.campaign}/{cohort.number}",
+        holdout_share=programme.holdout_share,
+    )
+    new = {account: arm for account, arm in arms.items() if account not in arm_of}
+    enrolments.assign(session, new, stratum_of=stratum_of, now=now)
+    return arms, stratum_of, torn
+
+
+def _enrolment(
+    each: _Chosen,
+    arms: dict[str, Arm],
+    stratum_of: dict[str, str],
+    campaign: CampaignDefinition,
+    programme: Programme,
+    now: datetime,
+) -> NewEnrolment:
+    candidate = each.candidate
+    zone = each.contact.time_zone or candidate.time_zone
+    return NewEnrolment(
+        account=candidate.account,
+        episode=candidate.episode,
+        contact=each.contact,
+        contact_choice=each.choice,
+        arm=arms[candidate.account],
+        segment=candidate.segment or "",
+        stratum=stratum_of[candidate.account],
+        score=candidate.score,
+        due_at=due_times(
+            now,
+            zone=zone_or(zone, programme.default_time_zone),
+            schedule=campaign.schedule,
+            steps=campaign.steps,
+        ),
+    )

@@ -1,0 +1,114 @@
+"""Receive SES's events: keep each once, tell its message, suppress who must be."""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import structlog
+
+from campaigns.clock import Clock
+from campaigns.domain.values import ReceivedEvent
+from campaigns.domain.words import EventKind
+from campaigns.rules.delivery import suppression_after
+from campaigns.rules.message_state import should_be_held
+from campaigns.store import events, instance, messages, suppressions
+from campaigns.store.session import Session, Sessions
+
+logger = structlog.get_logger(__name__)
+
+_MOST_ROUNDS = 2_000
+
+
+class Post(NamedTuple):
+    """What a receiver works with.
+
+    Attributes:
+        sessions: The database.
+        receive: Returns events that wait, none if the queue is empty.
+        delete: Removes events from the queue.
+        clock: The time.
+    """
+
+    sessions: Sessions
+    receive: Callable[[], list[ReceivedEvent]]
+    delete: Callable[[list[ReceivedEvent]], None]
+    clock: Clock
+
+
+@dataclass(slots=True)
+class ReceiveResult:
+    """What came in.
+
+    Attributes:
+        kinds: How many new events of which kind.
+        repeated: How many had come before.
+        held: Messages that are now held, because their event did not come.
+    """
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    repeated: int = 0
+    held: int = 0
+
+
+def receive(post: Post) -> ReceiveResult:
+    """Empty the queue, then hold messages whose event should have come by now.
+
+    Raises:
+        RetryLaterError: The queue did not answer; nothing of it is lost.
+    """
+    result = ReceiveResult()
+    for _ in range(_MOST_ROUNDS):
+        received = post.receive()
+        if not received:
+            _after_empty_queue(post, result)
+            break
+        with post.sessions.begin() as session:
+            name = instance.name(session)
+            for each in received:
+                _take(session, each, name, post.clock, result)
+        # Only what is committed may leave the queue.
+        post.delete(received)
+    if result.kinds or result.held:
+        logger.info(
+            "received", repeated=result.repeated, held=result.held, **result.kinds
+        )
+    return result
+
+
+def _take(
+    session: Session,
+    received: ReceivedEvent,
+    name: str,
+    clock: Clock,
+    result: ReceiveResult,
+) -> None:
+    now = clock()
+    event = received.event
+    message = events.find_message(session, event, instance=name) if event else None
+    if not events.keep(session, received, message=message, now=now):
+        result.repeated += 1
+        return
+    result.kinds[event.kind if event and event.kind else "not_understood"] += 1
+    if event is None or message is None:
+        return
+    events.apply(session, message, event, now=now)
+    if event.kind is EventKind.SEND:
+        instance.saw_send_event(session, mailed_at=event.mail_at)
+    reason = suppression_after(event)
+    if reason is not None:
+        suppressions.suppress_recipient(session, message, reason, now=now)
+
+
+def _after_empty_queue(post: Post, result: ReceiveResult) -> None:
+    now = post.clock()
+    with post.sessions.begin() as session:
+        instance.saw_empty_queue(session, now=now)
+        pulse = instance.pulse(session)
+        for each in messages.in_doubt(session):
+            if each.posted_at is not None and should_be_held(
+                each.posted_at,
+                queue_empty_at=pulse.queue_empty_at,
+                last_send_mailed_at=pulse.last_send_mailed_at,
+            ):
+                result.held += messages.hold_unknown(session, each, now=now)

@@ -1,0 +1,264 @@
+"""Give the verdicts that fall due, and gather a week's report."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, NamedTuple
+
+import structlog
+
+from campaigns.domain.definitions import ChurnDefinition, WinBackDefinition
+from campaigns.domain.values import ArmCount, CohortCount
+from campaigns.domain.words import Arm, CampaignState, Verdict
+from campaigns.errors import ConfigError
+from campaigns.present import words
+from campaigns.present.report import (
+    CampaignReport,
+    CohortLine,
+    Comparison,
+    Funnel,
+    SegmentLine,
+    WeeklyReport,
+)
+from campaigns.rules.measure.lift import lift_interval
+from campaigns.rules.measure.rates import against_baseline, rate_interval
+from campaigns.rules.measure.verdict import verdict_of
+from campaigns.store import (
+    campaigns,
+    events,
+    imports,
+    model_versions,
+    outcomes,
+    suppressions,
+    usage,
+)
+from campaigns.store.session import Session, Sessions
+from campaigns.store.usage import UsageLake
+from campaigns.steps.settle import TELLING_KINDS
+
+logger = structlog.get_logger(__name__)
+
+
+class Reporting(NamedTuple):
+    """What reports are made with.
+
+    Attributes:
+        sessions: The database.
+        lake: The usage events.
+        company: Whose report it is.
+        churn: The churn definition.
+        win_back: The win-back definition.
+        baseline: The pilot's rate.
+        titles: What segments are called.
+    """
+
+    sessions: Sessions
+    lake: UsageLake
+    company: str
+    churn: ChurnDefinition
+    win_back: WinBackDefinition
+    baseline: float
+    titles: Mapping[str, str]
+
+
+def end_of_week(week: str) -> datetime:
+    """Return the moment a week named by ISO 8601 ends.
+
+    >>> end_of_week("2026-W14")
+    datetime.datetime(2026, 4, 6, 0, 0, tzinfo=datetime.timezone.utc)
+
+    Raises:
+        ConfigError: The name is not of that form.
+    """
+    try:
+        monday = datetime.strptime(f"{week}-1", "%G-W%V-%u").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise ConfigError(f"{week!r} is not a week such as 2026-W14") from error
+    return monday + timedelta(days=7)
+
+
+def week_of(moment: datetime) -> str:
+    """Return the ISO week that ends at or holds the instant before `moment`."""
+    return f"{moment - timedelta(microseconds=1):%G-W%V}"
+
+
+def give_verdicts(reporting: Reporting, *, now: datetime) -> list[str]:
+    """Give each verdict that falls due, once; return the campaigns it was given on."""
+    given = []
+    with reporting.sessions.begin() as session:
+        known_until = imports.known_until(session, TELLING_KINDS)
+        counts = outcomes.matured_counts(
+            session, definition=reporting.win_back.version
+        )
+        for name in campaigns.names(session):
+            if known_until is None or outcomes.verdict(session, name) is not None:
+                continue
+            comparison = _comparison(
+                reporting, [c for c in counts if c.campaign == name]
+            )
+            verdict = verdict_of(
+                comparison.lift,
+                last_window_ends_at=campaigns.last_window_ends_at(session, name),
+                known_until=min(now, known_until),
+            )
+            if verdict is Verdict.CANNOT_TELL_YET:
+                continue
+            outcomes.give_verdict(
+                session,
+                name,
+                verdict=verdict,
+                definition=reporting.win_back.version,
+                counts=_counts_of(comparison),
+                now=now,
+            )
+            given.append(name)
+            logger.info("verdict_given", campaign=name, verdict=verdict)
+    return given
+
+
+def gather(reporting: Reporting, *, as_of: datetime) -> WeeklyReport:
+    """Return the report as of a moment: only windows closed by then are counted."""
+    with reporting.sessions.begin() as session:
+        matured = [
+            count
+            for count in outcomes.matured_counts(
+                session, definition=reporting.win_back.version
+            )
+            if count.window_ends_at <= as_of
+        ]
+        waiting = outcomes.waiting_counts(session)
+        model = model_versions.active(session, "segments")
+        reports = tuple(
+            _campaign(session, reporting, name, matured, waiting.get(name, {}), as_of)
+            for name in campaigns.names(session)
+            if campaigns.state_of(session, name) is not CampaignState.APPLIED
+        )
+        known_until = imports.known_until(session, TELLING_KINDS)
+    return WeeklyReport(
+        week=week_of(as_of),
+        as_of=as_of,
+        company=reporting.company,
+        churn_definition=reporting.churn.version,
+        win_back_definition=reporting.win_back.version,
+        window_days=reporting.win_back.window.days,
+        baseline=reporting.baseline,
+        model=model.metadata if model else None,
+        newest_usage_at=usage.newest_event(reporting.lake, before=as_of),
+        known_until=min(known_until, as_of) if known_until else None,
+        campaigns=reports,
+    )
+
+
+def _campaign(
+    session: Session,
+    reporting: Reporting,
+    name: str,
+    matured: Sequence[CohortCount],
+    waiting: Mapping[Arm, int],
+    as_of: datetime,
+) -> CampaignReport:
+    counts = [count for count in matured if count.campaign == name]
+    comparison = _comparison(reporting, counts)
+    given = outcomes.verdict(session, name)
+    is_final = given is not None and given["given_at"] <= as_of
+    verdict = (
+        Verdict(given["verdict"]) if given and is_final else Verdict.CANNOT_TELL_YET
+    )
+    last = campaigns.last_window_ends_at(session, name)
+    status = campaigns.status(session, name)
+    return CampaignReport(
+        name=name,
+        state=status.state,
+        verdict=verdict,
+        sentence=words.verdict_sentence(
+            verdict,
+            comparison,
+            window_days=reporting.win_back.window.days,
+            last_window_ends_at=last,
+        ),
+        baseline_sentence=words.baseline_sentence(comparison, is_final=is_final),
+        next_step=words.NEXT_STEP[verdict],
+        is_final=is_final,
+        comparison=comparison,
+        segments=_by_segment(reporting, counts),
+        cohorts=_by_cohort(reporting, counts),
+        cohorts_planned=status.cohorts_planned,
+        not_matured={arm: waiting.get(arm, 0) for arm in Arm},
+        last_window_ends_at=last,
+        funnel=Funnel(
+            churned=campaigns.churned_in_latest_cohort(session, name),
+            refused=status.refused,
+            enrolled=status.enrolled,
+            messages=status.messages,
+            skipped=status.skipped,
+            delivery={
+                str(word): count
+                for word, count in outcomes.delivery_counts(session, name).items()
+            },
+            clicked=events.people_who_clicked(session, name),
+            unsubscribed=suppressions.unsubscribed(session, name),
+        ),
+    )
+
+
+def _comparison(reporting: Reporting, counts: Iterable[CohortCount]) -> Comparison:
+    both = {arm: ArmCount() for arm in Arm}
+    for count in counts:
+        sofar = both[count.arm]
+        both[count.arm] = ArmCount(
+            sofar.accounts + count.accounts, sofar.returned + count.returned
+        )
+    treated, holdout = both[Arm.TREATED], both[Arm.HOLDOUT]
+    return Comparison(
+        treated=treated,
+        holdout=holdout,
+        treated_rate=rate_interval(treated),
+        holdout_rate=rate_interval(holdout),
+        lift=lift_interval(treated, holdout),
+        baseline=against_baseline(treated, baseline=reporting.baseline),
+    )
+
+
+def _by_segment(
+    reporting: Reporting, counts: Sequence[CohortCount]
+) -> tuple[SegmentLine, ...]:
+    names = sorted({count.segment for count in counts})
+    return tuple(
+        SegmentLine(
+            name,
+            reporting.titles.get(name, name),
+            _comparison(reporting, [c for c in counts if c.segment == name]),
+        )
+        for name in names
+    )
+
+
+def _by_cohort(
+    reporting: Reporting, counts: Sequence[CohortCount]
+) -> tuple[CohortLine, ...]:
+    numbers = sorted({count.cohort for count in counts})
+    lines = []
+    for number in numbers:
+        mine = [count for count in counts if count.cohort == number]
+        lines.append(
+            CohortLine(
+                number=number,
+                enrolled_on=_day(mine[0].enrolled_at),
+                window_closed_on=_day(mine[0].window_ends_at),
+                cohort=_comparison(reporting, mine),
+                so_far=_comparison(
+                    reporting, [c for c in counts if c.cohort <= number]
+                ),
+            )
+        )
+    return tuple(lines)
+
+
+def _day(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()
+
+
+def _counts_of(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "treated": [comparison.treated.accounts, comparison.treated.returned],
+        "holdout": [comparison.holdout.accounts, comparison.holdout.returned],
+    }

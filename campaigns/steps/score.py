@@ -1,0 +1,127 @@
+"""Score the accounts that churned as of a date; train the model that does it."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import structlog
+
+from campaigns import scoring
+from campaigns.domain.definitions import ChurnDefinition
+from campaigns.errors import NotFoundError
+from campaigns.rules.churn import find_churn
+from campaigns.store import episodes, model_versions, records, scores
+from campaigns.store.session import Sessions
+from campaigns.store.usage import UsageLake
+
+logger = structlog.get_logger(__name__)
+
+KIND = "segments"
+
+
+class Learning(NamedTuple):
+    """What training and scoring work with.
+
+    Attributes:
+        sessions: The database.
+        lake: The usage events.
+        churn: When an account counts as churned.
+        segments_file: The taxonomy with its starter rules.
+        models_folder: Where trained models are kept.
+    """
+
+    sessions: Sessions
+    lake: UsageLake
+    churn: ChurnDefinition
+    segments_file: Path
+    models_folder: Path
+
+
+class ScoreResult(NamedTuple):
+    """How many accounts were scored, how many absences began, and the segments."""
+
+    as_of: datetime
+    scored: int
+    opened: int
+    sizes: dict[str, int]
+
+
+def train(learning: Learning, *, as_of: datetime, now: datetime) -> dict[str, Any]:
+    """Learn the segments from what was known as of a date; the new model is used.
+
+    Returns:
+        The model's metadata: labels, what was left out, metrics.
+
+    Raises:
+        ConfigError: There are too few labels.
+    """
+    segments = scoring.read_segments(learning.segments_file)
+    known = _known(learning, as_of)
+    with learning.sessions.begin() as session:
+        people = dict(records.labels_before(session, as_of))
+    folder, metadata = scoring.train(
+        scoring.features_of(known, as_of=as_of),
+        people=people,
+        segments=segments,
+        as_of=as_of,
+        folder=learning.models_folder,
+    )
+    with learning.sessions.begin() as session:
+        model_versions.activate(
+            session,
+            metadata["version"],
+            kind=KIND,
+            path=folder.name,
+            metadata=metadata,
+            now=now,
+        )
+    logger.info("trained", version=metadata["version"], labels_by=metadata["labels_by"])
+    return metadata
+
+
+def score(learning: Learning, *, as_of: datetime) -> ScoreResult:
+    """Find who churned as of a date, open their episodes, and score them.
+
+    Raises:
+        NotFoundError: No model was trained yet.
+        ModelMismatchError: The model does not fit this code.
+    """
+    with learning.sessions.begin() as session:
+        model = model_versions.active(session, KIND)
+    if model is None:
+        raise NotFoundError("no model was trained yet; run `winback train segments`")
+    known = _known(learning, as_of)
+    found = scoring.score(
+        known, as_of=as_of, model_folder=learning.models_folder / model.path
+    )
+    with learning.sessions.begin() as session:
+        opened = episodes.record_churn(
+            session, known.churned_at, definition=learning.churn.version
+        )
+        scores.replace_batch(session, found, as_of=as_of, model=model.version)
+        sizes = scores.sizes(session, as_of)
+    logger.info("scored", scored=len(found), opened=opened)
+    return ScoreResult(as_of, len(found), opened, sizes)
+
+
+def latest(learning: Learning, *, before: datetime) -> datetime | None:
+    """Return the date of the latest scores as of `before` or earlier."""
+    with learning.sessions.begin() as session:
+        return scores.latest_batch(session, before=before)
+
+
+def _known(learning: Learning, as_of: datetime) -> scoring.Known:
+    """Return what is known of the accounts that churned as of a date."""
+    last_used = learning.lake.last_used(before=as_of)
+    with learning.sessions.begin() as session:
+        churned_at = {
+            activity.account: moment
+            for activity in records.activities(session, last_used, before=as_of)
+            if (moment := find_churn(activity, as_of=as_of, definition=learning.churn))
+        }
+        return scoring.Known(
+            churned_at,
+            records.account_facts(session),
+            records.subscription_facts(session, before=as_of),
+            learning.lake.scan(before=as_of),
+        )

@@ -1,0 +1,102 @@
+"""Settle returns: who came back, and whether that was within an enrolment's window."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+import structlog
+
+from campaigns.domain.definitions import WinBackDefinition
+from campaigns.domain.values import Episode, Return
+from campaigns.rules.reactivation import find_return, is_win_back
+from campaigns.store import episodes, imports, instance, outcomes, records
+from campaigns.store.session import Session, Sessions
+from campaigns.store.usage import UsageLake
+
+logger = structlog.get_logger(__name__)
+
+TELLING_KINDS = ("usage", "subscriptions")
+"""The records by which a return becomes known."""
+
+
+class SettleResult(NamedTuple):
+    """How many absences ended, and how many enrolments got their outcome."""
+
+    returned: int
+    settled: int
+    won_back: int
+
+
+def settle(
+    sessions: Sessions, lake: UsageLake, *, definition: WinBackDefinition, now: datetime
+) -> SettleResult:
+    """Close the episodes of accounts that came back, then settle closed windows."""
+    with sessions.begin() as session:
+        returns = _find_returns(session, lake, definition, now)
+        episodes.record_returns(session, returns)
+        known_until = imports.known_until(session, TELLING_KINDS)
+        closed_before = min(now, known_until) if known_until else None
+        settled = (
+            _settle_windows(session, definition, closed_before, now)
+            if closed_before
+            else []
+        )
+    won_back = sum(returned_at is not None for _, returned_at in settled)
+    if returns or settled:
+        logger.info(
+            "settled", returned=len(returns), settled=len(settled), won_back=won_back
+        )
+    return SettleResult(len(returns), len(settled), won_back)
+
+
+def _find_returns(
+    session: Session, lake: UsageLake, definition: WinBackDefinition, now: datetime
+) -> list[tuple[Episode, Return]]:
+    """Return the open episodes that ended before `now`, each with its return.
+
+    Use that was looked through before is not read again, unless an import came since.
+    """
+    open_ones = episodes.open_episodes(session)
+    looked_until, after_import = instance.returns_known(session)
+    latest_import = imports.latest_finished(session)
+    looked_at = looked_until if latest_import == after_import else None
+    since = {
+        episode.account: max(episode.churned_at, looked_at or episode.churned_at)
+        for episode in open_ones
+    }
+    used_at = lake.first_used_after(since, before=now)
+    spans = records.spans_by_account(session, before=now)
+    instance.know_returns(session, until=now, after_import=latest_import)
+    found = []
+    for episode in open_ones:
+        back = find_return(
+            episode,
+            subscriptions=spans.get(episode.account, ()),
+            first_used_at=used_at.get(episode.account),
+            now=now,
+            definition=definition,
+        )
+        if back is not None:
+            found.append((episode, back))
+    return found
+
+
+def _settle_windows(
+    session: Session,
+    definition: WinBackDefinition,
+    closed_before: datetime,
+    now: datetime,
+) -> list[tuple[int, datetime | None]]:
+    """Record the outcome of each enrolment whose window closed, and return them."""
+    settled = [
+        (
+            enrolment,
+            episode.returned_at
+            if is_win_back(episode, enrolled_at=enrolled_at, definition=definition)
+            else None,
+        )
+        for enrolment, enrolled_at, episode in outcomes.unsettled(
+            session, closed_before=closed_before
+        )
+    ]
+    outcomes.settle(session, settled, definition=definition.version, now=now)
+    return settled

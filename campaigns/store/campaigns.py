@@ -1,0 +1,297 @@
+"""Campaigns: a stable name, versioned definitions, planned cohorts."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+import orjson
+from sqlalchemy import func, insert, select, update
+from sqlalchemy.orm import Session
+
+from campaigns.domain.campaign import CampaignDefinition
+from campaigns.domain.values import CampaignStatus, Cohort
+from campaigns.domain.words import CampaignState, MessageState
+from campaigns.errors import ActionRefusedError, NotFoundError
+from campaigns.rules.message_state import ENDINGS
+from campaigns.store.tables.delivery import MessageRow
+from campaigns.store.tables.programme import (
+    CampaignRow,
+    CampaignVersionRow,
+    CohortRow,
+    EnrolmentRow,
+    RefusalRow,
+)
+
+
+def apply(
+    session: Session, definition: CampaignDefinition, *, now: datetime
+) -> tuple[int, bool]:
+    """Store a definition as the campaign's newest version.
+
+    Returns:
+        The version, and whether it is new: an unchanged definition makes none.
+    """
+    content = definition.model_dump(mode="json")
+    digest = blake2b(
+        orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16
+    ).hexdigest()
+    campaign = session.get(CampaignRow, definition.name)
+    if campaign is not None:
+        current = session.get_one(
+            CampaignVersionRow, (campaign.name, campaign.version)
+        )
+        if current.content_hash == digest:
+            return campaign.version, False
+        campaign.version += 1
+        campaign.applied_at = now
+    else:
+        campaign = CampaignRow(
+            name=definition.name,
+            state=CampaignState.APPLIED,
+            version=1,
+            applied_at=now,
+        )
+        session.add(campaign)
+    session.flush()
+    session.add(
+        CampaignVersionRow(
+            campaign=campaign.name,
+            version=campaign.version,
+            definition=content,
+            content_hash=digest,
+            applied_at=now,
+        )
+    )
+    return campaign.version, True
+
+
+def _get(session: Session, name: str) -> CampaignRow:
+    campaign = session.get(CampaignRow, name)
+    if campaign is None:
+        known = ", ".join(session.scalars(select(CampaignRow.name))) or "none yet"
+        raise NotFoundError(
+            f"there is no campaign {name!r} (applied ones: {known}); "
+            "`winback campaign apply FILE` adds one"
+        )
+    return campaign
+
+
+def definition_of(
+    session: Session, name: str, version: int | None = None
+) -> CampaignDefinition:
+    """Return a campaign's definition, the newest unless a version is named."""
+    campaign = _get(session, name)
+    row = session.get_one(CampaignVersionRow, (name, version or campaign.version))
+    return CampaignDefinition.model_validate(row.definition)
+
+
+def state_of(session: Session, name: str) -> CampaignState:
+    """Return where a campaign is."""
+    return CampaignState(_get(session, name).state)
+
+
+def version_of(session: Session, name: str) -> int:
+    """Return the number of a campaign's newest version."""
+    return _get(session, name).version
+
+
+def launch(
+    session: Session, name: str, *, cohorts: Sequence[datetime], now: datetime
+) -> None:
+    """Make a campaign live, with its cohorts planned.
+
+    Raises:
+        ActionRefusedError: It was launched before.
+    """
+    campaign = _get(session, name)
+    if campaign.state != CampaignState.APPLIED:
+        raise ActionRefusedError(
+            f"campaign {name!r} was launched already and is {campaign.state}"
+        )
+    campaign.state = CampaignState.RUNNING
+    campaign.launched_at = now
+    values = [
+        {"campaign": name, "number": number, "due_at": due_at}
+        for number, due_at in enumerate(cohorts, start=1)
+    ]
+    session.execute(insert(CohortRow), values)
+
+
+_MOVES = {
+    CampaignState.PAUSED: CampaignState.RUNNING,
+    CampaignState.RUNNING: CampaignState.PAUSED,
+}
+"""The state a campaign must be in (value) to get into another (key)."""
+
+
+def move(session: Session, name: str, to: CampaignState) -> None:
+    """Pause or resume a campaign.
+
+    Raises:
+        ActionRefusedError: It is not in the state this starts from.
+    """
+    campaign = _get(session, name)
+    if campaign.state != _MOVES[to]:
+        raise ActionRefusedError(
+            f"campaign {name!r} is {campaign.state}, so it cannot become {to}"
+        )
+    campaign.state = to
+
+
+def names(session: Session) -> list[str]:
+    """Return the names of all campaigns, in order."""
+    return list(session.scalars(select(CampaignRow.name).order_by(CampaignRow.name)))
+
+
+_COHORT = (
+    CohortRow.id,
+    CohortRow.campaign,
+    CohortRow.number,
+    CohortRow.due_at,
+    CohortRow.enrolled_at,
+)
+
+
+def due_cohorts(session: Session, *, now: datetime) -> list[Cohort]:
+    """Return the cohorts of running campaigns that are due and not enrolled."""
+    query = (
+        select(*_COHORT)
+        .join(CampaignRow, CampaignRow.name == CohortRow.campaign)
+        .where(
+            CampaignRow.state == CampaignState.RUNNING,
+            CohortRow.enrolled_at.is_(None),
+            CohortRow.due_at <= now,
+        )
+        .order_by(CohortRow.due_at, CohortRow.campaign, CohortRow.number)
+    )
+    return [Cohort(*row) for row in session.execute(query)]
+
+
+def next_cohort_at(session: Session) -> datetime | None:
+    """Return when the next cohort of a running campaign falls due."""
+    query = (
+        select(func.min(CohortRow.due_at))
+        .join(CampaignRow, CampaignRow.name == CohortRow.campaign)
+        .where(
+            CampaignRow.state == CampaignState.RUNNING,
+            CohortRow.enrolled_at.is_(None),
+        )
+    )
+    return session.scalar(query)
+
+
+def close_cohort(
+    session: Session,
+    cohort: int,
+    *,
+    now: datetime,
+    window_ends_at: datetime,
+    churned: int,
+) -> None:
+    """Record that a cohort was enrolled, out of how many churned accounts."""
+    session.execute(
+        update(CohortRow)
+        .where(CohortRow.id == cohort)
+        .values(enrolled_at=now, window_ends_at=window_ends_at, churned=churned)
+    )
+
+
+def cohorts_of(session: Session, name: str) -> list[Cohort]:
+    """Return all planned cohorts of a campaign, in order."""
+    query = select(*_COHORT).where(CohortRow.campaign == name)
+    return [Cohort(*row) for row in session.execute(query.order_by(CohortRow.number))]
+
+
+def last_window_ends_at(session: Session, name: str) -> datetime | None:
+    """Return when the last planned cohort's window closes; None before it enrolled."""
+    ends = list(
+        session.scalars(
+            select(CohortRow.window_ends_at).where(CohortRow.campaign == name)
+        )
+    )
+    known = [end for end in ends if end is not None]
+    return max(known) if ends and len(known) == len(ends) else None
+
+
+def finish_done(session: Session) -> list[str]:
+    """Finish each running campaign whose cohorts are enrolled and messages all ended."""
+    open_cohort = select(CohortRow.campaign).where(CohortRow.enrolled_at.is_(None))
+    open_message = select(MessageRow.campaign).where(MessageRow.state.not_in(ENDINGS))
+    statement = (
+        update(CampaignRow)
+        .where(
+            CampaignRow.state == CampaignState.RUNNING,
+            CampaignRow.name.not_in(open_cohort),
+            CampaignRow.name.not_in(open_message),
+        )
+        .values(state=CampaignState.FINISHED)
+        .returning(CampaignRow.name)
+    )
+    return sorted(session.scalars(statement))
+
+
+def status(session: Session, name: str) -> CampaignStatus:
+    """Return how far a campaign is, each refusal and ending with its count."""
+    campaign = _get(session, name)
+    cohorts = cohorts_of(session, name)
+    waiting = [cohort.due_at for cohort in cohorts if cohort.enrolled_at is None]
+    of_campaign = MessageRow.campaign == name
+    skipped = _counts(
+        session,
+        select(MessageRow.reason, func.count())
+        .where(of_campaign, MessageRow.state == MessageState.SKIPPED)
+        .group_by(MessageRow.reason),
+    )
+    return CampaignStatus(
+        name=name,
+        version=campaign.version,
+        state=CampaignState(campaign.state),
+        enrolled=_counts(
+            session,
+            select(EnrolmentRow.arm, func.count())
+            .where(EnrolmentRow.campaign == name)
+            .group_by(EnrolmentRow.arm),
+        ),
+        refused=latest_refusals(session, name),
+        messages=_counts(
+            session,
+            select(MessageRow.state, func.count())
+            .where(of_campaign)
+            .group_by(MessageRow.state),
+        ),
+        skipped=skipped,
+        cohorts_planned=len(cohorts),
+        cohorts_enrolled=len(cohorts) - len(waiting),
+        next_cohort_at=min(waiting, default=None),
+    )
+
+
+def latest_refusals(session: Session, name: str) -> dict[str, int]:
+    """Return why accounts were not enrolled, counted in the latest cohort."""
+    latest = (
+        select(func.max(CohortRow.id))
+        .where(CohortRow.campaign == name, CohortRow.enrolled_at.is_not(None))
+        .scalar_subquery()
+    )
+    query = (
+        select(RefusalRow.reason, func.count())
+        .where(RefusalRow.cohort == latest)
+        .group_by(RefusalRow.reason)
+    )
+    return _counts(session, query)
+
+
+def churned_in_latest_cohort(session: Session, name: str) -> int:
+    """Return how many churned accounts the latest cohort looked at."""
+    query = (
+        select(CohortRow.churned)
+        .where(CohortRow.campaign == name, CohortRow.enrolled_at.is_not(None))
+        .order_by(CohortRow.number.desc())
+        .limit(1)
+    )
+    return session.scalar(query) or 0
+
+
+def _counts(session: Session, query: Any) -> dict[str, int]:  # noqa: ANN401
+    return dict(sorted((str(word), count) for word, count in session.execute(query)))

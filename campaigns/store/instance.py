@@ -1,0 +1,74 @@
+"""This database: who it is, its simulated time, and the event pipeline's pulse."""
+
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from campaigns.store.tables.operations import InstanceRow
+
+
+class Pulse(NamedTuple):
+    """When the queue was last seen empty, and the latest mail whose Send event came."""
+
+    queue_empty_at: datetime | None
+    last_send_mailed_at: datetime | None
+
+
+def create(session: Session, *, name: str, now: datetime) -> None:
+    """Name this database, unless it has a name."""
+    if session.get(InstanceRow, 1) is None:
+        session.add(InstanceRow(id=1, name=name, created_at=now))
+        session.flush()
+
+
+def name(session: Session) -> str:
+    """Return this database's name: part of the tags of every mail it sends."""
+    return session.get_one(InstanceRow, 1).name
+
+
+def simulated_until(session: Session) -> datetime | None:
+    """Return how far simulated time has come; None where time is ours."""
+    return session.scalar(select(InstanceRow.simulated_until))
+
+
+def simulate_until(session: Session, moment: datetime) -> None:
+    """Record how far simulated time has come."""
+    session.execute(update(InstanceRow).values(simulated_until=moment))
+
+
+def pulse(session: Session) -> Pulse:
+    """Return the event pipeline's pulse."""
+    row = session.get_one(InstanceRow, 1)
+    return Pulse(row.queue_empty_at, row.last_send_mailed_at)
+
+
+def saw_empty_queue(session: Session, *, now: datetime) -> None:
+    """Record that the event queue was polled and empty."""
+    session.execute(update(InstanceRow).values(queue_empty_at=now))
+
+
+def saw_send_event(session: Session, *, mailed_at: datetime) -> None:
+    """Record that the Send event of a mail taken at `mailed_at` came."""
+    newest = func.coalesce(InstanceRow.last_send_mailed_at, mailed_at)
+    session.execute(
+        update(InstanceRow)
+        .where(newest <= mailed_at)
+        .values(last_send_mailed_at=mailed_at)
+    )
+
+
+def returns_known(session: Session) -> tuple[datetime | None, int | None]:
+    """Return up to when returns were looked for, and after which import."""
+    row = session.get_one(InstanceRow, 1)
+    return row.returns_known_until, row.returns_known_import
+
+
+def know_returns(session: Session, *, until: datetime, after_import: int | None) -> None:
+    """Record up to when returns were looked for, and after which import."""
+    session.execute(
+        update(InstanceRow).values(
+            returns_known_until=until, returns_known_import=after_import
+        )
+    )

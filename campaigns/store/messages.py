@@ -1,0 +1,367 @@
+"""Messages: the ledger that the whole delivery turns on.
+
+Every change of state names the state it starts from and is checked against the edges
+of rules/message_state, so a race meets a condition and not luck.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, exists, func, select, update
+from sqlalchemy.orm import Session, aliased
+
+from campaigns.domain.campaign import CampaignDefinition
+from campaigns.domain.values import ClaimedMessage, GateFacts, HeldMessage, Posted
+from campaigns.domain.words import Arm, CampaignState, MessageState
+from campaigns.errors import ActionRefusedError, NotFoundError
+from campaigns.rules.message_state import ENDINGS, is_edge
+from campaigns.store.tables.delivery import AttemptRow, MessageRow, SuppressionRow
+from campaigns.store.tables.programme import (
+    CampaignRow,
+    CampaignVersionRow,
+    EnrolmentRow,
+    EpisodeRow,
+    HoldoutRow,
+    ScoreRow,
+)
+from campaigns.store.tables.records import AccountRow, ContactRow
+
+
+def move(
+    session: Session,
+    message: int,
+    before: MessageState,
+    after: MessageState,
+    **changes: object,
+) -> bool:
+    """Take one message along an edge; say whether it still stood at its start.
+
+    A message that leaves `claimed` loses its lease.
+    """
+    if not is_edge(before, after):
+        raise AssertionError(f"there is no edge from {before} to {after}")
+    if before is MessageState.CLAIMED:
+        changes |= {"leased_until": None, "leased_by": None}
+    moved = session.execute(
+        update(MessageRow)
+        .where(MessageRow.id == message, MessageRow.state == before)
+        .values(state=after, **changes)
+        .returning(MessageRow.id)
+    )
+    return moved.first() is not None
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    return and_(MessageRow.state == MessageState.PLANNED, MessageRow.due_at <= now)
+
+
+def due(session: Session, *, now: datetime, limit: int) -> list[int]:
+    """Return the longest-due messages of running campaigns, and lock their rows."""
+    query = (
+        select(MessageRow.id)
+        .join(CampaignRow, CampaignRow.name == MessageRow.campaign)
+        .where(_is_due(now), CampaignRow.state == CampaignState.RUNNING)
+        .order_by(MessageRow.due_at, MessageRow.id)
+        .limit(limit)
+        # Ignored by SQLite, where one process sends.
+        .with_for_update(skip_locked=True, of=MessageRow)
+    )
+    return list(session.scalars(query))
+
+
+def next_due_at(session: Session) -> datetime | None:
+    """Return when the next message of a running campaign falls due."""
+    query = (
+        select(func.min(MessageRow.due_at))
+        .join(CampaignRow, CampaignRow.name == MessageRow.campaign)
+        .where(
+            MessageRow.state == MessageState.PLANNED,
+            CampaignRow.state == CampaignState.RUNNING,
+        )
+    )
+    return session.scalar(query)
+
+
+def gate_facts(
+    session: Session, messages: Collection[int], *, default_zone: str, now: datetime
+) -> list[GateFacts]:
+    """Return what the gate needs to know of each message, read in this transaction."""
+    previous = aliased(MessageRow)
+    query = (
+        select(MessageRow, EnrolmentRow, EpisodeRow.returned_at, HoldoutRow.arm)
+        .add_columns(
+            CampaignRow.state,
+            CampaignVersionRow.definition,
+            ContactRow.time_zone,
+            AccountRow.time_zone,
+            _is_suppressed(),
+            previous.state,
+            previous.settled_at,
+        )
+        .join(EnrolmentRow, EnrolmentRow.id == MessageRow.enrolment)
+        .join(EpisodeRow, EpisodeRow.id == MessageRow.episode)
+        .join(CampaignRow, CampaignRow.name == MessageRow.campaign)
+        .join(
+            CampaignVersionRow,
+            and_(
+                CampaignVersionRow.campaign == EnrolmentRow.campaign,
+                CampaignVersionRow.version == EnrolmentRow.campaign_version,
+            ),
+        )
+        .join(AccountRow, AccountRow.id == EnrolmentRow.account)
+        .join(ContactRow, ContactRow.id == MessageRow.contact)
+        .outerjoin(HoldoutRow, HoldoutRow.account == EnrolmentRow.account)
+        .outerjoin(
+            previous,
+            and_(
+                previous.enrolment == MessageRow.enrolment,
+                previous.step == MessageRow.step - 1,
+            ),
+        )
+        .where(MessageRow.id.in_(messages))
+        .order_by(MessageRow.due_at, MessageRow.id)
+    )
+    sent_today = _posted_today(session, now)
+    return [
+        _to_facts(row._tuple(), sent_today=sent_today, default_zone=default_zone)
+        for row in session.execute(query)
+    ]
+
+
+def _is_suppressed() -> ColumnElement[bool]:
+    # By the address the contact has now: it may have changed since enrolment.
+    return exists().where(
+        SuppressionRow.address_hash.in_(
+            (MessageRow.address_hash, ContactRow.address_hash)
+        )
+    )
+
+
+def _posted_today(session: Session, now: datetime) -> dict[str, int]:
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    query = (
+        select(MessageRow.campaign, func.count(AttemptRow.id))
+        .join(AttemptRow, AttemptRow.message == MessageRow.id)
+        .where(AttemptRow.posted_at >= midnight)
+        .group_by(MessageRow.campaign)
+    )
+    return {campaign: count for campaign, count in session.execute(query)}
+
+
+def _to_facts(
+    row: tuple[object, ...], *, sent_today: dict[str, int], default_zone: str
+) -> GateFacts:
+    (message, enrolment, returned_at, arm, campaign_state, definition, contact_zone,
+     account_zone, is_suppressed, before, settled_at) = row  # fmt: skip
+    campaign = CampaignDefinition.model_validate(definition)
+    assert isinstance(message, MessageRow)  # noqa: S101 — for the type checker
+    assert isinstance(enrolment, EnrolmentRow)  # noqa: S101 — for the type checker
+    return GateFacts(
+        message=message.id,
+        state=MessageState(message.state),
+        campaign_state=CampaignState(str(campaign_state)),
+        arm=Arm(str(arm)) if arm else Arm.HOLDOUT,
+        is_suppressed=bool(is_suppressed),
+        has_returned=returned_at is not None,
+        window_ends_at=enrolment.window_ends_at,
+        previous_state=MessageState(str(before)) if before else None,
+        previous_settled_at=settled_at if isinstance(settled_at, datetime) else None,
+        days_after_previous=campaign.steps[message.step - 1].days_after_previous,
+        mails_today=sent_today.get(message.campaign, 0),
+        mails_per_day=campaign.caps.mails_per_day,
+        time_zone=str(contact_zone or account_zone or default_zone),
+        schedule=campaign.schedule,
+    )
+
+
+def claim(
+    session: Session, message: int, *, worker: str, until: datetime
+) -> bool:
+    """Lease one planned message to `worker`."""
+    return move(
+        session,
+        message,
+        MessageState.PLANNED,
+        MessageState.CLAIMED,
+        leased_until=until,
+        leased_by=worker,
+    )
+
+
+def postpone(session: Session, message: int, *, until: datetime) -> None:
+    """Let a planned message fall due later."""
+    session.execute(
+        update(MessageRow)
+        .where(MessageRow.id == message, MessageRow.state == MessageState.PLANNED)
+        .values(due_at=until)
+    )
+
+
+def read_claimed(session: Session, messages: Sequence[int]) -> list[ClaimedMessage]:
+    """Return what the mails of claimed messages are made from, in the given order."""
+    query = (
+        select(MessageRow, EnrolmentRow, AccountRow, ContactRow, ScoreRow)
+        .add_columns(EpisodeRow.churned_at)
+        .join(EnrolmentRow, EnrolmentRow.id == MessageRow.enrolment)
+        .join(EpisodeRow, EpisodeRow.id == MessageRow.episode)
+        .join(AccountRow, AccountRow.id == EnrolmentRow.account)
+        .join(ContactRow, ContactRow.id == MessageRow.contact)
+        .join(ScoreRow, ScoreRow.id == EnrolmentRow.score)
+        .where(MessageRow.id.in_(messages))
+    )
+    found = {
+        message.id: ClaimedMessage(
+            id=message.id,
+            campaign=message.campaign,
+            step=message.step,
+            template=message.template,
+            account=account.id,
+            address=contact.email,
+            churned_at=churned_at,
+            first_name=contact.first_name,
+            account_name=account.name,
+            segment=enrolment.segment,
+            reasons=tuple(score.reasons),
+            facts=score.facts,
+        )
+        for message, enrolment, account, contact, score, churned_at in session.execute(
+            query
+        )
+    }
+    return [found[message] for message in messages]
+
+
+def begin_attempt(
+    session: Session, message: int, *, worker: str, now: datetime
+) -> int | None:
+    """Take a claimed message to `posting` and write the attempt; None if not ours."""
+    lease_is_ours = select(MessageRow.id).where(
+        MessageRow.id == message,
+        MessageRow.leased_by == worker,
+        MessageRow.leased_until > now,
+    )
+    if session.scalar(lease_is_ours.with_for_update()) is None:
+        return None
+    if not move(
+        session,
+        message,
+        MessageState.CLAIMED,
+        MessageState.POSTING,
+        posted_at=now,
+        settled_at=None,
+    ):
+        return None
+    earlier = session.scalar(
+        select(func.count()).select_from(AttemptRow).where(AttemptRow.message == message)
+    )
+    attempt = AttemptRow(
+        message=message, number=(earlier or 0) + 1, worker=worker, posted_at=now
+    )
+    session.add(attempt)
+    session.flush()
+    return attempt.id
+
+
+def settle(session: Session, posted: Posted, *, now: datetime) -> None:
+    """Record what became of an attempt.
+
+    If an event settled the message meanwhile, only the attempt is completed.
+    """
+    session.execute(
+        update(AttemptRow)
+        .where(AttemptRow.id == posted.attempt)
+        .values(answered_at=now, answer=posted.state, detail=posted.reason)
+    )
+    changes: dict[str, object] = {"reason": posted.reason, "settled_at": now}
+    if posted.ses_message_id:
+        changes["ses_message_id"] = posted.ses_message_id
+    if posted.not_before:
+        changes = {"due_at": posted.not_before}
+    move(session, posted.message, MessageState.POSTING, posted.state, **changes)
+
+
+def sweep(session: Session, *, now: datetime) -> tuple[int, int]:
+    """Put right what a killed sender left; the caller holds the sender lock.
+
+    Returns:
+        How many claims went back to planned, and how many postings became unknown.
+    """
+    claimed = list(
+        session.scalars(
+            select(MessageRow.id).where(MessageRow.state == MessageState.CLAIMED)
+        )
+    )
+    for message in claimed:
+        move(session, message, MessageState.CLAIMED, MessageState.PLANNED)
+    posting = list(
+        session.scalars(
+            select(MessageRow.id).where(MessageRow.state == MessageState.POSTING)
+        )
+    )
+    for message in posting:
+        move(
+            session,
+            message,
+            MessageState.POSTING,
+            MessageState.UNKNOWN,
+            reason="the sender ended before SES's answer was recorded",
+            settled_at=now,
+        )
+    return len(claimed), len(posting)
+
+
+def in_doubt(session: Session) -> list[HeldMessage]:
+    """Return the messages whose fate is not known, oldest first."""
+    query = (
+        select(MessageRow, EnrolmentRow.account)
+        .join(EnrolmentRow, EnrolmentRow.id == MessageRow.enrolment)
+        .where(MessageRow.state.in_((MessageState.UNKNOWN, MessageState.HELD)))
+        .order_by(MessageRow.posted_at, MessageRow.id)
+    )
+    return [
+        HeldMessage(
+            row.id, row.campaign, account, row.step, MessageState(row.state), row.posted_at
+        )
+        for row, account in session.execute(query)
+    ]
+
+
+def hold_unknown(session: Session, message: HeldMessage, *, now: datetime) -> bool:
+    """Hold a message for a person to decide if it is unknown; say whether it was."""
+    if message.state is not MessageState.UNKNOWN:
+        return False
+    return move(
+        session,
+        message.id,
+        MessageState.UNKNOWN,
+        MessageState.HELD,
+        reason="no event came although events flow: SES most likely never took it",
+        settled_at=now,
+    )
+
+
+def decide_held(
+    session: Session, message: int, to: MessageState, *, now: datetime
+) -> None:
+    """Carry out a person's decision on a held message: send again, or give it up.
+
+    Raises:
+        NotFoundError: There is no such message.
+        ActionRefusedError: It is not held.
+    """
+    row = session.get(MessageRow, message)
+    if row is None:
+        raise NotFoundError(f"there is no message {message}; see `winback held list`")
+    changes: dict[str, object] = {"settled_at": now, "reason": "given up by a person"}
+    if to is MessageState.PLANNED:
+        changes = {"due_at": now, "settled_at": None, "reason": None}
+    if not move(session, message, MessageState.HELD, to, **changes):
+        raise ActionRefusedError(
+            f"message {message} is {row.state}, not held; only held ones are decided on"
+        )
+
+
+def open_count(session: Session) -> int:
+    """Return how many messages have no ending yet."""
+    query = select(func.count()).where(MessageRow.state.not_in(ENDINGS))
+    return session.scalar(query) or 0

@@ -1,0 +1,223 @@
+"""Records as rows: what was imported, and whether a row changes anything."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any, Final, TypeVar
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from campaigns.domain.records import Contact, Record
+from campaigns.domain.values import (
+    AccountActivity,
+    CandidateContact,
+    ReleaseNote,
+    SubscriptionSpan,
+)
+from campaigns.store.tables.base import Base
+from campaigns.store.tables.delivery import SuppressionRow
+from campaigns.store.tables.records import (
+    AccountRow,
+    ContactRow,
+    LabelRow,
+    ReleaseRow,
+    SubscriptionRow,
+)
+from campaigns.store.upserts import upsert
+
+AddressHash = Callable[[str], str]
+T = TypeVar("T")
+
+_MANY: Final = 500
+"""Values in one IN (…), well below SQLite's limit."""
+
+ROWS: Final[dict[str, type[Base]]] = {
+    "accounts": AccountRow,
+    "contacts": ContactRow,
+    "subscriptions": SubscriptionRow,
+    "labels": LabelRow,
+    "releases": ReleaseRow,
+}
+KEYS: Final[dict[str, tuple[str, ...]]] = {
+    "accounts": ("id",),
+    "contacts": ("id",),
+    "subscriptions": ("id",),
+    "labels": ("account", "as_of", "by"),
+    "releases": ("id",),
+}
+
+
+def chunks(values: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut `values` into pieces that fit one statement."""
+    for start in range(0, len(values), _MANY):
+        yield values[start : start + _MANY]
+
+
+def key_of(kind: str, record: Record) -> tuple[Any, ...]:
+    """Return what identifies `record` among its kind."""
+    return tuple(getattr(record, name) for name in KEYS[kind])
+
+
+def content_hash(record: Record) -> str:
+    """Return a hash of all values of `record`: equal records have equal hashes."""
+    content = orjson.dumps(record.model_dump(), option=orjson.OPT_SORT_KEYS)
+    return blake2b(content, digest_size=16).hexdigest()
+
+
+def stored_hashes(
+    session: Session, kind: str, records: Sequence[Record]
+) -> dict[tuple[Any, ...], str]:
+    """Return the content hashes of those of `records` that are stored, by their key."""
+    row: Any = ROWS[kind]
+    columns = [getattr(row, name) for name in KEYS[kind]]
+    first = [getattr(record, KEYS[kind][0]) for record in records]
+    found: dict[tuple[Any, ...], str] = {}
+    for piece in chunks(first):
+        query = select(*columns, row.content_hash).where(columns[0].in_(piece))
+        for *key, stored in session.execute(query):
+            found[tuple(key)] = stored
+    return found
+
+
+def put(
+    session: Session, kind: str, records: Sequence[Record], *, address_hash: AddressHash
+) -> None:
+    """Store `records`, replacing those that exist under the same key."""
+    values = [_row_values(record, address_hash) for record in records]
+    upsert(session, ROWS[kind], values, key=KEYS[kind])
+
+
+def _row_values(record: Record, address_hash: AddressHash) -> dict[str, Any]:
+    values = record.model_dump()
+    values["content_hash"] = content_hash(record)
+    if isinstance(record, Contact):
+        values["address_hash"] = address_hash(record.email)
+    if "tags" in values:
+        values["tags"] = list(values["tags"])
+    return values
+
+
+def account_ids(session: Session) -> set[str]:
+    """Return the ids of all accounts."""
+    return set(session.scalars(select(AccountRow.id)))
+
+
+def account_facts(session: Session) -> list[dict[str, Any]]:
+    """Return id, creation time and time zone of every account, ordered by id."""
+    query = select(AccountRow.id, AccountRow.created_at, AccountRow.time_zone)
+    return [row._asdict() for row in session.execute(query.order_by(AccountRow.id))]
+
+
+def subscription_facts(session: Session, *, before: datetime) -> list[dict[str, Any]]:
+    """Return every subscription begun before a moment, as values."""
+    query = (
+        select(
+            SubscriptionRow.account,
+            SubscriptionRow.plan_is_free,
+            SubscriptionRow.seats,
+            SubscriptionRow.mrr_minor,
+            SubscriptionRow.started_at,
+            SubscriptionRow.ended_at,
+            SubscriptionRow.end_reason,
+        )
+        .where(SubscriptionRow.started_at < before)
+        .order_by(SubscriptionRow.account, SubscriptionRow.started_at)
+    )
+    return [row._asdict() for row in session.execute(query)]
+
+
+def contact_facts(session: Session) -> list[dict[str, Any]]:
+    """Return account, role and last activity of every contact, ordered by id."""
+    query = select(
+        ContactRow.id, ContactRow.account, ContactRow.is_admin, ContactRow.last_active_at
+    ).order_by(ContactRow.id)
+    return [row._asdict() for row in session.execute(query)]
+
+
+def spans_by_account(
+    session: Session, *, before: datetime
+) -> dict[str, tuple[SubscriptionSpan, ...]]:
+    """Return the subscriptions begun before a moment, by account."""
+    query = (
+        select(
+            SubscriptionRow.account,
+            SubscriptionRow.started_at,
+            SubscriptionRow.ended_at,
+            SubscriptionRow.end_kind,
+            SubscriptionRow.plan_is_free,
+        )
+        .where(SubscriptionRow.started_at < before)
+        .order_by(SubscriptionRow.account, SubscriptionRow.started_at)
+    )
+    spans: dict[str, list[SubscriptionSpan]] = {}
+    for account, *rest in session.execute(query):
+        spans.setdefault(account, []).append(SubscriptionSpan(*rest))
+    return {account: tuple(each) for account, each in spans.items()}
+
+
+def activities(
+    session: Session, last_used: Mapping[str, datetime], *, before: datetime
+) -> Iterator[AccountActivity]:
+    """Yield what is known of every account's payments and use, ordered by id."""
+    spans = spans_by_account(session, before=before)
+    for account in sorted(account_ids(session)):
+        yield AccountActivity(
+            account, spans.get(account, ()), last_used.get(account)
+        )
+
+
+def contacts_of(
+    session: Session, accounts: Collection[str]
+) -> dict[str, list[CandidateContact]]:
+    """Return the contacts of `accounts`, with whether each is suppressed."""
+    found: dict[str, list[CandidateContact]] = {}
+    for piece in chunks(sorted(accounts)):
+        query = (
+            select(
+                ContactRow.id,
+                ContactRow.account,
+                ContactRow.address_hash,
+                ContactRow.is_admin,
+                ContactRow.last_active_at,
+                ContactRow.time_zone,
+                SuppressionRow.address_hash.is_not(None),
+            )
+            .outerjoin(
+                SuppressionRow,
+                SuppressionRow.address_hash == ContactRow.address_hash,
+            )
+            .where(ContactRow.account.in_(piece))
+            .order_by(ContactRow.id)
+        )
+        for row in session.execute(query):
+            found.setdefault(row[1], []).append(CandidateContact(*row))
+    return found
+
+
+def labels_before(session: Session, moment: datetime) -> list[tuple[str, str]]:
+    """Return account and segment of each label given as of `moment` or earlier.
+
+    Where an account has several, the latest counts.
+    """
+    query = (
+        select(LabelRow.account, LabelRow.segment)
+        .where(LabelRow.as_of <= moment)
+        .order_by(LabelRow.account, LabelRow.as_of, LabelRow.by)
+    )
+    latest = {account: segment for account, segment in session.execute(query)}
+    return sorted(latest.items())
+
+
+def releases_before(session: Session, moment: datetime) -> list[ReleaseNote]:
+    """Return the product's releases up to `moment`, newest first."""
+    query = (
+        select(ReleaseRow)
+        .where(ReleaseRow.date <= moment.date())
+        .order_by(ReleaseRow.date.desc(), ReleaseRow.id)
+    )
+    return [
+        ReleaseNote(row.date, row.title, row.text, tuple(row.tags), row.url)
+        for row in session.scalars(query)
+    ]

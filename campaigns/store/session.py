@@ -1,0 +1,130 @@
+"""How the database is opened, and who may send from it.
+
+SQLite: rollback journal and synchronous FULL, so that a committed claim survives a
+power cut, and every transaction begins IMMEDIATE, so that two writers wait for each
+other instead of failing half way. One process sends: it holds a lock on a file.
+"""
+
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import structlog
+from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+from campaigns.errors import ConfigError, SenderBusyError
+
+Sessions = sessionmaker[Session]
+SenderLock = Callable[[], AbstractContextManager[None]]
+
+logger = structlog.get_logger(__name__)
+
+_BUSY_TIMEOUT_MS = 30_000
+_TRIES = 60
+_LONGEST_WAIT_SECONDS = 5.0
+_SYNCHRONOUS_FULL = 2
+
+
+def open_engine(url: str) -> Engine:
+    """Return an engine for a SQLite or PostgreSQL `url`.
+
+    Raises:
+        ConfigError: The database is of another kind or cannot be opened.
+    """
+    parsed = make_url(url)
+    if parsed.drivername == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.get_backend_name() == "sqlite":
+        engine = create_engine(parsed)
+        event.listen(engine, "connect", _configure_sqlite)
+        event.listen(engine, "begin", _begin_immediate)
+        return engine
+    if parsed.drivername == "postgresql+psycopg":
+        return create_engine(parsed, pool_pre_ping=True)
+    raise ConfigError(
+        f"database url: {parsed.drivername} is not supported; use sqlite:///FILE or "
+        "postgresql://…"
+    )
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401
+    # SQLAlchemy's own BEGIN (below) takes the place of the driver's.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA journal_mode = TRUNCATE")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    level = cursor.execute("PRAGMA synchronous").fetchone()[0]
+    if level != _SYNCHRONOUS_FULL:
+        raise ConfigError("SQLite refused synchronous = FULL; a claim could be lost")
+    cursor.close()
+
+
+def _begin_immediate(connection: Any) -> None:  # noqa: ANN401
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def make_sessions(engine: Engine) -> Sessions:
+    """Return what transactions are begun with: `with sessions.begin() as session`."""
+    return sessionmaker(engine, expire_on_commit=False)
+
+
+def write_persistently(
+    sessions: Sessions,
+    write: Callable[[Session], None],
+    *,
+    sleep: Callable[[float], None],
+) -> None:
+    """Run `write` in a transaction, again and again until it is committed.
+
+    For what must not be forgotten, such as SES's answers: a database that is busy, full
+    or gone for a moment is waited for. `write` must give the same result when repeated.
+
+    Raises:
+        OperationalError: It stayed away for minutes; the process should end, and the
+            start-up sweep will put right what was left.
+    """
+    for attempt in range(1, _TRIES + 1):
+        try:
+            with sessions.begin() as session:
+                write(session)
+        except OperationalError:
+            if attempt == _TRIES:
+                raise
+            logger.warning("write_repeated", attempt=attempt)
+            sleep(min(_LONGEST_WAIT_SECONDS, 0.05 * 2**attempt))
+        else:
+            return
+
+
+def is_sound(engine: Engine) -> bool:
+    """Say whether SQLite finds its file undamaged; other databases check themselves."""
+    if engine.dialect.name != "sqlite":
+        return True
+    with engine.begin() as connection:
+        return connection.execute(text("PRAGMA quick_check")).scalar() == "ok"
+
+
+@contextmanager
+def sender_lock(path: Path) -> Iterator[None]:
+    """Hold the right to send from the database that `path` lies beside.
+
+    The lock goes with the process, so a killed sender leaves none behind.
+
+    Raises:
+        SenderBusyError: Another process holds it.
+    """
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SenderBusyError(
+                f"another process already sends from this database ({path} is locked); "
+                "stop it first: two senders on one SQLite file are never allowed"
+            ) from error
+        yield

@@ -1,0 +1,58 @@
+"""Suppressions: addresses that may not be written to. Nothing here ever lifts one."""
+
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from campaigns.domain.words import SuppressionReason
+from campaigns.store.tables.delivery import MessageRow, SuppressionRow
+from campaigns.store.upserts import insert_new
+
+
+def suppress(
+    session: Session,
+    address_hash: str,
+    reason: SuppressionReason,
+    *,
+    now: datetime,
+    message: int | None = None,
+) -> bool:
+    """Suppress an address; say whether it was not suppressed before."""
+    return insert_new(
+        session,
+        SuppressionRow,
+        {"address_hash": address_hash, "reason": reason, "at": now, "message": message},
+    )
+
+
+def suppress_recipient(
+    session: Session, message: int, reason: SuppressionReason, *, now: datetime
+) -> bool:
+    """Suppress the address that a message went to; False if there is none such."""
+    query = select(MessageRow.address_hash).where(MessageRow.id == message)
+    address_hash = session.scalar(query)
+    if address_hash is None:
+        return False
+    suppress(session, address_hash, reason, now=now, message=message)
+    return True
+
+
+def counts(session: Session) -> dict[str, int]:
+    """Return how many addresses are suppressed, by reason."""
+    query = select(SuppressionRow.reason, func.count()).group_by(SuppressionRow.reason)
+    return {reason: count for reason, count in session.execute(query)}
+
+
+def unsubscribed(session: Session, campaign: str) -> int:
+    """Return how many people unsubscribed by a mail of the campaign."""
+    query = (
+        select(func.count())
+        .select_from(SuppressionRow)
+        .join(MessageRow, MessageRow.id == SuppressionRow.message)
+        .where(
+            MessageRow.campaign == campaign,
+            SuppressionRow.reason == SuppressionReason.UNSUBSCRIBED,
+        )
+    )
+    return session.scalar(query) or 0

@@ -1,0 +1,63 @@
+"""Runs, models, and this instance itself."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Boolean, CheckConstraint, Index, Text, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from campaigns.store.tables.base import HASH, ID, WORD, Base
+
+
+class RunRow(Base):
+    """One run of a scheduled job; its key makes a second run of it impossible."""
+
+    __tablename__ = "runs"
+    __table_args__ = (UniqueConstraint("job", "due_at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    job: Mapped[str] = mapped_column(WORD)
+    due_at: Mapped[datetime]
+    started_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+    result: Mapped[dict[str, Any] | None]
+    error: Mapped[str | None] = mapped_column(Text)
+
+
+class ModelVersionRow(Base):
+    """A trained model that was stored, with what it was measured at."""
+
+    __tablename__ = "model_versions"
+    __table_args__ = (
+        # At most one active model of a kind.
+        Index(
+            "uq_model_versions_active",
+            "kind",
+            unique=True,
+            sqlite_where=text("is_active"),
+            postgresql_where=text("is_active"),
+        ),
+    )
+
+    version: Mapped[str] = mapped_column(HASH, primary_key=True)
+    kind: Mapped[str] = mapped_column(WORD)
+    path: Mapped[str] = mapped_column(Text)
+    trained_at: Mapped[datetime]
+    is_active: Mapped[bool] = mapped_column(Boolean)
+    metadata_: Mapped[dict[str, Any]] = mapped_column("metadata")
+
+
+class InstanceRow(Base):
+    """This database: who it is, and what it last knew of the event pipeline."""
+
+    __tablename__ = "instance"
+    __table_args__ = (CheckConstraint("id = 1", name="single"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(ID)
+    created_at: Mapped[datetime]
+    simulated_until: Mapped[datetime | None]
+    queue_empty_at: Mapped[datetime | None]
+    last_send_mailed_at: Mapped[datetime | None]
+    returns_known_until: Mapped[datetime | None]
+    returns_known_import: Mapped[int | None]

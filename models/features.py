@@ -1,0 +1,409 @@
+"""What is known of an account as of a date.
+
+Written once, as Narwhals expressions: the same code runs on Polars here and on another
+engine where the data outgrew one machine. Nothing at or after the date is read: every
+input is cut off first, so rows that come later change no byte of the result.
+
+"Before last use" windows end with the account's last event, not with the date: an
+account silent for a year is described by how it worked while it still did.
+"""
+
+from datetime import datetime
+from typing import Any, Final, NamedTuple
+
+import narwhals as nw
+from narwhals.typing import IntoLazyFrame
+
+DEFINITION: Final = "features-1"
+"""Changes whenever a feature's meaning does; models refuse another definition."""
+
+INTEGRATION_PREFIX: Final = "integration."
+"""Features of the product whose name begins so connect it to another system."""
+
+_WINDOWS_DAYS: Final = (7, 30, 90)
+_WEEKS: Final = 12
+_SECONDS_PER_DAY: Final = 86_400
+_DAYS_PER_WEEK: Final = 7
+
+
+class Feature(NamedTuple):
+    """One number about an account.
+
+    Attributes:
+        name: The column.
+        unit: What it is counted in.
+        meaning: What it says, in a sentence.
+        high: What a high value means, in words for a person; `{value}` is the number.
+        low: What a low value means.
+    """
+
+    name: str
+    unit: str
+    meaning: str
+    high: str
+    low: str
+
+
+def _counts(name: str, unit: str, meaning: str, words: str) -> list[Feature]:
+    return [
+        Feature(
+            f"{name}_{days}d",
+            unit,
+            f"{meaning} in the {days} days before last use",
+            f"{{value:.0f}} {words} in its last {days} days of use",
+            f"only {{value:.0f}} {words} in its last {days} days of use",
+        )
+        for days in _WINDOWS_DAYS
+    ]
+
+
+FEATURES: Final[tuple[Feature, ...]] = (
+    Feature(
+        "days_since_last_use",
+        "days",
+        "From the last event to the date",
+        "silent for {value:.0f} days",
+        "used it {value:.0f} days ago",
+    ),
+    Feature(
+        "days_since_churn",
+        "days",
+        "From the churn to the date",
+        "left {value:.0f} days ago",
+        "left only {value:.0f} days ago",
+    ),
+    *_counts("events", "events", "Events", "events"),
+    *_counts("active_days", "days", "Days with an event", "active days"),
+    Feature(
+        "decline_per_week",
+        "events per week, per week",
+        f"Slope of weekly events over the {_WEEKS} weeks before last use",
+        "use was growing when it stopped",
+        "use fell by {value:.1f} events a week, week after week",
+    ),
+    Feature(
+        "breadth",
+        "features",
+        "Different features used in the 90 days before last use",
+        "worked with {value:.0f} different features",
+        "worked with only {value:.0f} features",
+    ),
+    Feature(
+        "top_feature_share",
+        "share",
+        "Share of the most used feature in the events of those 90 days",
+        "{value:.0%} of its use was one feature",
+        "spread its use over many features",
+    ),
+    Feature(
+        "integration_attempts",
+        "events",
+        f"Events of features named {INTEGRATION_PREFIX}… in those 90 days",
+        "tried integrations {value:.0f} times",
+        "hardly tried integrations",
+    ),
+    Feature(
+        "integration_failure_rate",
+        "share",
+        "Share of those integration events that failed; 0 where none was tried",
+        "its integrations failed {value:.0%} of the time",
+        "its integrations worked",
+    ),
+    Feature(
+        "top_contact_share",
+        "share",
+        "Share of the busiest person in all events that name one",
+        "one person did {value:.0%} of the work",
+        "many people worked with it",
+    ),
+    Feature(
+        "top_contact_silence",
+        "days",
+        "From the busiest person's last event to the account's last event",
+        "its busiest person stopped {value:.0f} days before the others",
+        "its busiest person stayed to the end",
+    ),
+    Feature(
+        "tenure",
+        "days",
+        "From the first sign of the account to its last use",
+        "was with us for {value:.0f} days",
+        "was with us for only {value:.0f} days",
+    ),
+    Feature(
+        "mrr",
+        "currency units a month",
+        "Monthly recurring revenue of the last paid subscription",
+        "paid {value:.0f} a month",
+        "paid only {value:.0f} a month",
+    ),
+    Feature(
+        "mrr_growth",
+        "share",
+        "Change of the last paid subscription's revenue against the first one's",
+        "its price rose by {value:.0%}",
+        "its price did not rise",
+    ),
+    Feature(
+        "seats",
+        "seats",
+        "Seats of the last paid subscription",
+        "had {value:.0f} seats",
+        "had only {value:.0f} seats",
+    ),
+    Feature(
+        "ended_for_price",
+        "0 or 1",
+        "Whether the reason given for the end speaks of price, cost or budget",
+        "said that price was the reason",
+        "did not speak of price",
+    ),
+)
+
+FEATURE_NAMES: Final = tuple(feature.name for feature in FEATURES)
+_PRICE_WORDS: Final = "(?i)price|pricing|cost|expensive|budget"
+
+
+class Inputs(NamedTuple):
+    """Frames of any engine that Narwhals knows, all lazy.
+
+    Attributes:
+        churned: account, churned_at: the accounts that are asked about.
+        accounts: id, created_at.
+        usage: account, at, feature, contact, count, outcome.
+        subscriptions: account, plan_is_free, seats, mrr_minor, started_at, ended_at,
+            end_reason.
+    """
+
+    churned: IntoLazyFrame
+    accounts: IntoLazyFrame
+    usage: IntoLazyFrame
+    subscriptions: IntoLazyFrame
+
+
+Frame = nw.LazyFrame[Any]
+
+
+def features_as_of(inputs: Inputs, *, as_of: datetime) -> nw.DataFrame[Any]:
+    """Return one row an account and one column a feature, as of a date.
+
+    Args:
+        inputs: What is known, later rows included: they are not read.
+        as_of: Aware; rows at or after it do not exist for this function.
+
+    Returns:
+        A frame with the columns `account` and FEATURE_NAMES, ordered by account, with
+        null where a number cannot be known (an account without any use, say).
+    """
+    churned = nw.from_native(inputs.churned).lazy()
+    events = _recent_events(inputs, as_of)
+    subscriptions = nw.from_native(inputs.subscriptions).lazy()
+    subscriptions = subscriptions.filter(nw.col("started_at") < as_of)
+    created = (
+        nw.from_native(inputs.accounts)
+        .lazy()
+        .filter(nw.col("created_at") < as_of)
+        .select(account=nw.col("id"), created_at=nw.col("created_at"))
+    )
+    table = churned.select("account", "churned_at")
+    for part in (
+        _rhythm(events),
+        _breadth(events),
+        _integrations(events),
+        _people(events),
+        _contract(subscriptions, as_of),
+        created,
+    ):
+        table = table.join(part, on="account", how="left")
+    return _finished(table, as_of)
+
+
+def used_features(inputs: Inputs, *, as_of: datetime) -> nw.DataFrame[Any]:
+    """Return what each account worked with in the 90 days before its last use.
+
+    Returns:
+        A frame with the columns account, feature, events, failures and last_used_at (of
+        the account), ordered by account, most used feature first.
+    """
+    events = _recent_events(inputs, as_of).filter(
+        nw.col("days_before") < _WINDOWS_DAYS[-1]
+    )
+    failed = nw.when(nw.col("outcome") == "failed").then(nw.col("count")).otherwise(0)
+    return (
+        events.with_columns(failures=failed)
+        .group_by("account", "feature")
+        .agg(
+            events=nw.col("count").sum(),
+            failures=nw.col("failures").sum(),
+            last_used_at=nw.col("last_used_at").max(),
+        )
+        .sort("account", "events", "feature", descending=[False, True, False])
+        .collect()
+    )
+
+
+def _days(span: nw.Expr) -> nw.Expr:
+    return span.dt.total_seconds() / _SECONDS_PER_DAY
+
+
+def _recent_events(inputs: Inputs, as_of: datetime) -> Frame:
+    """Return the events before the date, each with its distance from the last one."""
+    churned = nw.from_native(inputs.churned).lazy()
+    usage = nw.from_native(inputs.usage).lazy()
+    events = usage.select(
+        "account", "at", "feature", "contact", "count", "outcome"
+    ).filter(nw.col("at") < as_of)
+    events = events.join(churned.select("account"), on="account")
+    span = events.group_by("account").agg(
+        first_used_at=nw.col("at").min(), last_used_at=nw.col("at").max()
+    )
+    days_before = _days(nw.col("last_used_at") - nw.col("at"))
+    return events.join(span, on="account").with_columns(days_before=days_before)
+
+
+def _rhythm(events: Frame) -> Frame:
+    """Recency, events and active days by window, and the slope of weekly events."""
+    daily = events.group_by("account", nw.col("at").dt.truncate("1d").alias("day")).agg(
+        events=nw.col("count").sum(),
+        days_before=nw.col("days_before").min(),
+        first_used_at=nw.col("first_used_at").min(),
+        last_used_at=nw.col("last_used_at").max(),
+    )
+    columns = [
+        nw.col("first_used_at").min(),
+        nw.col("last_used_at").max(),
+        nw.col("weighted").sum().alias("decline_per_week"),
+    ]
+    for days in _WINDOWS_DAYS:
+        columns.append(nw.col(f"events_{days}d").sum())
+        columns.append(nw.col(f"active_days_{days}d").sum())
+    windows = {}
+    for days in _WINDOWS_DAYS:
+        inside = nw.col("days_before") < days
+        windows[f"events_{days}d"] = nw.when(inside).then(nw.col("events")).otherwise(0)
+        windows[f"active_days_{days}d"] = nw.when(inside).then(1).otherwise(0)
+    # Least squares over equally spaced weeks is a weighted sum of the weekly counts,
+    # so no week needs to be built that has no events.
+    middle = (_WEEKS - 1) / 2
+    squares = sum((week - middle) ** 2 for week in range(_WEEKS))
+    week = (nw.col("days_before") / _DAYS_PER_WEEK).floor()
+    weight = nw.when(week < _WEEKS).then((middle - week) / squares).otherwise(0.0)
+    return (
+        daily.with_columns(**windows, weighted=nw.col("events") * weight)
+        .group_by("account")
+        .agg(*columns)
+    )
+
+
+def _breadth(events: Frame) -> Frame:
+    by_feature = (
+        events.filter(nw.col("days_before") < _WINDOWS_DAYS[-1])
+        .group_by("account", "feature")
+        .agg(events=nw.col("count").sum())
+    )
+    sums = by_feature.group_by("account").agg(
+        breadth=nw.len(), top=nw.col("events").max(), total=nw.col("events").sum()
+    )
+    return sums.select(
+        "account", "breadth", top_feature_share=nw.col("top") / nw.col("total")
+    )
+
+
+def _integrations(events: Frame) -> Frame:
+    failed = nw.when(nw.col("outcome") == "failed").then(nw.col("count")).otherwise(0)
+    sums = (
+        events.filter(
+            nw.col("days_before") < _WINDOWS_DAYS[-1],
+            nw.col("feature").str.starts_with(INTEGRATION_PREFIX),
+        )
+        .with_columns(failures=failed)
+        .group_by("account")
+        .agg(
+            integration_attempts=nw.col("count").sum(), failures=nw.col("failures").sum()
+        )
+    )
+    rate = nw.col("failures") / nw.col("integration_attempts")
+    return sums.select(
+        "account", "integration_attempts", integration_failure_rate=rate
+    )
+
+
+def _people(events: Frame) -> Frame:
+    by_contact = (
+        events.filter(~nw.col("contact").is_null())
+        .group_by("account", "contact")
+        .agg(events=nw.col("count").sum(), silence=nw.col("days_before").min())
+    )
+    sums = by_contact.group_by("account").agg(
+        top=nw.col("events").max(), total=nw.col("events").sum()
+    )
+    busiest = (
+        by_contact.join(sums, on="account")
+        .filter(nw.col("events") == nw.col("top"))
+        .group_by("account")
+        .agg(
+            top=nw.col("top").max(),
+            total=nw.col("total").max(),
+            top_contact_silence=nw.col("silence").min(),
+        )
+    )
+    return busiest.select(
+        "account",
+        "top_contact_silence",
+        top_contact_share=nw.col("top") / nw.col("total"),
+    )
+
+
+def _contract(subscriptions: Frame, as_of: datetime) -> Frame:
+    """Return price, seats and the reason of the end, of the last paid subscription."""
+    paid = subscriptions.filter(~nw.col("plan_is_free"))
+    span = paid.group_by("account").agg(
+        first=nw.col("started_at").min(), last=nw.col("started_at").max()
+    )
+    joined = paid.join(span, on="account")
+    has_ended = nw.col("ended_at") < as_of
+    speaks_of_price = nw.col("end_reason").str.contains(_PRICE_WORDS)
+    last = (
+        joined.filter(nw.col("started_at") == nw.col("last"))
+        .with_columns(
+            ended_for_price=nw.when(has_ended & speaks_of_price).then(1.0).otherwise(0.0)
+        )
+        .group_by("account")
+        .agg(
+            mrr_minor=nw.col("mrr_minor").max(),
+            seats=nw.col("seats").max(),
+            ended_for_price=nw.col("ended_for_price").max(),
+            contract_began_at=nw.col("first").min(),
+        )
+    )
+    first = (
+        joined.filter(nw.col("started_at") == nw.col("first"))
+        .group_by("account")
+        .agg(first_mrr_minor=nw.col("mrr_minor").max())
+    )
+    growth = nw.when(nw.col("first_mrr_minor") > 0).then(
+        nw.col("mrr_minor") / nw.col("first_mrr_minor") - 1
+    )
+    return last.join(first, on="account", how="left").select(
+        "account",
+        "seats",
+        "ended_for_price",
+        "contract_began_at",
+        mrr=nw.col("mrr_minor") / 100,
+        mrr_growth=growth,
+    )
+
+
+def _finished(table: Frame, as_of: datetime) -> nw.DataFrame[Any]:
+    """Add what compares with the date, and order rows and columns."""
+    date = nw.lit(as_of)
+    began = nw.min_horizontal("created_at", "first_used_at", "contract_began_at")
+    counted = ("integration_attempts", "integration_failure_rate")
+    table = table.with_columns(
+        *(nw.col(name).fill_null(0) for name in counted),
+        days_since_last_use=_days(date - nw.col("last_used_at")),
+        days_since_churn=_days(date - nw.col("churned_at")),
+        tenure=_days(nw.col("last_used_at") - began),
+    )
+    columns = [nw.col(name).cast(nw.Float64()) for name in FEATURE_NAMES]
+    return table.select("account", *columns).sort("account").collect()

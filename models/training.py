@@ -1,0 +1,158 @@
+"""From features and labels to a fitted segment classifier, and back to reasons."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from models.evaluation import Metrics, cross_validate
+from models.features import DEFINITION, FEATURE_NAMES, FEATURES
+from models.segments import SegmentClassifier
+
+FEWEST_LABELS: Final = 10
+"""A segment with fewer labels is left out: it could not be told apart."""
+
+_REASONS: Final = 3
+_NOTEWORTHY: Final = 0.25
+_FOLDS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedSegments:
+    """A fitted classifier with everything that says where it comes from.
+
+    Attributes:
+        classifier: Ready to predict.
+        version: A hash of the data, the labels and the settings.
+        labels_by: `people` or `rules`.
+        counts: Labels of each segment that was learnt.
+        left_out: Labels of each segment that had too few.
+        data_hash: Of the rows it learnt from.
+        as_of: The date the features were computed for.
+        metrics: What it reaches on folds it did not learn from.
+    """
+
+    classifier: SegmentClassifier
+    version: str
+    labels_by: str
+    counts: dict[str, int]
+    left_out: dict[str, int]
+    data_hash: str
+    as_of: datetime
+    metrics: Metrics
+
+    def metadata(self) -> dict[str, Any]:
+        """Return what is stored beside the model file, as plain values."""
+        return {
+            "kind": "segments",
+            "version": self.version,
+            "classes": [str(name) for name in self.classifier.classes_],
+            "feature_names": list(FEATURE_NAMES),
+            "feature_definition": DEFINITION,
+            "as_of": self.as_of.isoformat(),
+            "labels_by": self.labels_by,
+            "labels": self.counts,
+            "left_out": self.left_out,
+            "data_hash": self.data_hash,
+            "is_calibrated": self.classifier.is_calibrated_,
+            "metrics": self.metrics._asdict(),
+        }
+
+
+def train_segments(
+    features: pl.DataFrame,
+    *,
+    people: Mapping[str, str],
+    rules: Mapping[str, str],
+    as_of: datetime,
+    random_state: int = 0,
+) -> TrainedSegments:
+    """Learn segments from labels that people gave or, failing these, from rules.
+
+    People's labels are used alone if they tell at least two segments apart.
+
+    Args:
+        features: The columns account and FEATURE_NAMES, as of `as_of`.
+        people: Segment by account, from people.
+        rules: Segment by account, from starter rules.
+        as_of: The date of the features.
+        random_state: Makes the folds the same on every run.
+
+    Raises:
+        ValueError: Neither has two segments with enough labels.
+    """
+    known = set(features["account"].to_list())
+    for labels_by, labels in (("people", people), ("rules", rules)):
+        counts = Counter(s for account, s in labels.items() if account in known)
+        enough = {s: n for s, n in sorted(counts.items()) if n >= FEWEST_LABELS}
+        if len(enough) >= 2:  # noqa: PLR2004
+            break
+    else:
+        raise ValueError(
+            f"fewer than two segments have {FEWEST_LABELS} labels (by rules: "
+            f"{dict(sorted(counts.items()))}); import labels, or widen the starter "
+            "rules in segments.toml"
+        )
+    chosen = {account: s for account, s in labels.items() if s in enough}
+    rows = features.filter(pl.col("account").is_in(list(chosen))).sort("account")
+    X = matrix(rows)
+    y = np.array([chosen[account] for account in rows["account"]])
+    classifier = SegmentClassifier(random_state=random_state)
+    data_hash = _hash(X.tobytes(), *rows["account"], *y)
+    return TrainedSegments(
+        classifier=classifier.fit(X, y),
+        version=_hash(data_hash, DEFINITION, repr(classifier.get_params()))[:16],
+        labels_by=labels_by,
+        counts=enough,
+        left_out={s: n for s, n in sorted(counts.items()) if s not in enough},
+        data_hash=data_hash,
+        as_of=as_of,
+        metrics=cross_validate(
+            classifier, X, y, folds=_FOLDS, random_state=random_state
+        ),
+    )
+
+
+def matrix(features: pl.DataFrame) -> NDArray[np.float64]:
+    """Return the features as an array (n_accounts, n_features), null as NaN."""
+    return features.select(FEATURE_NAMES).to_numpy().astype(np.float64)
+
+
+def reasons(
+    classifier: SegmentClassifier, features: pl.DataFrame, segments: Sequence[str]
+) -> list[tuple[str, ...]]:
+    """Return, for each row, in words what spoke most for its segment.
+
+    Only terms that speak for the segment by a noteworthy amount are named, at most
+    three, the strongest first. A missing number is never named.
+    """
+    X = matrix(features)
+    terms = np.where(np.isnan(X), 0.0, classifier.contributions(X, segments))
+    scaled = classifier.standardised(X)
+    found = []
+    for row in range(len(X)):
+        strongest = np.argsort(-terms[row], kind="stable")[:_REASONS]
+        found.append(
+            tuple(
+                (FEATURES[at].high if scaled[row, at] > 0 else FEATURES[at].low).format(
+                    value=abs(X[row, at])
+                )
+                for at in strongest
+                if terms[row, at] > _NOTEWORTHY
+            )
+        )
+    return found
+
+
+def _hash(*parts: object) -> str:
+    digest = sha256()
+    for part in parts:
+        digest.update(part if isinstance(part, bytes) else str(part).encode())
+        digest.update(b"\x1f")
+    return digest.hexdigest()
