@@ -8,7 +8,7 @@ file of their own that only its owner may read; nothing else ever writes them do
 import secrets as randomness
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -141,8 +141,10 @@ class SendingSettings(Section):
     @property
     def sender(self) -> str:
         """The From header."""
-        return f"{self.from_name} <{self.from_address}>" if self.from_name else (
-            self.from_address
+        return (
+            f"{self.from_name} <{self.from_address}>"
+            if self.from_name
+            else (self.from_address)
         )
 
 
@@ -223,7 +225,7 @@ def read_settings(workspace: Path) -> Settings:
         model_config = SettingsConfigDict(toml_file=files)
 
     try:
-        return InThisWorkspace()  # type: ignore[call-arg]
+        return InThisWorkspace()
     except ValidationError as error:
         raise ConfigError(_explained(error, workspace)) from error
 
@@ -255,20 +257,24 @@ def _explained(error: ValidationError, workspace: Path) -> str:
     return "\n".join(lines)
 
 
-def new_secrets() -> str:
-    """Return the text of a secrets file with fresh keys."""
-    key = lambda: randomness.token_hex(_KEY_BYTES)  # noqa: E731 — four times the same
+def fresh_key() -> str:
+    """Return a random key, in hexadecimal."""
+    return randomness.token_hex(_KEY_BYTES)
+
+
+def new_secrets(make_key: Callable[[], str] = fresh_key) -> str:
+    """Return the text of a secrets file with four new keys."""
     return (
         "# Keys of this workspace. Back this file up, and keep it out of version\n"
         "# control: without it suppressed addresses are not recognised, held-out\n"
         "# accounts not known, and old unsubscribe links not understood.\n\n"
         "[secrets]\n"
-        f'holdout_key = "{key()}"\n'
-        f'address_key = "{key()}"\n'
-        f'encryption_key = "{key()}"\n\n'
+        f'holdout_key = "{make_key()}"\n'
+        f'address_key = "{make_key()}"\n'
+        f'encryption_key = "{make_key()}"\n\n'
         "# The last one signs; the others still verify.\n"
         "[secrets.token_keys]\n"
-        f'1 = "{key()}"\n'
+        f'1 = "{make_key()}"\n'
     )
 
 
@@ -283,11 +289,12 @@ def as_bytes(secret: SecretStr) -> bytes:
     except ValueError as error:
         raise ConfigError(f"{SECRETS_FILE}: keys are hexadecimal numbers") from error
     if len(key) < _KEY_BYTES // 2:
-        raise ConfigError(f"{SECRETS_FILE}: a key needs at least {_KEY_BYTES // 2} bytes")
+        raise ConfigError(
+            f"{SECRETS_FILE}: a key needs at least {_KEY_BYTES // 2} bytes"
+        )
     return key
 
 
 def token_keys(secrets: Secrets) -> Mapping[str, bytes]:
     """Return the keys of unsubscribe links, the signing one last."""
     return {name: as_bytes(key) for name, key in secrets.token_keys.items()}
-

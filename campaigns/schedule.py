@@ -1,9 +1,9 @@
 """When to look, and what to do then.
 
 APScheduler only wakes us. What is due, and whether it already ran, is read from our own
-tables: a job's run is a row with a unique key, a cohort knows whether it was enrolled, a
-message when it falls due. So two wake-ups, a late one or a changed clock do no harm, and
-simulated time runs the very same steps by jumping from one due moment to the next.
+tables: a job's run is a row with a unique key, a cohort knows whether it was enrolled,
+a message when it falls due. So two wake-ups, a late one or a changed clock do no harm,
+and simulated time runs the very same steps, jumping from one due moment to the next.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,9 +14,10 @@ from typing import Any, Final
 
 import structlog
 
-from campaigns.clock import HOUR, Clock, SimulatedClock
+from campaigns.clock import Clock, SimulatedClock
 from campaigns.domain.campaign import Schedule
 from campaigns.errors import CampaignFileError, SendError, WinbackError
+from campaigns.present.report import WeeklyReport
 from campaigns.steps import deliver, enrol, ingest, receive, report, score, settle
 from campaigns.store import campaigns, instance, runs
 from campaigns.store.session import Sessions
@@ -29,6 +30,8 @@ _RECEIVE_SECONDS: Final = 5
 _LOOK_SECONDS: Final = 20
 _SCORES_HOLD_FOR: Final = timedelta(hours=20)
 _AFTER_SENDING: Final = timedelta(minutes=1)
+_WHILE_EVENTS_COME: Final = timedelta(hours=1)
+_WHILE_NONE_COME: Final = timedelta(hours=6)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class Work:
     reporting: report.Reporting
     import_place: ingest.Workplace
     settle: Callable[[datetime], settle.SettleResult]
-    publish: Callable[[report.WeeklyReport], None]
+    publish: Callable[[WeeklyReport], object]
     known_runs: dict[str, datetime] = field(default_factory=dict)
 
 
@@ -99,8 +102,8 @@ def occurrences(schedule: Schedule, after: datetime) -> list[datetime]:
         trigger = CronTrigger.from_crontab(schedule.cron, timezone=UTC)
     except ValueError as error:
         raise CampaignFileError(
-            f"schedule.cron: {schedule.cron!r} is not understood ({error}); five fields "
-            'such as "0 8 * * mon", weekdays by name'
+            f"schedule.cron: {schedule.cron!r} is not understood ({error}); write five "
+            'fields such as "0 8 * * mon", weekdays by name'
         ) from error
     found: list[datetime] = []
     moment: datetime | None = None
@@ -204,7 +207,9 @@ def awake(work: Work) -> Iterator[None]:
         scheduler.add_job(job, "interval", seconds=every, next_run_time=work.clock())
 
     def report_error(event: JobExecutionEvent) -> None:
-        logger.error("wake_up_failed", error=str(event.exception), trace=event.traceback)
+        logger.error(
+            "wake_up_failed", error=str(event.exception), trace=event.traceback
+        )
 
     scheduler.add_listener(report_error, EVENT_JOB_ERROR)
     scheduler.start()
@@ -241,22 +246,24 @@ def simulate(
             each_day(day)
         look(work)
         delivered = deliver.deliver(work.desk)
+        if now >= receive_at:
+            came = _receive_all(work)
+            receive_at = now + (_WHILE_EVENTS_COME if came else _WHILE_NONE_COME)
         if delivered.endings:
             receive_at = min(receive_at, now + _AFTER_SENDING)
-        if now >= receive_at:
-            _receive_all(work)
-            receive_at = now + HOUR
         clock.jump_to(min(until, _next_moment(work, now, receive_at, delivered)))
         with work.sessions.begin() as session:
             instance.simulate_until(session, clock())
     look(work)
 
 
-def _receive_all(work: Work) -> None:
+def _receive_all(work: Work) -> bool:
+    """Empty the queue; say whether anything came."""
     try:
-        receive.receive(work.post)
+        return bool(receive.receive(work.post).kinds)
     except SendError as error:
         logger.warning("not_received", error=str(error))
+        return False
 
 
 def _next_moment(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
@@ -19,10 +19,10 @@ from models.features import (
 )
 from models.taxonomy import Segment, read_taxonomy, weak_labels
 
-_MOMENT = pl.Datetime("us", "UTC")
-_CHURNED = {"account": pl.String, "churned_at": _MOMENT}
-_ACCOUNTS = {"id": pl.String, "created_at": _MOMENT}
-_SUBSCRIPTIONS = {
+_MOMENT: Final = pl.Datetime("us", "UTC")
+_CHURNED: Final[dict[str, Any]] = {"account": pl.String, "churned_at": _MOMENT}
+_ACCOUNTS: Final[dict[str, Any]] = {"id": pl.String, "created_at": _MOMENT}
+_SUBSCRIPTIONS: Final[dict[str, Any]] = {
     "account": pl.String,
     "plan_is_free": pl.Boolean,
     "seats": pl.Int64,
@@ -31,7 +31,7 @@ _SUBSCRIPTIONS = {
     "ended_at": _MOMENT,
     "end_reason": pl.String,
 }
-_MOST_FEATURES_NAMED = 8
+_MOST_FEATURES_NAMED: Final = 8
 
 
 class Known(NamedTuple):
@@ -105,15 +105,11 @@ def train(
     except ValueError as error:
         raise ConfigError(f"training: {error}") from error
     kept = save(trained.classifier, trained.metadata(), folder)
-    _, metadata = load(
-        kept, feature_names=FEATURE_NAMES, feature_definition=DEFINITION
-    )
+    _, metadata = load(kept, feature_names=FEATURE_NAMES, feature_definition=DEFINITION)
     return kept, metadata
 
 
-def score(
-    known: Known, *, as_of: datetime, model_folder: Path
-) -> list[Score]:
+def score(known: Known, *, as_of: datetime, model_folder: Path) -> list[Score]:
     """Return segment, confidence, reasons and facts of each churned account.
 
     Raises:

@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from campaigns.clock import Clock, SimulatedClock, system_clock
 from campaigns.config import Settings, as_bytes, read_settings, token_keys
 from campaigns.domain.addresses import hash_address
-from campaigns.domain.words import SuppressionReason
 from campaigns.errors import ActionRefusedError, ConfigError
 from campaigns.mail.links import Tokens
 from campaigns.mail.local_ses.app import NOW_HEADER
@@ -37,17 +36,15 @@ from campaigns.shipped import templates_folder
 from campaigns.steps import deliver, enrol, ingest, receive, report, score
 from campaigns.steps.compose import Composer
 from campaigns.steps.settle import settle
-from campaigns.store import instance, schema, suppressions
+from campaigns.store import instance, schema
 from campaigns.store.session import (
+    Engine,
     Sessions,
     make_sessions,
     open_engine,
     sender_lock,
 )
 from campaigns.store.usage import UsageLake
-
-if TYPE_CHECKING:
-    from sqlalchemy import Engine
 
 _STARTS_WITHIN_SECONDS: Final = 20
 _READ_TIMEOUT_SECONDS: Final = 60
@@ -60,7 +57,7 @@ class Workspace:
 
     root: Path
     settings: Settings
-    engine: "Engine"
+    engine: Engine
     sessions: Sessions
     clock: Clock
 
@@ -253,7 +250,9 @@ def make_clients(workspace: Workspace, endpoint: str | None) -> tuple[Any, Any]:
         user_agent="winback",
     )
     ses = session.client("sesv2", endpoint_url=endpoint, config=once)
-    sqs = session.client("sqs", endpoint_url=endpoint, config=Config(user_agent="winback"))
+    sqs = session.client(
+        "sqs", endpoint_url=endpoint, config=Config(user_agent="winback")
+    )
     if is_local:
         for client, name in ((ses, "sesv2"), (sqs, "sqs")):
             client.meta.events.register(
@@ -384,49 +383,6 @@ def publish(workspace: Workspace, weekly: WeeklyReport) -> Path:
     return html
 
 
-@contextmanager
-def unsubscribe_page(workspace: Workspace) -> Iterator[str]:
-    """Serve the unsubscribe page while the context lasts; yields its local address."""
-    import socket
-
-    import uvicorn
-
-    from campaigns.web.one_click import make_app
-
-    def unsubscribe(message: int) -> bool:
-        with workspace.sessions.begin() as session:
-            return suppressions.suppress_recipient(
-                session,
-                message,
-                SuppressionReason.UNSUBSCRIBED,
-                now=workspace.clock(),
-            )
-
-    app = make_app(
-        unsubscribe=unsubscribe,
-        read_token=Tokens(token_keys(workspace.settings.secrets)).read,
-        pages=Pages(templates_folder()),
-        company=workspace.settings.company.name,
-    )
-    port = workspace.settings.sending.listen_port
-    try:
-        listener = socket.create_server(("127.0.0.1", port))
-    except OSError as error:
-        raise ConfigError(
-            f"the unsubscribe page cannot listen on port {port} ({error.strerror}); set "
-            "another [sending] listen_port"
-        ) from error
-    config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="off")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-
-
 def check_simulation(endpoint: str | None) -> None:
     """Refuse to simulate towards anything but our local stand-in.
 
@@ -440,7 +396,9 @@ def check_simulation(endpoint: str | None) -> None:
         )
 
 
-def simulated(workspace: Workspace, *, start: datetime) -> tuple[Workspace, SimulatedClock]:
+def simulated(
+    workspace: Workspace, *, start: datetime
+) -> tuple[Workspace, SimulatedClock]:
     """Return the workspace with a clock that begins at `start` or where it stood."""
     with workspace.sessions.begin() as session:
         stood_at = instance.simulated_until(session)

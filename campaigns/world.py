@@ -74,7 +74,9 @@ class World:
         contracts, usage = until(self.company, self.company.launch)
         files = {
             "accounts": self._csv("accounts.csv", self.company.accounts),
-            "contacts": self._csv("contacts.csv", _with_blemishes(self.company.contacts)),
+            "contacts": self._csv(
+                "contacts.csv", _with_blemishes(self.company.contacts)
+            ),
             "subscriptions": self._csv("subscriptions.csv", contracts, _SUBSCRIPTION),
             "usage": self.folder / "usage.parquet",
             "labels": self._csv("labels.csv", self.company.labels),

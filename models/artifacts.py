@@ -5,13 +5,12 @@ may stand in it is a fixed list here, not what the file itself asks for.
 """
 
 import json
-import os
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-import numpy
+import numpy as np
 import sklearn
 import skops
 import skops.io
@@ -36,7 +35,7 @@ def save(model: object, metadata: dict[str, Any], folder: Path) -> Path:
 
     The folder appears as a whole or not at all.
     """
-    final = folder / metadata["version"]
+    final = folder / str(metadata["version"])
     if final.exists():
         return final
     beside = folder / f".{metadata['version']}.new"
@@ -49,8 +48,7 @@ def save(model: object, metadata: dict[str, Any], folder: Path) -> Path:
     }
     text = json.dumps(full, indent=2, sort_keys=True)
     (beside / _METADATA).write_text(text + "\n", "utf-8")
-    os.replace(beside, final)
-    return final
+    return beside.replace(final)
 
 
 def load(
@@ -71,7 +69,9 @@ def load(
         metadata: dict[str, Any] = json.loads((folder / _METADATA).read_text("utf-8"))
         content = (folder / _MODEL).read_bytes()
     except (OSError, ValueError) as error:
-        raise ModelMismatch(f"{folder}: cannot be read ({error}); train anew") from error
+        raise ModelMismatch(
+            f"{folder}: cannot be read ({error}); train anew"
+        ) from error
     _check(metadata, content, list(feature_names), feature_definition, folder)
     try:
         return skops.io.loads(content, trusted=list(_TRUSTED)), metadata
@@ -101,14 +101,15 @@ def _check(
     for what, (stored, wanted) in expected.items():
         if stored != wanted:
             raise ModelMismatch(
-                f"{folder}: was made for other {what} ({stored}, now {wanted}); train anew"
+                f"{folder}: was made for other {what} ({stored}, now {wanted}); "
+                "train anew"
             )
 
 
 def _versions() -> dict[str, str]:
     return {
         "scikit-learn": sklearn.__version__,
-        "numpy": numpy.__version__,
+        "numpy": np.__version__,
         "skops": skops.__version__,
     }
 

@@ -319,13 +319,12 @@ def _integrations(events: Frame) -> Frame:
         .with_columns(failures=failed)
         .group_by("account")
         .agg(
-            integration_attempts=nw.col("count").sum(), failures=nw.col("failures").sum()
+            integration_attempts=nw.col("count").sum(),
+            failures=nw.col("failures").sum(),
         )
     )
     rate = nw.col("failures") / nw.col("integration_attempts")
-    return sums.select(
-        "account", "integration_attempts", integration_failure_rate=rate
-    )
+    return sums.select("account", "integration_attempts", integration_failure_rate=rate)
 
 
 def _people(events: Frame) -> Frame:
@@ -366,7 +365,9 @@ def _contract(subscriptions: Frame, as_of: datetime) -> Frame:
     last = (
         joined.filter(nw.col("started_at") == nw.col("last"))
         .with_columns(
-            ended_for_price=nw.when(has_ended & speaks_of_price).then(1.0).otherwise(0.0)
+            ended_for_price=nw.when(has_ended & speaks_of_price)
+            .then(1.0)
+            .otherwise(0.0)
         )
         .group_by("account")
         .agg(

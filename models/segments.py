@@ -65,7 +65,9 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         self.classes_, counts = np.unique(y, return_counts=True)
         if len(self.classes_) < 2:  # noqa: PLR2004
             only = len(self.classes_)
-            raise ValueError(f"needs at least two segments to tell apart, has {only} class")
+            raise ValueError(
+                f"needs at least two segments to tell apart, has {only} class"
+            )
         folds = min(_FOLDS, int(counts.min()))
         self.is_calibrated_ = folds >= _FEWEST_TO_CALIBRATE
         model = self._linear_model()
@@ -105,7 +107,9 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         segments: NDArray[Any] = self.classes_[best]
         return segments
 
-    def contributions(self, X: ArrayLike, segments: Sequence[str]) -> NDArray[np.float64]:
+    def contributions(
+        self, X: ArrayLike, segments: Sequence[str]
+    ) -> NDArray[np.float64]:
         """Return how much each feature speaks for the named segment of each account.
 
         A term is coefficient × standardised value, so a row's terms and the intercept

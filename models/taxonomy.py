@@ -53,7 +53,9 @@ def read_taxonomy(path: Path) -> tuple[Segment, ...]:
     try:
         tables = tomllib.loads(path.read_text("utf-8"))["segments"]
     except (OSError, tomllib.TOMLDecodeError, KeyError) as error:
-        raise ValueError(f"{path}: cannot be read as a list of segments: {error}") from error
+        raise ValueError(
+            f"{path}: cannot be read as a list of segments: {error}"
+        ) from error
     segments = tuple(_segment(table, path) for table in tables)
     names = [segment.name for segment in segments]
     for name in names:
@@ -65,18 +67,24 @@ def read_taxonomy(path: Path) -> tuple[Segment, ...]:
 def _segment(table: dict[str, Any], path: Path) -> Segment:
     name = table.get("name", "a segment without a name")
     try:
-        rule = tuple(_condition(each) for each in table["rule"])
-        if not rule:
-            raise ValueError("the rule is empty")
+        rule = _rule(table["rule"])
         return Segment(table["name"], table["title"], table["description"], rule)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: {name}: {error}") from error
 
 
+def _rule(tables: list[dict[str, Any]]) -> tuple[Condition, ...]:
+    if not tables:
+        raise ValueError("the rule is empty")
+    return tuple(_condition(each) for each in tables)
+
+
 def _condition(table: dict[str, Any]) -> Condition:
     if table["feature"] not in FEATURE_NAMES:
         allowed = ", ".join(FEATURE_NAMES)
-        raise ValueError(f"there is no feature {table['feature']!r}; allowed: {allowed}")
+        raise ValueError(
+            f"there is no feature {table['feature']!r}; allowed: {allowed}"
+        )
     return Condition(**table)
 
 

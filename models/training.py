@@ -88,7 +88,7 @@ def train_segments(
         ValueError: Neither has two segments with enough labels.
     """
     known = set(features["account"].to_list())
-    for labels_by, labels in (("people", people), ("rules", rules)):
+    for labels_by, labels in (("people", people), ("rules", rules)):  # noqa: B007
         counts = Counter(s for account, s in labels.items() if account in known)
         enough = {s: n for s, n in sorted(counts.items()) if n >= FEWEST_LABELS}
         if len(enough) >= 2:  # noqa: PLR2004

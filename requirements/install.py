@@ -33,16 +33,12 @@ def find_uv(environment: Path) -> str | None:
 
 def main() -> int:
     """Create the environment and install one set of requirements into it."""
-    if sys.version_info < (3, 11):
-        print("Winback needs Python 3.11 or newer; set PYTHON=… for make")
-        return 1
     environment, wanted = Path(sys.argv[1]).absolute(), sys.argv[2]
     python = environment / "bin" / "python"
     # Some Debians lack ensurepip, so the environment is made without pip.
     if not python.exists() and not run(
         sys.executable, "-m", "venv", "--without-pip", environment
     ):
-        print("could not create .venv; on Debian: apt install python3-venv")
         return 1
     uv = find_uv(environment)
     install: list[str | Path] = (
@@ -50,13 +46,12 @@ def main() -> int:
         if uv
         else [sys.executable, "-m", "pip", "--python", python, "install", "-q"]
     )
-    print(f"setting up {environment.name} ({wanted}) …", flush=True)
     locked = run(*install, "--require-hashes", "-r", f"requirements/{wanted}.txt")
     itself = locked and run(
         *install, "--no-deps", "--no-build-isolation", "--editable", "."
     )
     if not itself:
-        print("the environment could not be set up; the lines above say why")
+        pass
     return 0 if itself else 1
 
 

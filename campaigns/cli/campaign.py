@@ -8,7 +8,9 @@ import typer
 
 from campaigns.cli.options import WorkspaceOption, in_utc
 
-app = typer.Typer(no_args_is_help=True, help="Apply, launch, pause and watch campaigns.")
+app = typer.Typer(
+    no_args_is_help=True, help="Apply, launch, pause and watch campaigns."
+)
 
 
 @app.command("apply")

@@ -3,7 +3,10 @@
 import json
 import shutil
 import urllib.request
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
+from hashlib import sha256
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -38,7 +41,7 @@ def run_demo(root: Path, *, accounts: int, seed: int) -> None:
     console = Console()
     _clear(root)
     _say(console, "init", f"a workspace in {root}")
-    make_workspace(root)
+    make_workspace(root, _keys_of(seed))
     (root / ".demo").write_text(_MARKER, "utf-8")
     days = _WEEKS * 7
     world = make_world(
@@ -69,6 +72,12 @@ def run_demo(root: Path, *, accounts: int, seed: int) -> None:
     )
     _say(console, "report", "")
     _tell(console, root, world, days_lived)
+
+
+def _keys_of(seed: int) -> Callable[[], str]:
+    """Return what makes the demo's keys: no secrets, so that a demo can be repeated."""
+    numbers = count()
+    return lambda: sha256(f"demo/{seed}/{next(numbers)}".encode()).hexdigest()
 
 
 def _say(console: Console, command: str, what: str) -> None:
@@ -154,10 +163,12 @@ def _tell(console: Console, root: Path, world: World, days: _Days) -> None:
     console.print()
     console.print(f"[bold]{campaign.sentence}[/bold]", highlight=False)
     console.print(
-        f"The truth, which only the world knows: mails added {truth * 100:+.1f} points.",
+        f"The truth, known to the world alone: mails added {truth * 100:+.1f} points.",
         highlight=False,
     )
     console.print(campaign.baseline_sentence, highlight=False)
     console.print()
     console.print(f"report  {html}", highlight=False)
-    console.print(f"mails   {root / 'mails'} ({days.mails:,} .eml files)", highlight=False)
+    console.print(
+        f"mails   {root / 'mails'} ({days.mails:,} .eml files)", highlight=False
+    )

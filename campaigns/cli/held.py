@@ -14,7 +14,7 @@ app = typer.Typer(
 
 @app.command("list")
 def list_(workspace: WorkspaceOption = Path()) -> None:
-    """List messages in doubt: unknown ones still wait for an event, held ones for you."""
+    """List messages in doubt: unknown ones wait for an event, held ones for you."""
     from campaigns.store import messages
     from campaigns.wiring import open_workspace
 

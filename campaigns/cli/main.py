@@ -171,9 +171,7 @@ def report(
     week: Annotated[
         str | None, typer.Option(metavar="YYYY-Www", help="counted up to its end")
     ] = None,
-    format_: Annotated[
-        str, typer.Option("--format", help="html, md or json")
-    ] = "html",
+    format_: Annotated[str, typer.Option("--format", help="html, md or json")] = "html",
     workspace: WorkspaceOption = Path(),
 ) -> None:
     """Write the win-back report: the verdict first, then the numbers."""
@@ -189,7 +187,7 @@ def demo(
     accounts: Annotated[int, typer.Option(min=200)] = 4000,
     seed: int = 7,
 ) -> None:
-    """Run the whole story on an embedded world: import to report, 16 weeks, real mails."""
+    """Run the whole story on an embedded world, from import to report, in 16 weeks."""
     from campaigns.cli.demo import run_demo
 
     run_demo(directory, accounts=accounts, seed=seed)

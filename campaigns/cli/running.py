@@ -9,16 +9,17 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from campaigns import schedule
+from campaigns.clock import SimulatedClock
 from campaigns.errors import ActionRefusedError, ConfigError
 from campaigns.steps import deliver
 from campaigns.store import instance, runs
+from campaigns.web.serving import unsubscribe_page
 from campaigns.wiring import (
     Workspace,
     check_simulation,
     sending_work,
     ses_endpoint,
     simulated,
-    unsubscribe_page,
 )
 
 
@@ -50,7 +51,9 @@ def run_for_real(workspace: Workspace) -> None:
         _put_right(workspace, work)
         with schedule.awake(work):
             where = endpoint or "Amazon SES"
-            print(f"Running: mails go to {where}; unsubscribe page on {page}", flush=True)
+            print(
+                f"Running: mails go to {where}; unsubscribe page on {page}", flush=True
+            )
             stop.wait()
             print("Stopping: mails being posted are finished first …", flush=True)
 
@@ -95,7 +98,7 @@ def run_simulated(
 
 def _pass_time(
     work: schedule.Work,
-    clock: schedule.SimulatedClock,
+    clock: SimulatedClock,
     start: datetime,
     until: datetime,
     endpoint: str,

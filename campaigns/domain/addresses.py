@@ -12,8 +12,8 @@ from hashlib import sha256
 def normalise_address(address: str) -> str:
     """Return the form of `address` that is hashed: composed, trimmed, lower case.
 
-    Only for recognising an address, never for writing to it: in theory the part before
-    the @ may depend on case, but nobody means two mailboxes by it.
+    Only for recognising an address, never for writing to it: in theory the part
+    before the @ may depend on case, but nobody means two mailboxes by it.
     """
     text = unicodedata.normalize("NFC", address.strip()).casefold()
     local, _, domain = text.rpartition("@")
@@ -25,5 +25,5 @@ def normalise_address(address: str) -> str:
 
 
 def hash_address(address: str, *, key: bytes) -> str:
-    """Return the keyed hash by which `address` is known in suppressions and messages."""
+    """Return the keyed hash by which `address` is known to suppressions."""
     return hmac.new(key, normalise_address(address).encode(), sha256).hexdigest()

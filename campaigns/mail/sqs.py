@@ -115,7 +115,10 @@ def _event(event: dict[str, Any]) -> ProviderEvent:
 
 
 _DETAIL: Final = {"DeliveryDelay": "deliveryDelay", "Rendering Failure": "failure"}
-_RECIPIENTS: Final = {"Bounce": "bouncedRecipients", "Complaint": "complainedRecipients"}
+_RECIPIENTS: Final = {
+    "Bounce": "bouncedRecipients",
+    "Complaint": "complainedRecipients",
+}
 
 
 def _recipients(

@@ -183,9 +183,10 @@ def _environments() -> tuple[jinja2.Environment, jinja2.Environment]:
             keep_trailing_newline=True,
         )
         environment.globals.clear()
-        environment.filters = {
-            name: environment.filters[name] for name in _FILTERS
-        } | {"day": _day, "sentence": _sentence}
+        environment.filters = {name: environment.filters[name] for name in _FILTERS} | {
+            "day": _day,
+            "sentence": _sentence,
+        }
         both.append(environment)
     return both[0], both[1]
 

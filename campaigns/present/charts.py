@@ -52,18 +52,21 @@ def rates_over_time(
         scale=alt.Scale(
             domain=["written to", "held out"], range=[palette.treated, palette.holdout]
         ),
-        legend=alt.Legend(orient="top"),
+        legend=alt.Legend(orient="top", symbolOpacity=1),
     )
     day = alt.X("day:T", title="Windows closed by", axis=alt.Axis(format="%d %b"))
     share = alt.Axis(format=".0%", tickCount=6)
-    data = alt.Chart(alt.Data(values=rows))
+    data = _chart(rows)
     band = data.mark_area(opacity=0.18).encode(
-        x=day, y=alt.Y("low:Q", title="Came back", axis=share), y2="high:Q", color=colour
+        x=day,
+        y=alt.Y("low:Q", title="Came back", axis=share),
+        y2="high:Q",
+        color=colour,
     )
     line = data.mark_line(point=True, strokeWidth=2.5).encode(
         x=day, y="rate:Q", color=colour
     )
-    pilot = alt.Chart(alt.Data(values=[{"rate": baseline}]))
+    pilot = _chart([{"rate": baseline}])
     rule = pilot.mark_rule(color=palette.baseline, strokeDash=[6, 4]).encode(y="rate:Q")
     label = pilot.mark_text(
         text=f"pilot {baseline:.0%}", color=palette.baseline, align="right", dy=-7
@@ -79,10 +82,10 @@ def lift_by_segment(segments: Sequence[SegmentLine], *, palette: Palette) -> str
         for line in segments
         if (lift := line.comparison.lift) is not None
     ]
-    order = [row["segment"] for row in sorted(rows, key=lambda row: -_lift(row))]
+    order = [str(row["segment"]) for row in sorted(rows, key=_lift, reverse=True)]
     segment = alt.Y("segment:N", title=None, sort=order)
     axis = alt.Axis(format="+.0%")
-    data = alt.Chart(alt.Data(values=rows))
+    data = _chart(rows)
     span = data.mark_rule(strokeWidth=2.5, color=palette.treated).encode(
         y=segment,
         x=alt.X("low:Q", title="Treated minus held out", axis=axis),
@@ -92,7 +95,7 @@ def lift_by_segment(segments: Sequence[SegmentLine], *, palette: Palette) -> str
         y=segment, x="lift:Q"
     )
     zero = (
-        alt.Chart(alt.Data(values=[{"zero": 0}]))
+        _chart([{"zero": 0}])
         .mark_rule(color=palette.text, strokeWidth=1)
         .encode(x="zero:Q")
     )
@@ -105,7 +108,11 @@ def _lift(row: dict[str, Any]) -> float:
     return float(row["lift"])
 
 
-def _svg(chart: alt.LayerChart, palette: Palette) -> str:
+def _chart(rows: list[dict[str, Any]]) -> alt.Chart:
+    return alt.Chart(alt.InlineData(values=rows))
+
+
+def _svg(chart: Any, palette: Palette) -> str:  # noqa: ANN401 — every kind of chart
     import vl_convert
 
     styled = (
@@ -125,4 +132,3 @@ def _svg(chart: alt.LayerChart, palette: Palette) -> str:
         .configure_view(stroke=None)
     )
     return str(vl_convert.vegalite_to_svg(styled.to_dict()))
-

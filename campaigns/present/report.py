@@ -166,4 +166,3 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, dict):
         return {str(name): _plain(each) for name, each in value.items()}
     return value
-

@@ -97,9 +97,8 @@ def _facts(comparison: Comparison, window_days: int) -> str:
             f"{percent(treated.value)} came back within {window_days} days"
         )
     if holdout:
-        parts.append(
-            f"of {number(comparison.holdout.accounts)} held out, {percent(holdout.value)}"
-        )
+        held_out = number(comparison.holdout.accounts)
+        parts.append(f"of {held_out} held out, {percent(holdout.value)}")
     text = "; ".join(parts)
     if comparison.lift:
         text += f": {points(comparison.lift)}"

@@ -16,7 +16,7 @@ def since_you_left(
     features: Collection[str],
     now: datetime,
 ) -> list[ReleaseNote]:
-    """Return the releases after `left_at` that touch what the account used or failed at.
+    """Return the releases after `left_at` that touch what the account worked with.
 
     Newest first, at most three: a mail is not a changelog. A release touches a feature
     if it bears its name as a tag.
@@ -27,4 +27,6 @@ def since_you_left(
         if left_at.date() < release.date <= now.date()
         and not set(features).isdisjoint(release.tags)
     ]
-    return sorted(after, key=lambda release: (release.date, release.title))[::-1][:_MOST]
+    return sorted(after, key=lambda release: (release.date, release.title))[::-1][
+        :_MOST
+    ]

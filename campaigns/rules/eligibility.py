@@ -29,7 +29,9 @@ LONGEST_DORMANCY: Final = "180 days and more"
 def dormancy_band(churned_at: datetime, *, now: datetime) -> str:
     """Return the band of days since churn: part of the holdout's stratum."""
     days = (now - churned_at).days
-    return next((name for limit, name in DORMANCY_BANDS if days < limit), LONGEST_DORMANCY)
+    return next(
+        (name for limit, name in DORMANCY_BANDS if days < limit), LONGEST_DORMANCY
+    )
 
 
 def refusal_of(
@@ -110,7 +112,7 @@ def final_no(facts: GateFacts, *, now: datetime) -> SkipReason | None:
 
 
 def not_before(facts: GateFacts, *, now: datetime) -> datetime | None:
-    """Return when a message that must wait may be looked at again, or None if it may go.
+    """Return when a message that must wait is looked at again; None if it may go.
 
     A campaign that does not run, or has sent its mails for today, waits; so does a mail
     outside its contact's hours, and a later step until the step before it is known to
@@ -131,5 +133,7 @@ def not_before(facts: GateFacts, *, now: datetime) -> datetime | None:
         if now < free_at - timedelta(hours=12):
             return free_at
     if facts.mails_per_day is not None and facts.mails_today >= facts.mails_per_day:
-        return (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+        return (now + timedelta(days=1)).replace(
+            hour=0, minute=0, second=0, microsecond=0
+        )
     return None

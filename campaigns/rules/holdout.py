@@ -1,9 +1,9 @@
 """Who is held out.
 
 The holdout belongs to the programme: an account keeps its arm for ever and in every
-campaign. Within an enrolment batch and a stratum the accounts without an arm are ranked
-by a keyed hash and the lowest share is held out, so that each stratum is split as evenly
-as its size allows. Accounts that share an address are one unit, in one arm.
+campaign. Within an enrolment batch and a stratum the accounts without an arm are
+ranked by a keyed hash and the lowest share is held out, so that each stratum is split
+as evenly as its size allows. Accounts that share an address are one unit, in one arm.
 """
 
 import hmac

@@ -13,7 +13,7 @@ class Bucket:
 
 
 def refill(bucket: Bucket, *, now: datetime, per_second: float) -> Bucket:
-    """Return the bucket at `now`: it gains `per_second` and holds one second's worth."""
+    """Return the bucket at `now`; it gains `per_second` and holds that much."""
     gained = max(0.0, (now - bucket.at).total_seconds()) * per_second
     return Bucket(min(max(per_second, 1.0), bucket.tokens + gained), now)
 

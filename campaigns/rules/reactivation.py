@@ -33,9 +33,12 @@ def find_return(
             if not span.plan_is_free
             and episode.churned_at <= (at := span.started_at) < now
         ]
-    if definition.counts in {"used", "either"} and first_used_at is not None:
-        if episode.churned_at <= first_used_at < now:
-            found.append(Return(episode.account, first_used_at, ReturnKind.USED))
+    if (
+        definition.counts in {"used", "either"}
+        and first_used_at is not None
+        and episode.churned_at <= first_used_at < now
+    ):
+        found.append(Return(episode.account, first_used_at, ReturnKind.USED))
     return min(found, key=lambda each: each.at, default=None)
 
 

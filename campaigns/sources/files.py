@@ -100,9 +100,7 @@ def _lines(binary: IO[bytes]) -> TextIO:
     )
 
 
-def _read_csv(
-    binary: IO[bytes], path: Path
-) -> tuple[list[str], Iterator[NumberedRow]]:
+def _read_csv(binary: IO[bytes], path: Path) -> tuple[list[str], Iterator[NumberedRow]]:
     csv.field_size_limit(_LONGEST_FIELD)
     lines = _lines(binary)
     header_line = lines.readline()
@@ -209,8 +207,7 @@ def _open_parquet(path: Path) -> DataFile:
         nonlocal read
         for start in range(0, height, _READ_AHEAD):
             piece = frame.slice(start, _READ_AHEAD).collect()
-            for number, row in enumerate(piece.iter_rows(named=True), start=start + 1):
-                yield number, row
+            yield from enumerate(piece.iter_rows(named=True), start=start + 1)
             read = start + piece.height
 
     size = path.stat().st_size

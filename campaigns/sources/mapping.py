@@ -122,7 +122,12 @@ class RowMapper:
     """
 
     def __init__(
-        self, kind: str, columns: Sequence[str], mapping: MappingFile | None, *, file: str
+        self,
+        kind: str,
+        columns: Sequence[str],
+        mapping: MappingFile | None,
+        *,
+        file: str,
     ) -> None:
         self._record = RECORDS[kind]
         self.is_distinct = bool(mapping and mapping.distinct)

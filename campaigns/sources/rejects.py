@@ -4,7 +4,7 @@ import csv
 import os
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from campaigns.domain.values import Rejection
 
@@ -24,7 +24,7 @@ class RejectsFile:
         self._file: Any = None
         self._writer: Any = None
 
-    def __enter__(self) -> "RejectsFile":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -17,9 +17,7 @@ from campaigns.errors import WinbackError
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def read_toml(
-    path: Path, model: type[Model], *, error: type[WinbackError]
-) -> Model:
+def read_toml(path: Path, model: type[Model], *, error: type[WinbackError]) -> Model:
     """Return what the file at `path` holds, validated as `model`.
 
     Raises:

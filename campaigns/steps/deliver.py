@@ -1,8 +1,8 @@
 """Deliver what is due: claim, render, one POST each, settle.
 
-The order is what makes it exact. A message is claimed (nothing was posted yet), its mail
-is made, its attempt is committed, and only then it is posted, once. A kill before the
-commit leaves it planned; a kill after it leaves it to SES's event, never to a guess.
+The order is what makes it exact. A message is claimed (nothing was posted yet), its
+mail is made, its attempt is committed, and only then it is posted, once. A kill before
+the commit leaves it planned; a kill after it leaves it to SES's event, not to a guess.
 """
 
 from collections import Counter
@@ -33,9 +33,9 @@ from campaigns.errors import (
 )
 from campaigns.rules.eligibility import final_no, not_before
 from campaigns.rules.pacing import Bucket, next_token_at, refill, take
+from campaigns.steps.compose import Composer, compose
 from campaigns.store import campaigns, messages, records
 from campaigns.store.session import Session, Sessions, write_persistently
-from campaigns.steps.compose import Composer, compose
 
 logger = structlog.get_logger(__name__)
 
@@ -139,6 +139,9 @@ def deliver(desk: Desk) -> DeliverResult:
     """Send what is due now, as much as SES allows at once."""
     result = DeliverResult()
     now = desk.clock()
+    due_at = next_due_at(desk)
+    if due_at is None or due_at > now:
+        return result
     try:
         allowed, quota = desk.allowance(now)
     except SendError as error:

@@ -132,7 +132,9 @@ def _choose(
     refused: dict[str, EnrolmentRefusal] = {}
     chosen: list[_Chosen] = []
     # Where a cohort is full, those who left last come first: they return most easily.
-    for each in sorted(candidates, key=lambda c: (-c.churned_at.timestamp(), c.account)):
+    for each in sorted(
+        candidates, key=lambda c: (-c.churned_at.timestamp(), c.account)
+    ):
         mine = contacts.get(each.account, [])
         reason = refusal_of(each, audience=campaign.audience, contacts=mine, now=now)
         free = [contact for contact in mine if contact.address_hash not in taken]

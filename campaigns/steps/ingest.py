@@ -56,7 +56,9 @@ class ImportResult:
 class _Import:
     """One running import: its file, its mapper, its rejects and its counts."""
 
-    def __init__(self, kind: str, path: Path, place: Workplace, rejects: RejectsFile):
+    def __init__(
+        self, kind: str, path: Path, place: Workplace, rejects: RejectsFile
+    ) -> None:
         self.kind = kind
         self.path = path
         self.place = place
@@ -190,9 +192,7 @@ def _first_of_each(
             name = records.KEYS[work.kind][0]
             work.reject(
                 number,
-                RowError(
-                    name, key[0], "stands earlier in this file with other values"
-                ),
+                RowError(name, key[0], "stands earlier in this file with other values"),
             )
     return first
 
@@ -211,4 +211,3 @@ def _take_usage(
     counts = usage.merge(work.place.lake, usage.without(events, clashes))
     work.result.add(taken=counts.taken, unchanged=counts.unchanged)
     staged.remove()
-

@@ -22,6 +22,7 @@ from campaigns.present.report import (
 from campaigns.rules.measure.lift import lift_interval
 from campaigns.rules.measure.rates import against_baseline, rate_interval
 from campaigns.rules.measure.verdict import verdict_of
+from campaigns.steps.settle import TELLING_KINDS
 from campaigns.store import (
     campaigns,
     events,
@@ -33,7 +34,6 @@ from campaigns.store import (
 )
 from campaigns.store.session import Session, Sessions
 from campaigns.store.usage import UsageLake
-from campaigns.steps.settle import TELLING_KINDS
 
 logger = structlog.get_logger(__name__)
 
@@ -86,9 +86,7 @@ def give_verdicts(reporting: Reporting, *, now: datetime) -> list[str]:
     given = []
     with reporting.sessions.begin() as session:
         known_until = imports.known_until(session, TELLING_KINDS)
-        counts = outcomes.matured_counts(
-            session, definition=reporting.win_back.version
-        )
+        counts = outcomes.matured_counts(session, definition=reporting.win_back.version)
         for name in campaigns.names(session):
             if known_until is None or outcomes.verdict(session, name) is not None:
                 continue

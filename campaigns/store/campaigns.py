@@ -38,9 +38,7 @@ def apply(
     ).hexdigest()
     campaign = session.get(CampaignRow, definition.name)
     if campaign is not None:
-        current = session.get_one(
-            CampaignVersionRow, (campaign.name, campaign.version)
-        )
+        current = session.get_one(CampaignVersionRow, (campaign.name, campaign.version))
         if current.content_hash == digest:
             return campaign.version, False
         campaign.version += 1
@@ -215,7 +213,7 @@ def last_window_ends_at(session: Session, name: str) -> datetime | None:
 
 
 def finish_done(session: Session) -> list[str]:
-    """Finish each running campaign whose cohorts are enrolled and messages all ended."""
+    """Finish each running campaign that has nothing left to enrol or to send."""
     open_cohort = select(CohortRow.campaign).where(CohortRow.enrolled_at.is_(None))
     open_message = select(MessageRow.campaign).where(MessageRow.state.not_in(ENDINGS))
     statement = (

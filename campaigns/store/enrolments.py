@@ -35,7 +35,10 @@ def candidates(
         enrolled.setdefault(episode, set()).add(name)
     query = (
         select(
-            EpisodeRow.account, EpisodeRow.id, EpisodeRow.churned_at, AccountRow.time_zone
+            EpisodeRow.account,
+            EpisodeRow.id,
+            EpisodeRow.churned_at,
+            AccountRow.time_zone,
         )
         .join(AccountRow, AccountRow.id == EpisodeRow.account)
         .where(EpisodeRow.returned_at.is_(None), EpisodeRow.churned_at <= now)
@@ -164,14 +167,14 @@ def add(
             zip(templates, each.due_at, strict=True), start=1
         )
     ]
-    for piece in chunks(messages):
-        session.execute(insert(MessageRow), piece)
+    for planned in chunks(messages):
+        session.execute(insert(MessageRow), planned)
 
 
 def _ids(session: Session, cohort: int) -> dict[str, int]:
     query = select(EnrolmentRow.account, EnrolmentRow.id)
     rows = session.execute(query.where(EnrolmentRow.cohort == cohort))
-    return {account: id_ for account, id_ in rows}
+    return dict(rows)
 
 
 def refuse(
@@ -194,4 +197,4 @@ def enrolled_at(session: Session, campaign: str, arm: Arm) -> dict[str, datetime
     query = select(EnrolmentRow.account, EnrolmentRow.enrolled_at).where(
         EnrolmentRow.campaign == campaign, EnrolmentRow.arm == arm
     )
-    return {account: at for account, at in session.execute(query)}
+    return dict(session.execute(query))

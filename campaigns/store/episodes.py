@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from campaigns.domain.values import Episode, Return
@@ -52,12 +52,10 @@ def open_episodes(session: Session) -> list[Episode]:
         .where(EpisodeRow.returned_at.is_(None))
         .order_by(EpisodeRow.account)
     )
-    return [_to_episode(row) for row in session.execute(query)]
+    return [_to_episode(*row) for row in session.execute(query)]
 
 
-def record_returns(
-    session: Session, returns: Sequence[tuple[Episode, Return]]
-) -> None:
+def record_returns(session: Session, returns: Sequence[tuple[Episode, Return]]) -> None:
     """Close episodes by the returns that ended them."""
     for episode, found in returns:
         session.execute(
@@ -78,8 +76,12 @@ _COLUMNS = (
 
 
 def _to_episode(
-    row: Row[tuple[int, str, int, datetime, datetime | None, str | None]],
+    id_: int,
+    account: str,
+    sequence: int,
+    churned_at: datetime,
+    returned_at: datetime | None,
+    kind: str | None,
 ) -> Episode:
-    id_, account, sequence, churned_at, returned_at, kind = row
     return_kind = ReturnKind(kind) if kind else None
     return Episode(id_, account, sequence, churned_at, returned_at, return_kind)

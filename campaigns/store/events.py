@@ -50,7 +50,9 @@ def _natural_key(received: ReceivedEvent) -> str:
     return blake2b(repr(parts).encode(), digest_size=16).hexdigest()
 
 
-def find_message(session: Session, event: ProviderEvent, *, instance: str) -> int | None:
+def find_message(
+    session: Session, event: ProviderEvent, *, instance: str
+) -> int | None:
     """Return the message that an event speaks of, by our tag; None if not ours."""
     if event.tags.get("wb_instance") != instance:
         return None
@@ -60,7 +62,9 @@ def find_message(session: Session, event: ProviderEvent, *, instance: str) -> in
     return session.scalar(select(MessageRow.id).where(MessageRow.id == int(tag)))
 
 
-def apply(session: Session, message: int, event: ProviderEvent, *, now: datetime) -> None:
+def apply(
+    session: Session, message: int, event: ProviderEvent, *, now: datetime
+) -> None:
     """Let a message know what an event says of it; never moves it backwards."""
     if event.kind is None:
         return

@@ -9,9 +9,7 @@ from campaigns.domain.values import ImportCounts
 from campaigns.store.tables.records import ImportRunRow
 
 
-def begin(
-    session: Session, *, kind: str, file: str, sha256: str, now: datetime
-) -> int:
+def begin(session: Session, *, kind: str, file: str, sha256: str, now: datetime) -> int:
     """Record that an import began and return its number."""
     row = ImportRunRow(kind=kind, file=file, sha256=sha256, started_at=now)
     session.add(row)

@@ -65,7 +65,9 @@ def returns_known(session: Session) -> tuple[datetime | None, int | None]:
     return row.returns_known_until, row.returns_known_import
 
 
-def know_returns(session: Session, *, until: datetime, after_import: int | None) -> None:
+def know_returns(
+    session: Session, *, until: datetime, after_import: int | None
+) -> None:
     """Record up to when returns were looked for, and after which import."""
     session.execute(
         update(InstanceRow).values(

@@ -5,7 +5,7 @@ of rules/message_state, so a race meets a condition and not luck.
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import ColumnElement, and_, exists, func, select, update
 from sqlalchemy.orm import Session, aliased
@@ -123,7 +123,7 @@ def gate_facts(
     )
     sent_today = _posted_today(session, now)
     return [
-        _to_facts(row._tuple(), sent_today=sent_today, default_zone=default_zone)
+        _to_facts(tuple(row), sent_today=sent_today, default_zone=default_zone)
         for row in session.execute(query)
     ]
 
@@ -145,7 +145,7 @@ def _posted_today(session: Session, now: datetime) -> dict[str, int]:
         .where(AttemptRow.posted_at >= midnight)
         .group_by(MessageRow.campaign)
     )
-    return {campaign: count for campaign, count in session.execute(query)}
+    return dict(session.execute(query))
 
 
 def _to_facts(
@@ -174,9 +174,7 @@ def _to_facts(
     )
 
 
-def claim(
-    session: Session, message: int, *, worker: str, until: datetime
-) -> bool:
+def claim(session: Session, message: int, *, worker: str, until: datetime) -> bool:
     """Lease one planned message to `worker`."""
     return move(
         session,
@@ -252,7 +250,9 @@ def begin_attempt(
     ):
         return None
     earlier = session.scalar(
-        select(func.count()).select_from(AttemptRow).where(AttemptRow.message == message)
+        select(func.count())
+        .select_from(AttemptRow)
+        .where(AttemptRow.message == message)
     )
     attempt = AttemptRow(
         message=message, number=(earlier or 0) + 1, worker=worker, posted_at=now
@@ -320,7 +320,12 @@ def in_doubt(session: Session) -> list[HeldMessage]:
     )
     return [
         HeldMessage(
-            row.id, row.campaign, account, row.step, MessageState(row.state), row.posted_at
+            row.id,
+            row.campaign,
+            account,
+            row.step,
+            MessageState(row.state),
+            row.posted_at,
         )
         for row, account in session.execute(query)
     ]

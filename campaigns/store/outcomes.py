@@ -85,8 +85,8 @@ def matured_counts(session: Session, *, definition: str) -> list[CohortCount]:
             CohortRow.window_ends_at,
             EnrolmentRow.arm,
             EnrolmentRow.segment,
-            func.count(),
-            func.sum(cast(OutcomeRow.came_back, Integer)),
+            func.count().label("accounts"),
+            func.sum(cast(OutcomeRow.came_back, Integer)).label("returned"),
         )
         .join(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
         .join(CohortRow, CohortRow.id == EnrolmentRow.cohort)
@@ -102,10 +102,17 @@ def matured_counts(session: Session, *, definition: str) -> list[CohortCount]:
         .order_by(EnrolmentRow.campaign, CohortRow.number, EnrolmentRow.segment)
     )
     return [
-        CohortCount(campaign, number, at, ends, Arm(arm), segment, accounts, returned)
-        for campaign, number, at, ends, arm, segment, accounts, returned in session.execute(
-            query
+        CohortCount(
+            row.campaign,
+            row.number,
+            row.enrolled_at,
+            row.window_ends_at,
+            Arm(row.arm),
+            row.segment,
+            row.accounts,
+            row.returned,
         )
+        for row in session.execute(query)
     ]
 
 

@@ -131,7 +131,10 @@ def subscription_facts(session: Session, *, before: datetime) -> list[dict[str, 
 def contact_facts(session: Session) -> list[dict[str, Any]]:
     """Return account, role and last activity of every contact, ordered by id."""
     query = select(
-        ContactRow.id, ContactRow.account, ContactRow.is_admin, ContactRow.last_active_at
+        ContactRow.id,
+        ContactRow.account,
+        ContactRow.is_admin,
+        ContactRow.last_active_at,
     ).order_by(ContactRow.id)
     return [row._asdict() for row in session.execute(query)]
 
@@ -152,8 +155,9 @@ def spans_by_account(
         .order_by(SubscriptionRow.account, SubscriptionRow.started_at)
     )
     spans: dict[str, list[SubscriptionSpan]] = {}
-    for account, *rest in session.execute(query):
-        spans.setdefault(account, []).append(SubscriptionSpan(*rest))
+    for account, started_at, ended_at, end_kind, plan_is_free in session.execute(query):
+        span = SubscriptionSpan(started_at, ended_at, end_kind, plan_is_free)
+        spans.setdefault(account, []).append(span)
     return {account: tuple(each) for account, each in spans.items()}
 
 
@@ -163,9 +167,7 @@ def activities(
     """Yield what is known of every account's payments and use, ordered by id."""
     spans = spans_by_account(session, before=before)
     for account in sorted(account_ids(session)):
-        yield AccountActivity(
-            account, spans.get(account, ()), last_used.get(account)
-        )
+        yield AccountActivity(account, spans.get(account, ()), last_used.get(account))
 
 
 def contacts_of(
@@ -206,7 +208,7 @@ def labels_before(session: Session, moment: datetime) -> list[tuple[str, str]]:
         .where(LabelRow.as_of <= moment)
         .order_by(LabelRow.account, LabelRow.as_of, LabelRow.by)
     )
-    latest = {account: segment for account, segment in session.execute(query)}
+    latest = dict(session.execute(query))
     return sorted(latest.items())
 
 

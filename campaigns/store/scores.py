@@ -41,12 +41,12 @@ def replace_batch(
 
 def latest_batch(session: Session, *, before: datetime) -> datetime | None:
     """Return the date of the latest scores as of `before` or earlier."""
-    return session.scalar(select(func.max(ScoreRow.as_of)).where(ScoreRow.as_of <= before))
+    return session.scalar(
+        select(func.max(ScoreRow.as_of)).where(ScoreRow.as_of <= before)
+    )
 
 
-def ids_and_segments(
-    session: Session, as_of: datetime
-) -> dict[str, tuple[int, str]]:
+def ids_and_segments(session: Session, as_of: datetime) -> dict[str, tuple[int, str]]:
     """Return row id and segment of each account scored as of a date."""
     query = select(ScoreRow.account, ScoreRow.id, ScoreRow.segment)
     rows = session.execute(query.where(ScoreRow.as_of == as_of))
@@ -61,4 +61,4 @@ def sizes(session: Session, as_of: datetime) -> dict[str, int]:
         .group_by(ScoreRow.segment)
         .order_by(func.count().desc(), ScoreRow.segment)
     )
-    return {segment: count for segment, count in session.execute(query)}
+    return dict(session.execute(query))

@@ -7,7 +7,7 @@ other instead of failing half way. One process sends: it holds a lock on a file.
 
 import fcntl
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,16 @@ from sqlalchemy.orm import Session, sessionmaker
 from campaigns.errors import ConfigError, SenderBusyError
 
 Sessions = sessionmaker[Session]
-SenderLock = Callable[[], AbstractContextManager[None]]
+__all__ = [
+    "Engine",
+    "Session",
+    "Sessions",
+    "is_sound",
+    "make_sessions",
+    "open_engine",
+    "sender_lock",
+    "write_persistently",
+]
 
 logger = structlog.get_logger(__name__)
 

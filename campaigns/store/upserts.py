@@ -38,9 +38,7 @@ def upsert(
     )
 
 
-def insert_new(
-    session: Session, row: type[Base], values: Mapping[str, Any]
-) -> bool:
+def insert_new(session: Session, row: type[Base], values: Mapping[str, Any]) -> bool:
     """Insert one row unless a unique key of it exists; say whether it was inserted."""
     table = table_of(row)
     first = next(iter(table.primary_key.columns))

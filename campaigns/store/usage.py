@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import blake2b
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
 import polars as pl
@@ -22,22 +22,21 @@ from campaigns.domain.records import Usage
 from campaigns.domain.values import ImportCounts
 
 _MOMENT: Final = pl.Datetime("us", "UTC")
-SCHEMA: Final = pl.Schema(
-    {
-        "account": pl.String,
-        "at": _MOMENT,
-        "feature": pl.String,
-        "contact": pl.String,
-        "count": pl.Int64,
-        "outcome": pl.String,
-        "properties": pl.String,
-        "id": pl.String,
-        "key": pl.Binary,
-        "ordinal": pl.UInt32,
-        "content": pl.Binary,
-    }
-)
-_STAGED: Final = pl.Schema({**SCHEMA, "row": pl.Int64})
+_COLUMNS: Final[dict[str, Any]] = {
+    "account": pl.String,
+    "at": _MOMENT,
+    "feature": pl.String,
+    "contact": pl.String,
+    "count": pl.Int64,
+    "outcome": pl.String,
+    "properties": pl.String,
+    "id": pl.String,
+    "key": pl.Binary,
+    "ordinal": pl.UInt32,
+    "content": pl.Binary,
+}
+SCHEMA: Final = pl.Schema(_COLUMNS)
+_STAGED: Final = pl.Schema({**_COLUMNS, "row": pl.Int64})
 _IDENTITY: Final = ("key", "ordinal")
 
 
@@ -56,9 +55,7 @@ class UsageLake:
         """Return where the file of `day` is or would be."""
         return self.root / f"{day.year:04}" / f"{day.isoformat()}.parquet"
 
-    def scan(
-        self, *, before: datetime, since: datetime | None = None
-    ) -> pl.LazyFrame:
+    def scan(self, *, before: datetime, since: datetime | None = None) -> pl.LazyFrame:
         """Return the events at or after `since` and strictly before `before`.
 
         Files of other days are not even opened.

@@ -11,7 +11,12 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from models.synthetic.patterns import FEATURES, PATTERNS, daily_activity, feature_weights
+from models.synthetic.patterns import (
+    FEATURES,
+    PATTERNS,
+    daily_activity,
+    feature_weights,
+)
 
 _HISTORY_DAYS: Final = 420
 _STAYING: Final = 0.26
@@ -22,16 +27,18 @@ _ZONES: Final = (
     ("America/Los_Angeles", "US"),
     ("Asia/Singapore", "SG"),
 )
-_FIRST: Final = ("Ada", "Ben", "Chloe", "Dev", "Elif", "Finn", "Grace", "Hugo", "Ines",
-                 "Jonas", "Kira", "Liam", "Maya", "Noor", "Oskar", "Priya", "Quinn",
-                 "Rosa", "Sven", "Tara", "Uma", "Viktor", "Wen", "Yara", "Zoe")  # fmt: skip
-_LAST: Final = ("Adler", "Brandt", "Castro", "Dahl", "Ekberg", "Fischer", "Grant",
-                "Haas", "Ito", "Jensen", "Kaur", "Lindt", "Moreau", "Novak", "Okafor",
-                "Park", "Rossi", "Silva", "Tanaka", "Vogel", "Weiss", "Young")  # fmt: skip
-_HEAD: Final = ("North", "Blue", "Clear", "Bright", "Iron", "Silver", "Green", "Swift",
-                "Stone", "Red", "High", "Deep", "Wide", "Still", "Open")  # fmt: skip
-_TAIL: Final = ("field", "harbor", "ridge", "wood", "brook", "gate", "point", "works",
-                "bridge", "forge", "lake", "line", "crest", "port")  # fmt: skip
+_FIRST: Final = tuple(
+    ["Ada", "Ben", "Chloe", "Dev", "Elif", "Finn", "Grace", "Hugo", "Ines", "Jonas", "Kira", "Liam", "Maya", "Noor", "Oskar", "Priya", "Quinn", "Rosa", "Sven", "Tara", "Uma", "Viktor", "Wen", "Yara", "Zoe"]
+)
+_LAST: Final = tuple(
+    ["Adler", "Brandt", "Castro", "Dahl", "Ekberg", "Fischer", "Grant", "Haas", "Ito", "Jensen", "Kaur", "Lindt", "Moreau", "Novak", "Okafor", "Park", "Rossi", "Silva", "Tanaka", "Vogel", "Weiss", "Young"]
+)
+_HEAD: Final = tuple(
+    ["North", "Blue", "Clear", "Bright", "Iron", "Silver", "Green", "Swift", "Stone", "Red", "High", "Deep", "Wide", "Open"]
+)
+_TAIL: Final = tuple(
+    ["field", "harbor", "ridge", "wood", "brook", "gate", "point", "works", "bridge", "forge", "lake", "line", "crest", "port"]
+)
 _ROLES: Final = ("Operations", "Compliance", "Engineering", "Finance", "Sales")
 _PLANS: Final = (("Starter", 4_900, 5), ("Team", 14_900, 15), ("Business", 39_900, 40))
 _KINDS: Final = ("SMB", "mid-market", "enterprise")
@@ -73,9 +80,7 @@ class Company:
     usage: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
-def make_company(
-    *, seed: int, accounts: int, launch: date, days_after: int
-) -> Company:
+def make_company(*, seed: int, accounts: int, launch: date, days_after: int) -> Company:
     """Return a company as it will be `days_after` days past the launch.
 
     Args:
@@ -259,7 +264,9 @@ def _usage(
     if not len(active):
         active = np.array([0])
     rows = np.repeat(active, rng.integers(1, 4, size=len(active)))
-    features = rng.choice(len(FEATURES), size=len(rows), p=feature_weights(pattern, rng))
+    features = rng.choice(
+        len(FEATURES), size=len(rows), p=feature_weights(pattern, rng)
+    )
     failed = (features >= 9) & (rng.random(len(rows)) < pattern.failure_rate)  # noqa: PLR2004
     return pl.DataFrame(
         {

@@ -50,16 +50,12 @@ class Pattern(NamedTuple):
 
 
 PATTERNS: Final[dict[str, Pattern]] = {
-    "never-activated": Pattern(
-        0.18, (28, 55), 0.18, 2, 0.05, 0.05, 0.5, 0.6, -0.02
-    ),
+    "never-activated": Pattern(0.18, (28, 55), 0.18, 2, 0.05, 0.05, 0.5, 0.6, -0.02),
     "blocked-integration": Pattern(
         0.18, (50, 140), 0.45, 4, 0.45, 0.6, 0.45, 0.8, 0.20
     ),
     "slow-fade": Pattern(0.18, (170, 330), 0.65, 5, 0.10, 0.06, 0.4, 1.0, 0.09),
-    "lapsed-power-user": Pattern(
-        0.14, (120, 330), 0.85, 9, 0.20, 0.05, 0.3, 1.4, 0.17
-    ),
+    "lapsed-power-user": Pattern(0.14, (120, 330), 0.85, 9, 0.20, 0.05, 0.3, 1.4, 0.17),
     "price-sensitive": Pattern(0.16, (130, 320), 0.5, 4, 0.10, 0.05, 0.4, 1.2, 0.05),
     "champion-left": Pattern(0.16, (130, 320), 0.6, 6, 0.15, 0.05, 0.78, 0.9, 0.13),
 }
@@ -85,7 +81,8 @@ def feature_weights(pattern: Pattern, rng: np.random.Generator) -> NDArray[np.fl
     weights *= 1 - pattern.connector_weight
     favourite = rng.integers(_CONNECTORS.start, _CONNECTORS.stop)
     weights[favourite] = pattern.connector_weight
-    return weights / weights.sum()
+    shares: NDArray[np.float64] = weights / weights.sum()
+    return shares
 
 
 def daily_activity(

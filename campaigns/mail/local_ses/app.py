@@ -130,7 +130,10 @@ class LocalSes:
             raise RefusedError(
                 "NotFoundException", f"Configuration set <{name}> does not exist.", 404
             )
-        return {"ConfigurationSetName": name, "SendingOptions": {"SendingEnabled": True}}
+        return {
+            "ConfigurationSetName": name,
+            "SendingOptions": {"SendingEnabled": True},
+        }
 
     def queue(
         self, operation: str, request: dict[str, Any], now: datetime, base_url: str
@@ -198,7 +201,9 @@ def _to_message(
         if html := content["Body"].get("Html"):
             message.add_alternative(html["Data"], subtype="html")
     except (KeyError, ValueError) as error:
-        raise RefusedError("BadRequestException", f"Invalid mail: {error}", 400) from error
+        raise RefusedError(
+            "BadRequestException", f"Invalid mail: {error}", 400
+        ) from error
     return message
 
 
@@ -243,7 +248,9 @@ def make_app(ses: LocalSes) -> Starlette:
             Route("/v2/email/outbound-emails", send, methods=["POST"]),
             Route("/v2/email/account", account, methods=["GET"]),
             Route(
-                "/v2/email/configuration-sets/{name}", configuration_set, methods=["GET"]
+                "/v2/email/configuration-sets/{name}",
+                configuration_set,
+                methods=["GET"],
             ),
             Route("/_local", local, methods=["GET"]),
             Route("/_local/mails", mails, methods=["GET"]),

@@ -19,7 +19,9 @@ import orjson
 from campaigns.errors import InputError
 
 TOPIC_ARN: Final = "arn:aws:sns:eu-west-1:000000000000:winback-events"
-_BROWSER: Final = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+_BROWSER: Final = (
+    "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+)
 _SCANNER: Final = "Mozilla/5.0"
 
 _SIMULATOR_DOMAIN: Final = "simulator.amazonses.com"

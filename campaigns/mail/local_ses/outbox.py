@@ -98,7 +98,7 @@ class Outbox:
         events: Iterable[tuple[datetime, str]],
     ) -> None:
         """Keep a mail and queue its events: all of it, durably, or nothing."""
-        number = int(message_id.split("-")[0], 16)
+        number = int(message_id.split("-", maxsplit=1)[0], 16)
         name = f"{at:%Y%m%d-%H%M%S}-{number:06}.eml"
         part = self._folder / f"{name}.part"
         with part.open("wb") as file:
@@ -179,7 +179,9 @@ class Outbox:
 
     def next_event_at(self) -> datetime | None:
         """Return when the next event becomes visible."""
-        (moment,) = self._database.execute("SELECT min(visible_at) FROM queue").fetchone()
+        (moment,) = self._database.execute(
+            "SELECT min(visible_at) FROM queue"
+        ).fetchone()
         return datetime.fromisoformat(moment) if moment else None
 
     def mails_after(self, number: int) -> list[dict[str, Any]]:

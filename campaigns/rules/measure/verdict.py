@@ -12,7 +12,10 @@ from campaigns.rules.measure.rates import Estimate
 
 
 def verdict_of(
-    lift: Estimate | None, *, last_window_ends_at: datetime | None, known_until: datetime
+    lift: Estimate | None,
+    *,
+    last_window_ends_at: datetime | None,
+    known_until: datetime,
 ) -> Verdict:
     """Return what may be claimed of a campaign.
 

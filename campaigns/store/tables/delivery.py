@@ -42,7 +42,9 @@ class MessageRow(Base):
         CheckConstraint(
             f"state != 'skipped' OR {one_of('reason', SkipReason)}", name="skip_reason"
         ),
-        CheckConstraint("(state = 'claimed') = (leased_until IS NOT NULL)", name="lease"),
+        CheckConstraint(
+            "(state = 'claimed') = (leased_until IS NOT NULL)", name="lease"
+        ),
         Index("ix_messages_due", "state", "due_at", "id"),
     )
 

@@ -26,9 +26,7 @@ class EpisodeRow(Base):
             f"return_kind IS NULL OR {one_of('return_kind', ReturnKind)}",
             name="return_kind",
         ),
-        CheckConstraint(
-            "(returned_at IS NULL) = (return_kind IS NULL)", name="return"
-        ),
+        CheckConstraint("(returned_at IS NULL) = (return_kind IS NULL)", name="return"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -144,7 +142,9 @@ class RefusalRow(Base):
     """A churned account that a cohort did not enrol, and the one reason why."""
 
     __tablename__ = "enrolment_refusals"
-    __table_args__ = (CheckConstraint(one_of("reason", EnrolmentRefusal), name="reason"),)
+    __table_args__ = (
+        CheckConstraint(one_of("reason", EnrolmentRefusal), name="reason"),
+    )
 
     cohort: Mapped[int] = mapped_column(ForeignKey("cohorts.id"), primary_key=True)
     account: Mapped[str] = mapped_column(ForeignKey("accounts.id"), primary_key=True)

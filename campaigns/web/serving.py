@@ -1,0 +1,56 @@
+"""Serving the web pages beside the sender, in a thread."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+from campaigns.config import token_keys
+from campaigns.domain.words import SuppressionReason
+from campaigns.errors import ConfigError
+from campaigns.mail.links import Tokens
+from campaigns.mail.local_ses.server import listen
+from campaigns.present.pages import Pages
+from campaigns.shipped import templates_folder
+from campaigns.store import suppressions
+from campaigns.web.one_click import make_app
+from campaigns.wiring import Workspace
+
+
+@contextmanager
+def unsubscribe_page(workspace: Workspace) -> Iterator[str]:
+    """Serve the unsubscribe page while the context lasts; yields its local address."""
+
+    def unsubscribe(message: int) -> bool:
+        with workspace.sessions.begin() as session:
+            return suppressions.suppress_recipient(
+                session,
+                message,
+                SuppressionReason.UNSUBSCRIBED,
+                now=workspace.clock(),
+            )
+
+    app = make_app(
+        unsubscribe=unsubscribe,
+        read_token=Tokens(token_keys(workspace.settings.secrets)).read,
+        pages=Pages(templates_folder()),
+        company=workspace.settings.company.name,
+    )
+    port = workspace.settings.sending.listen_port
+    try:
+        listener = listen(port)
+    except OSError as error:
+        raise ConfigError(
+            f"the unsubscribe page cannot listen on port {port} ({error.strerror}); "
+            "set another [sending] listen_port"
+        ) from error
+    config = uvicorn.Config(app, log_level="error", access_log=False, lifespan="off")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
