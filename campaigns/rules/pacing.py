@@ -1,29 +1,42 @@
-"""How fast mails may go: a token bucket kept as a value."""
+"""How fast mails may go: never more in any second than SES allows.
 
-from dataclasses import dataclass, replace
+Kept as the moments of recent sends, not as tokens that fill up: a bucket lets twice the
+rate through in its first second, and SES refuses what is above it.
+"""
+
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import floor
 
 
 @dataclass(frozen=True, slots=True)
-class Bucket:
-    """Tokens left at a moment; one token is one mail."""
+class Pace:
+    """When how many mails went out, oldest first, as far back as it matters."""
 
-    tokens: float
-    at: datetime
-
-
-def refill(bucket: Bucket, *, now: datetime, per_second: float) -> Bucket:
-    """Return the bucket at `now`; it gains `per_second` and holds that much."""
-    gained = max(0.0, (now - bucket.at).total_seconds()) * per_second
-    return Bucket(min(max(per_second, 1.0), bucket.tokens + gained), now)
+    sent: tuple[tuple[datetime, int], ...] = ()
 
 
-def take(bucket: Bucket, count: int) -> Bucket:
-    """Return the bucket after `count` mails went out."""
-    return replace(bucket, tokens=bucket.tokens - count)
+def _window(per_second: float) -> tuple[timedelta, int]:
+    """Return a span, of a second or more, and how many whole mails it may hold."""
+    seconds = max(1.0, 1 / per_second)
+    return timedelta(seconds=seconds), max(1, floor(per_second * seconds))
 
 
-def next_token_at(bucket: Bucket, *, per_second: float) -> datetime:
-    """Return when the bucket holds a whole token again."""
-    missing = max(0.0, 1.0 - bucket.tokens)
-    return bucket.at + timedelta(seconds=missing / per_second)
+def allowed(pace: Pace, *, now: datetime, per_second: float) -> int:
+    """Return how many mails may go out now."""
+    span, most = _window(per_second)
+    recent = sum(count for at, count in pace.sent if at > now - span)
+    return max(0, most - recent)
+
+
+def after_sending(pace: Pace, count: int, *, now: datetime, per_second: float) -> Pace:
+    """Return the pace once `count` mails went out at `now`."""
+    span, _ = _window(per_second)
+    recent = tuple(each for each in pace.sent if each[0] > now - span)
+    return Pace((*recent, (now, count)))
+
+
+def free_at(pace: Pace, *, per_second: float) -> datetime | None:
+    """Return when the oldest recent mail no longer counts; None without one."""
+    span, _ = _window(per_second)
+    return pace.sent[0][0] + span if pace.sent else None

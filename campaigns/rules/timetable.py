@@ -1,8 +1,8 @@
 """When a mail may go out: local hours and weekdays, whatever the clocks do.
 
-Rule for odd hours: a slot is a span of local wall-clock hours on a local day. It is
-turned into UTC at its start; a start inside a spring gap moves forward by the gap, one
-inside an autumn overlap is the first of the two.
+Rule for odd hours: a slot is a span of local wall-clock hours on a local day. A local
+time that a spring gap swallows is the first instant after the gap; one that an autumn
+overlap repeats is the first of the two.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,15 @@ def in_utc(day: date, hour: int, zone: ZoneInfo) -> datetime:
     """Return the start of the local `hour` (0-24) of `day`, in UTC."""
     if hour == 24:  # noqa: PLR2004 — the end of the day is the next day's start
         day, hour = day + timedelta(days=1), 0
-    return datetime.combine(day, time(hour), zone).astimezone(UTC)
+    local = datetime.combine(day, time(hour), zone)
+    first, second = (local.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+    if first <= second:
+        return first
+    # In a gap Python reads fold 1 with the offset after it: too early a moment.
+    offset = second.astimezone(zone).utcoffset()
+    while second.astimezone(zone).utcoffset() == offset:
+        second += timedelta(minutes=1)
+    return second
 
 
 def next_slot(after: datetime, *, zone: ZoneInfo, schedule: Schedule) -> datetime:
@@ -32,8 +40,9 @@ def next_slot(after: datetime, *, zone: ZoneInfo, schedule: Schedule) -> datetim
             continue
         opens = in_utc(day, schedule.hours[0], zone)
         closes = in_utc(day, schedule.hours[1], zone)
-        if after < closes:
-            return max(after, opens)
+        slot = max(after, opens)
+        if slot < closes:  # never so where a spring gap swallows the whole span
+            return slot
     raise AssertionError("a schedule has at least one weekday and one hour")
 
 

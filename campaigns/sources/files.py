@@ -6,8 +6,9 @@ place and reason; it never stops the rows after it.
 
 import csv
 import gzip
+import io
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -59,10 +60,12 @@ def open_data_file(path: Path) -> Iterator[DataFile]:
             f"{path}: of which kind is it? known endings: .csv .tsv .jsonl .ndjson "
             "(also .gz) .parquet"
         )
-    with path.open("rb") as raw, _unpacked(raw, path) as unpacked:
+    with ExitStack() as stack:
+        raw = stack.enter_context(path.open("rb"))
+        unpacked = stack.enter_context(_unpacked(raw, path))
         try:
             if name.endswith((".csv", ".tsv")):
-                columns, rows = _read_csv(unpacked, path)
+                columns, rows = _read_csv(stack.enter_context(_lines(unpacked)), path)
             else:
                 columns, rows = _read_json_lines(unpacked, path)
             yield DataFile(columns, rows, raw.tell)
@@ -92,17 +95,14 @@ def _unpacked(raw: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
 
 
 def _lines(binary: IO[bytes]) -> TextIO:
-    import io
-
     # Bytes that are not UTF-8 become lone surrogates, to be found row by row.
     return io.TextIOWrapper(
         binary, encoding="utf-8-sig", errors="surrogateescape", newline=""
     )
 
 
-def _read_csv(binary: IO[bytes], path: Path) -> tuple[list[str], Iterator[NumberedRow]]:
+def _read_csv(lines: TextIO, path: Path) -> tuple[list[str], Iterator[NumberedRow]]:
     csv.field_size_limit(_LONGEST_FIELD)
-    lines = _lines(binary)
     header_line = lines.readline()
     delimiter = max(_DELIMITERS, key=header_line.count)
     header = next(csv.reader([header_line], delimiter=delimiter), [])

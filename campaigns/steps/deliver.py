@@ -7,7 +7,7 @@ the commit leaves it planned; a kill after it leaves it to SES's event, not to a
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
@@ -32,7 +32,7 @@ from campaigns.errors import (
     TemplateError,
 )
 from campaigns.rules.eligibility import final_no, not_before
-from campaigns.rules.pacing import Bucket, next_token_at, refill, take
+from campaigns.rules.pacing import Pace, after_sending, allowed, free_at
 from campaigns.steps.compose import Composer, compose
 from campaigns.store import campaigns, messages, records
 from campaigns.store.session import Session, Sessions, write_persistently
@@ -85,7 +85,7 @@ class Desk:
     sleep: Callable[[float], None]
     worker: str
     default_time_zone: str
-    _bucket: Bucket | None = field(default=None, init=False)
+    _pace: Pace = field(default_factory=Pace, init=False)
     _quota: tuple[datetime, SendingQuota] | None = field(default=None, init=False)
 
     def allowance(self, now: datetime) -> tuple[int, SendingQuota]:
@@ -93,31 +93,27 @@ class Desk:
         if self._quota is None or now - self._quota[0] >= _QUOTA_HOLDS_FOR:
             self._quota = (now, self.quota())
         quota = self._quota[1]
-        bucket = self._bucket or Bucket(quota.max_per_second, now)
-        self._bucket = refill(bucket, now=now, per_second=quota.max_per_second)
         if not quota.is_enabled:
             return 0, quota
-        return min(int(self._bucket.tokens), quota.left_today), quota
+        now_free = allowed(self._pace, now=now, per_second=quota.max_per_second)
+        return min(now_free, quota.left_today), quota
 
-    def spend(self, mails: int) -> None:
+    def spend(self, mails: int, now: datetime) -> None:
         """Take `mails` off what may go out."""
-        if self._bucket is not None:
-            self._bucket = take(self._bucket, mails)
-        if self._quota is not None:
-            asked_at, quota = self._quota
-            spent = SendingQuota(
-                quota.max_per_second,
-                quota.max_per_day,
-                quota.sent_last_day + mails,
-                quota.is_enabled,
-            )
-            self._quota = (asked_at, spent)
+        if self._quota is None:
+            return
+        asked_at, quota = self._quota
+        per_second = quota.max_per_second
+        self._pace = after_sending(self._pace, mails, now=now, per_second=per_second)
+        sent = quota.sent_last_day + mails
+        self._quota = (asked_at, replace(quota, sent_last_day=sent))
 
     def next_at(self, quota: SendingQuota, now: datetime) -> datetime:
         """Return when there may be something to send again."""
-        if self._bucket is None or not quota.left_today or not quota.is_enabled:
+        free = free_at(self._pace, per_second=quota.max_per_second)
+        if free is None or not quota.left_today or not quota.is_enabled:
             return now + _AFTER_HALT
-        return next_token_at(self._bucket, per_second=quota.max_per_second)
+        return free
 
 
 @dataclass(slots=True)
@@ -143,18 +139,18 @@ def deliver(desk: Desk) -> DeliverResult:
     if due_at is None or due_at > now:
         return result
     try:
-        allowed, quota = desk.allowance(now)
+        left, quota = desk.allowance(now)
     except SendError as error:
         result.halted, result.again_at = str(error), now + _AFTER_HALT
         return result
-    while allowed > 0 and result.halted is None:
-        claimed = _claim(desk, min(allowed, _BATCH), result)
+    while left > 0 and result.halted is None:
+        claimed = _claim(desk, min(left, _BATCH), result)
         if not claimed:
             break
-        allowed -= len(claimed)
-        desk.spend(len(claimed))
+        left -= len(claimed)
+        desk.spend(len(claimed), now)
         _send_all(desk, claimed, result)
-    if allowed <= 0 or result.halted:
+    if left <= 0 or result.halted:
         result.again_at = desk.next_at(quota, now)
     if result.endings or result.halted:
         logger.info("delivered", halted=result.halted, **result.endings)

@@ -64,7 +64,7 @@ def _find_returns(
         for episode in open_ones
     }
     used_at = lake.first_used_after(since, before=now)
-    spans = records.spans_by_account(session, before=now)
+    spans = records.spans_since_churn(session, before=now)
     instance.know_returns(session, until=now, after_import=latest_import)
     found = []
     for episode in open_ones:

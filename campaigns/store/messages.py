@@ -7,7 +7,7 @@ of rules/message_state, so a race meets a condition and not luck.
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, exists, func, select, update
+from sqlalchemy import ColumnElement, and_, exists, func, insert, select, update
 from sqlalchemy.orm import Session, aliased
 
 from campaigns.domain.campaign import CampaignDefinition
@@ -145,7 +145,7 @@ def _posted_today(session: Session, now: datetime) -> dict[str, int]:
         .where(AttemptRow.posted_at >= midnight)
         .group_by(MessageRow.campaign)
     )
-    return dict(session.execute(query))
+    return dict(session.execute(query).tuples().all())
 
 
 def _to_facts(
@@ -233,33 +233,37 @@ def begin_attempt(
     session: Session, message: int, *, worker: str, now: datetime
 ) -> int | None:
     """Take a claimed message to `posting` and write the attempt; None if not ours."""
-    lease_is_ours = select(MessageRow.id).where(
-        MessageRow.id == message,
-        MessageRow.leased_by == worker,
-        MessageRow.leased_until > now,
+    is_ours = session.execute(
+        update(MessageRow)
+        .where(
+            MessageRow.id == message,
+            MessageRow.state == MessageState.CLAIMED,
+            MessageRow.leased_by == worker,
+            MessageRow.leased_until > now,
+        )
+        .values(
+            state=MessageState.POSTING,
+            leased_until=None,
+            leased_by=None,
+            posted_at=now,
+            settled_at=None,
+        )
+        .returning(MessageRow.id)
     )
-    if session.scalar(lease_is_ours.with_for_update()) is None:
+    if is_ours.first() is None:
         return None
-    if not move(
-        session,
-        message,
-        MessageState.CLAIMED,
-        MessageState.POSTING,
-        posted_at=now,
-        settled_at=None,
-    ):
-        return None
-    earlier = session.scalar(
-        select(func.count())
-        .select_from(AttemptRow)
-        .where(AttemptRow.message == message)
+    earlier = select(func.count()).where(AttemptRow.message == message)
+    attempt = session.execute(
+        insert(AttemptRow)
+        .values(
+            message=message,
+            number=earlier.scalar_subquery() + 1,
+            worker=worker,
+            posted_at=now,
+        )
+        .returning(AttemptRow.id)
     )
-    attempt = AttemptRow(
-        message=message, number=(earlier or 0) + 1, worker=worker, posted_at=now
-    )
-    session.add(attempt)
-    session.flush()
-    return attempt.id
+    return attempt.scalar_one()
 
 
 def settle(session: Session, posted: Posted, *, now: datetime) -> None:

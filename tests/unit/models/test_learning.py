@@ -1,0 +1,243 @@
+import json
+import warnings
+import zipfile
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.exceptions import SkipTestWarning
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from models import artifacts
+from models.evaluation import calibration_error
+from models.features import DEFINITION, FEATURE_NAMES
+from models.segments import SegmentClassifier
+from models.taxonomy import read_taxonomy, weak_labels
+from models.training import reasons, train_segments
+from tests.factories import ROOT, at
+
+TAXONOMY = ROOT / "templates" / "workspace" / "segments.toml"
+AS_OF = at("2026-01-01")
+
+
+@parametrize_with_checks([SegmentClassifier(random_state=0)])
+def test_is_a_scikit_learn_classifier(estimator, check):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SkipTestWarning)
+        check(estimator)
+
+
+def table(rows):
+    """Features of accounts: a neutral one, changed where a row says."""
+    neutral = dict.fromkeys(FEATURE_NAMES, 10.0)
+    return pl.DataFrame(
+        [{"account": f"a{n:03}", **neutral, **row} for n, row in enumerate(rows)]
+    )
+
+
+def fading_and_blocked(each=30):
+    rng = np.random.default_rng(0)
+    fading = [
+        {"decline_per_week": -3 + rng.normal(), "integration_failure_rate": 0.0}
+        for _ in range(each)
+    ]
+    blocked = [
+        {"decline_per_week": rng.normal(), "integration_failure_rate": 0.7}
+        for _ in range(each)
+    ]
+    people = {f"a{n:03}": "slow-fade" for n in range(each)}
+    people |= {f"a{n:03}": "blocked-integration" for n in range(each, 2 * each)}
+    return table(fading + blocked), people
+
+
+def test_probabilities_are_calibrated_and_sum_to_one():
+    features, people = fading_and_blocked()
+    trained = train_segments(features, people=people, rules={}, as_of=AS_OF)
+
+    assert trained.classifier.is_calibrated_
+    assert trained.metrics.accuracy > 0.9 > trained.metrics.chance
+    assert trained.metrics.expected_calibration_error < 0.2
+
+
+def test_a_segment_with_fewer_than_ten_labels_is_left_out_and_said():
+    features, people = fading_and_blocked()
+    few = people | {f"a{n:03}": "champion-left" for n in range(9)}
+
+    trained = train_segments(features, people=few, rules={}, as_of=AS_OF)
+
+    assert trained.left_out == {"champion-left": 9}
+    assert "champion-left" not in trained.classifier.classes_
+
+
+def test_rules_are_used_only_where_people_say_too_little():
+    features, people = fading_and_blocked()
+    little = dict(list(people.items())[:12])
+
+    assert (
+        train_segments(features, people=little, rules=people, as_of=AS_OF).labels_by
+        == "rules"
+    )
+    assert (
+        train_segments(features, people=people, rules=people, as_of=AS_OF).labels_by
+        == "people"
+    )
+
+
+def test_too_few_labels_are_refused_with_the_remedy():
+    features, _ = fading_and_blocked()
+
+    with pytest.raises(ValueError, match=r"import labels, or widen the starter rules"):
+        train_segments(features, people={}, rules={"a001": "slow-fade"}, as_of=AS_OF)
+
+
+def test_the_same_data_makes_the_same_model():
+    features, people = fading_and_blocked()
+    one, other = (
+        train_segments(features, people=people, rules={}, as_of=AS_OF) for _ in range(2)
+    )
+
+    assert one.metadata() == other.metadata()
+
+
+def test_reasons_name_what_spoke_for_the_segment():
+    features, people = fading_and_blocked()
+    classifier = train_segments(
+        features, people=people, rules={}, as_of=AS_OF
+    ).classifier
+
+    (why,) = reasons(classifier, features[59:60], ["blocked-integration"])
+
+    assert "its integrations failed 70% of the time" in why
+
+
+def test_terms_add_up_to_the_models_own_score():
+    features, people = fading_and_blocked()
+    classifier = train_segments(
+        features, people=people, rules={}, as_of=AS_OF
+    ).classifier
+    X = features.select(FEATURE_NAMES).to_numpy()
+    linear = classifier.linear_model()
+
+    terms = classifier.contributions(X, ["slow-fade"] * len(X)).sum(axis=1)
+
+    assert terms + linear[-1].intercept_ == pytest.approx(linear.decision_function(X))
+
+
+@pytest.fixture
+def kept(tmp_path):
+    features, people = fading_and_blocked()
+    trained = train_segments(features, people=people, rules={}, as_of=AS_OF)
+    return trained, artifacts.save(trained.classifier, trained.metadata(), tmp_path)
+
+
+def load(folder, **changes):
+    expected = {"feature_names": FEATURE_NAMES, "feature_definition": DEFINITION}
+    return artifacts.load(folder, **(expected | changes))
+
+
+def test_a_model_comes_back_as_it_was(kept):
+    trained, folder = kept
+    X = np.ones((3, len(FEATURE_NAMES)))
+
+    classifier, metadata = load(folder)
+
+    assert (classifier.predict_proba(X) == trained.classifier.predict_proba(X)).all()
+    assert metadata["version"] == trained.version
+    assert metadata["versions"]["scikit-learn"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"feature_names": FEATURE_NAMES[::-1]},
+        {"feature_names": FEATURE_NAMES[:-1]},
+        {"feature_definition": "features-2"},
+    ],
+)
+def test_a_model_for_other_features_is_refused(kept, changes):
+    with pytest.raises(artifacts.ModelMismatch, match="train anew"):
+        load(kept[1], **changes)
+
+
+def test_a_changed_model_file_is_refused(kept):
+    path = kept[1] / "model.skops"
+    path.write_bytes(path.read_bytes() + b"x")
+
+    with pytest.raises(artifacts.ModelMismatch, match="was changed"):
+        load(kept[1])
+
+
+def test_a_model_of_another_scikit_learn_is_refused(kept):
+    path = kept[1] / "metadata.json"
+    metadata = json.loads(path.read_text())
+    metadata["versions"]["scikit-learn"] = "1.2.3"
+    path.write_text(json.dumps(metadata))
+
+    with pytest.raises(artifacts.ModelMismatch, match="scikit-learn"):
+        load(kept[1])
+
+
+def test_a_model_file_cannot_run_anything(kept, tmp_path):
+    from hashlib import sha256
+
+    path, other = kept[1] / "model.skops", tmp_path / "evil.skops"
+    with zipfile.ZipFile(path) as before, zipfile.ZipFile(other, "w") as after:
+        for name in before.namelist():
+            text = before.read(name)
+            if name == "schema.json":
+                text = text.replace(b"SegmentClassifier", b"Popen")
+                text = text.replace(b"models.segments", b"subprocess")
+            after.writestr(name, text)
+    path.write_bytes(other.read_bytes())
+    metadata = json.loads((kept[1] / "metadata.json").read_text())
+    metadata["sha256"] = sha256(path.read_bytes()).hexdigest()
+    (kept[1] / "metadata.json").write_text(json.dumps(metadata))
+
+    with pytest.raises(artifacts.ModelMismatch, match="not trusted"):
+        load(kept[1])
+
+
+def test_the_shipped_taxonomy_is_read_and_its_rules_speak():
+    segments = read_taxonomy(TAXONOMY)
+    blocked = {"integration_attempts": 9.0, "integration_failure_rate": 0.5}
+    nobody = dict.fromkeys(FEATURE_NAMES, None)
+
+    labels = weak_labels(table([blocked, nobody]), segments)
+
+    assert [segment.name for segment in segments] == [
+        "never-activated",
+        "blocked-integration",
+        "champion-left",
+        "price-sensitive",
+        "slow-fade",
+        "lapsed-power-user",
+    ]
+    assert labels == {"a000": "blocked-integration"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "cannot be read"),
+        ('[[segments]]\nname = "x"\ntitle = "x"\ndescription = ""\nrule = []', "empty"),
+        (
+            '[[segments]]\nname = "x"\ntitle = "x"\ndescription = ""\n'
+            'rule = [{ feature = "mood", at_least = 1 }]',
+            "no feature 'mood'; allowed",
+        ),
+    ],
+)
+def test_a_wrong_taxonomy_says_where(tmp_path, text, message):
+    path = tmp_path / "segments.toml"
+    path.write_text(text)
+
+    with pytest.raises(ValueError, match=message):
+        read_taxonomy(path)
+
+
+def test_calibration_error_of_a_known_case():
+    # Two bins: 0.9 stated and 0.5 observed, 0.6 stated and 0.5 observed.
+    stated = np.array([0.9, 0.9, 0.6, 0.6])
+    right = np.array([True, False, True, False])
+
+    assert calibration_error(stated, right) == pytest.approx(0.25)

@@ -1,0 +1,125 @@
+import json
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaigns.domain.values import ArmCount
+from campaigns.domain.words import Verdict
+from campaigns.rules.measure.lift import lift_interval
+from campaigns.rules.measure.rates import Estimate, against_baseline, rate_interval
+from campaigns.rules.measure.verdict import verdict_of
+from tests.conftest import rows_of, shared
+from tests.factories import NOON
+
+
+def test_newcombes_own_example():
+    # Newcombe (1998), table II, row (a): 56/70 against 48/80, method 10.
+    _, low, high = lift_interval(ArmCount(70, 56), ArmCount(80, 48))
+
+    assert (low, high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+def test_wilsons_interval_of_a_published_example():
+    # Newcombe (1998), Statistics in Medicine 17:857-872, table I: 15 of 148.
+    _, low, high = rate_interval(ArmCount(148, 15))
+
+    assert (low, high) == pytest.approx((0.0624, 0.1605), abs=5e-5)
+
+
+def _newcombe(given):
+    found = lift_interval(
+        ArmCount(given["n1"], given["x1"]), ArmCount(given["n2"], given["x2"])
+    )
+    return [found.low, found.high]
+
+
+def _wilson(given):
+    found = rate_interval(ArmCount(given["n"], given["x"]))
+    return [found.low, found.high]
+
+
+def _exact(given):
+    count = ArmCount(given["n"], given["x"])
+    rate = rate_interval(count)
+    against = against_baseline(count, baseline=given["p0"])
+    # Of the vector's seven numbers, those that we ship.
+    return [against.p_greater, None, None, None, None, rate.low, rate.high]
+
+
+SHIPPED = {
+    "newcombe_hybrid_score_diff": _newcombe,
+    "wilson": _wilson,
+    "exact_binomial_vs_12pct": _exact,
+}
+
+
+def test_every_worked_example_of_a_method_we_ship():
+    rows = rows_of(shared("vectors", "stats_worked_examples.csv"))
+    tried = 0
+    for row in rows:
+        method = SHIPPED.get(row["method"].split(" ")[0])
+        given = json.loads(row["inputs_json"])
+        if method is None or given.get("conf", 0.95) != 0.95:
+            continue
+        for ours, theirs in zip(
+            method(given), json.loads(row["expected_json"]), strict=True
+        ):
+            if ours is not None:
+                assert ours == pytest.approx(theirs, abs=float(row["abs_tol"])), row[
+                    "id"
+                ]
+        tried += 1
+    assert tried >= 20
+
+
+counts = st.integers(1, 500).flatmap(
+    lambda n: st.integers(0, n).map(lambda k: ArmCount(n, k))
+)
+
+
+@given(counts, counts)
+def test_a_lift_turned_round_is_its_mirror(one, other):
+    there, back = lift_interval(one, other), lift_interval(other, one)
+
+    assert there.low == pytest.approx(-back.high)
+    assert there.low <= there.value <= there.high
+
+
+@given(counts)
+def test_a_rate_lies_in_its_interval_within_0_and_1(count):
+    rate = rate_interval(count)
+
+    assert 0 <= rate.low <= rate.value <= rate.high <= 1
+
+
+def test_an_empty_arm_has_no_rate_no_lift_and_no_test():
+    empty, some = ArmCount(0, 0), ArmCount(10, 1)
+
+    assert rate_interval(empty) is None
+    assert lift_interval(some, empty) is None
+    assert against_baseline(empty, baseline=0.12) is None
+
+
+END = NOON + timedelta(days=30)
+
+
+@pytest.mark.parametrize(
+    ("lift", "ends_at", "known_until", "verdict"),
+    [
+        (Estimate(0.1, 0.05, 0.15), END, END, Verdict.WORKS),
+        (Estimate(-0.1, -0.15, -0.05), END, END, Verdict.HARMS),
+        (Estimate(0.1, -0.05, 0.15), END, END, Verdict.NO_DIFFERENCE_SHOWN),
+        (None, END, END, Verdict.NO_HOLDOUT),
+        # However convincing the numbers look:
+        (Estimate(0.5, 0.4, 0.6), END, END - timedelta(1), Verdict.CANNOT_TELL_YET),
+        (Estimate(0.5, 0.4, 0.6), None, END, Verdict.CANNOT_TELL_YET),
+    ],
+)
+def test_a_verdict_is_given_only_when_the_last_window_closed(
+    lift, ends_at, known_until, verdict
+):
+    assert verdict == verdict_of(
+        lift, last_window_ends_at=ends_at, known_until=known_until
+    )

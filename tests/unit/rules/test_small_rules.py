@@ -1,0 +1,153 @@
+"""Rules of a few lines: states, deliveries, confidence, pacing, content."""
+
+from datetime import date, timedelta
+from itertools import permutations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from campaigns.domain.values import ReleaseNote
+from campaigns.domain.words import Delivery, EventKind, MessageState
+from campaigns.rules.confidence import segment_or_general
+from campaigns.rules.content import since_you_left
+from campaigns.rules.delivery import delivery_after, suppression_after
+from campaigns.rules.message_state import EDGES, ENDINGS, is_edge, should_be_held
+from campaigns.rules.pacing import Pace, after_sending, allowed, free_at
+from tests.factories import NOON, at, provider_event
+
+S = MessageState
+
+
+def test_no_edge_leads_back_from_what_may_have_been_posted():
+    assert not is_edge(S.UNKNOWN, S.PLANNED)
+    assert not is_edge(S.ACCEPTED, S.PLANNED)
+    assert {after for before, after in EDGES if before is S.UNKNOWN} == {
+        S.ACCEPTED,
+        S.HELD,
+    }
+
+
+def test_an_ending_is_left_only_by_an_event():
+    left = {edge for edge in EDGES if edge[0] in ENDINGS}
+
+    assert left == {(S.DROPPED, S.ACCEPTED)}
+
+
+def test_every_state_can_be_reached():
+    assert {after for _, after in EDGES} | {S.PLANNED} == set(S)
+
+
+WINDOW = timedelta(minutes=15)
+
+
+@pytest.mark.parametrize(
+    ("empty_after", "send_after", "held"),
+    [
+        (WINDOW, timedelta(minutes=1), True),
+        (WINDOW - timedelta(seconds=1), timedelta(minutes=1), False),
+        (None, timedelta(minutes=1), False),
+        (WINDOW, None, False),
+        (WINDOW, timedelta(0), False),
+    ],
+)
+def test_a_message_is_held_only_while_events_provably_flow(
+    empty_after, send_after, held
+):
+    assert held == should_be_held(
+        NOON,
+        queue_empty_at=None if empty_after is None else NOON + empty_after,
+        last_send_mailed_at=None if send_after is None else NOON + send_after,
+    )
+
+
+KINDS = [EventKind.SEND, EventKind.BOUNCE, EventKind.DELIVERY, EventKind.COMPLAINT]
+
+
+def test_events_in_any_order_and_number_end_the_same():
+    for order in permutations([*KINDS, EventKind.OPEN, EventKind.SEND]):
+        delivery = Delivery.NONE
+        for kind in order:
+            delivery = delivery_after(delivery, kind)
+        assert delivery is Delivery.COMPLAINED
+
+
+@pytest.mark.parametrize(
+    ("kind", "hard", "reason"),
+    [
+        (EventKind.COMPLAINT, False, "complaint"),
+        (EventKind.BOUNCE, True, "hard_bounce"),
+        (EventKind.BOUNCE, False, None),
+        (EventKind.OPEN, False, None),
+    ],
+)
+def test_hard_bounces_and_complaints_suppress(kind, hard, reason):
+    assert suppression_after(provider_event(kind, is_hard_bounce=hard)) == reason
+
+
+@pytest.mark.parametrize(
+    ("chances", "segment"),
+    [
+        ({"a": 0.8, "b": 0.2}, "a"),
+        ({"a": 0.49, "b": 0.21, "c": 0.3}, "general"),
+        ({"a": 0.55, "b": 0.45}, "general"),
+        ({"a": 1.0}, "a"),
+        ({}, "general"),
+    ],
+)
+def test_an_unclear_segment_gets_the_general_mail(chances, segment):
+    assert segment_or_general(chances) == segment
+
+
+def test_no_second_holds_more_mails_than_allowed():
+    pace = after_sending(Pace(), 14, now=NOON, per_second=14)
+    later = NOON + timedelta(seconds=0.5)
+
+    assert allowed(pace, now=later, per_second=14) == 0
+    assert free_at(pace, per_second=14) == NOON + timedelta(seconds=1)
+    assert allowed(pace, now=NOON + timedelta(seconds=1), per_second=14) == 14
+
+
+def test_a_rate_below_one_a_second_waits_its_seconds():
+    pace = after_sending(Pace(), 1, now=NOON, per_second=0.5)
+
+    assert allowed(pace, now=NOON + timedelta(seconds=1), per_second=0.5) == 0
+    assert allowed(pace, now=NOON + timedelta(seconds=2), per_second=0.5) == 1
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3000), st.integers(1, 40)), max_size=60),
+    st.sampled_from([0.5, 1, 3.7, 14, 50]),
+)
+def test_whatever_is_asked_when_the_rate_holds(asks, per_second):
+    pace, sent = Pace(), []
+    for milliseconds, wish in sorted(asks):
+        now = NOON + timedelta(milliseconds=milliseconds)
+        count = min(wish, allowed(pace, now=now, per_second=per_second))
+        if count:
+            pace = after_sending(pace, count, now=now, per_second=per_second)
+            sent.append((now, count))
+
+    for end, _ in sent:
+        since = end - timedelta(seconds=max(1, 1 / per_second))
+        assert sum(n for at_, n in sent if since < at_ <= end) <= max(1, per_second)
+
+
+def release(day, *tags):
+    return ReleaseNote(date.fromisoformat(day), f"of {day}", "text", tags, None)
+
+
+def test_a_mail_tells_what_changed_since_and_touches_what_was_used():
+    releases = [
+        release("2025-12-20", "integration.slack"),
+        release("2025-12-21", "api.v1"),
+        release("2025-11-01", "integration.slack"),
+        release("2026-01-06", "integration.slack"),
+        release("2026-01-02", "integration.slack", "api.v1"),
+    ]
+
+    told = since_you_left(
+        releases, left_at=at("2025-12-01"), features={"integration.slack"}, now=NOON
+    )
+
+    assert [each.date.isoformat() for each in told] == ["2026-01-02", "2025-12-20"]
