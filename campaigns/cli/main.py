@@ -184,7 +184,7 @@ def report(
 @app.command()
 def demo(
     directory: Annotated[Path, typer.Argument()] = Path("demo"),
-    accounts: Annotated[int, typer.Option(min=200)] = 4000,
+    accounts: Annotated[int, typer.Option(min=200)] = 3000,
     seed: int = 7,
 ) -> None:
     """Run the whole story on an embedded world, from import to report, in 16 weeks."""

@@ -174,7 +174,7 @@ def add(
 def _ids(session: Session, cohort: int) -> dict[str, int]:
     query = select(EnrolmentRow.account, EnrolmentRow.id)
     rows = session.execute(query.where(EnrolmentRow.cohort == cohort))
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def refuse(
@@ -197,4 +197,4 @@ def enrolled_at(session: Session, campaign: str, arm: Arm) -> dict[str, datetime
     query = select(EnrolmentRow.account, EnrolmentRow.enrolled_at).where(
         EnrolmentRow.campaign == campaign, EnrolmentRow.arm == arm
     )
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())

@@ -145,7 +145,7 @@ def _posted_today(session: Session, now: datetime) -> dict[str, int]:
         .where(AttemptRow.posted_at >= midnight)
         .group_by(MessageRow.campaign)
     )
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def _to_facts(

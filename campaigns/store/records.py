@@ -233,7 +233,7 @@ def labels_before(session: Session, moment: datetime) -> list[tuple[str, str]]:
         .where(LabelRow.as_of <= moment)
         .order_by(LabelRow.account, LabelRow.as_of, LabelRow.by)
     )
-    latest = dict(session.execute(query).tuples().all())
+    latest = dict(session.execute(query).all())
     return sorted(latest.items())
 
 

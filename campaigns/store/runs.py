@@ -45,7 +45,7 @@ def forget_unfinished(session: Session) -> None:
 def latest(session: Session) -> dict[str, datetime]:
     """Return the latest due time that each job was begun for."""
     query = select(RunRow.job, func.max(RunRow.due_at)).group_by(RunRow.job)
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def failed(session: Session) -> list[tuple[str, datetime, str]]:

@@ -61,4 +61,4 @@ def sizes(session: Session, as_of: datetime) -> dict[str, int]:
         .group_by(ScoreRow.segment)
         .order_by(func.count().desc(), ScoreRow.segment)
     )
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())

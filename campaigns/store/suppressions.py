@@ -41,7 +41,7 @@ def suppress_recipient(
 def counts(session: Session) -> dict[str, int]:
     """Return how many addresses are suppressed, by reason."""
     query = select(SuppressionRow.reason, func.count()).group_by(SuppressionRow.reason)
-    return dict(session.execute(query).tuples().all())
+    return dict(session.execute(query).all())
 
 
 def unsubscribed(session: Session, campaign: str) -> int:

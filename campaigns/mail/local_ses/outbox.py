@@ -66,8 +66,12 @@ class Outbox:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
+            self._lock.close()
             raise SenderBusyError(f"another local SES serves {folder}") from error
-        self._database = sqlite3.connect(folder / "outbox.db", isolation_level=None)
+        # One event loop uses it; that may run in another thread than the one here.
+        self._database = sqlite3.connect(
+            folder / "outbox.db", isolation_level=None, check_same_thread=False
+        )
         self._database.execute("PRAGMA synchronous = FULL")
         self._database.executescript(_SCHEMA)
         self._agree_with_rows()

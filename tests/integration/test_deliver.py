@@ -1,0 +1,414 @@
+"""Delivery: each mail once, each refusal with its reason, on both databases."""
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from campaigns.domain.values import Return, SendingQuota
+from campaigns.domain.words import (
+    CampaignState,
+    EventKind,
+    MessageState,
+    ReturnKind,
+    SuppressionReason,
+)
+from campaigns.errors import (
+    OutcomeUnknownError,
+    RejectedError,
+    RetryLaterError,
+    SendingHaltedError,
+)
+from campaigns.mail.templates import Templates
+from campaigns.steps.deliver import deliver, sweep
+from campaigns.steps.receive import Post, receive
+from campaigns.store import campaigns, episodes, messages, suppressions
+from tests.factories import (
+    NOON,
+    ROOT,
+    add_account,
+    address_hash,
+    campaign,
+    churn,
+    desk,
+    enrolled,
+    launch,
+    provider_event,
+    received,
+)
+from tests.fakes import FakeQueue, FakeSes
+
+
+@pytest.fixture
+def ses(clock):
+    return FakeSes(clock)
+
+
+@pytest.fixture
+def sender(sessions, ses, clock):
+    return desk(sessions, ses, clock)
+
+
+@pytest.fixture
+def queue():
+    return FakeQueue()
+
+
+@pytest.fixture
+def post(sessions, queue, clock):
+    return Post(sessions, queue.receive, queue.delete, clock)
+
+
+def states(sessions):
+    with sessions.begin() as session:
+        rows = session.execute(
+            text("SELECT id, state, reason FROM messages ORDER BY id")
+        )
+        return [tuple(row)[1:] for row in rows]
+
+
+def words(sessions):
+    return [state for state, _ in states(sessions)]
+
+
+def test_a_due_message_goes_out_once(sender, ses, sessions):
+    enrolled(sessions)
+
+    assert deliver(sender).endings == {"accepted": 1}
+    assert deliver(sender).endings == {}
+    (mail,) = ses.taken
+    assert mail.to == "p1@acc-1.example.com"
+    assert mail.tags["wb_message"] == "1"
+
+
+def test_every_mail_can_be_unsubscribed_from_with_one_click(sender, ses, sessions):
+    enrolled(sessions)
+    deliver(sender)
+
+    headers = ses.taken[0].headers
+    assert headers["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
+    url = headers["List-Unsubscribe"]
+    assert url.startswith("<https://mail.tidemark.example/u/")
+    assert url.strip("<>") in ses.taken[0].html
+    assert url.strip("<>") in ses.taken[0].text
+    assert "acc-1" not in url
+
+
+def test_a_held_out_account_is_a_row_and_gets_no_mail(sender, ses, sessions):
+    enrolled(sessions, [f"acc-{n}" for n in range(10)], holdout_share=0.3)
+    deliver(sender)
+
+    assert len(ses.taken) == 7
+    with sessions.begin() as session:
+        status = campaigns.status(session, "spring")
+    assert status.enrolled == {"holdout": 3, "treated": 7}
+
+
+def test_a_message_in_doubt_is_never_sent_again_by_itself(sender, ses, sessions, clock):
+    enrolled(sessions)
+    ses.fail_next(OutcomeUnknownError("read timed out"))
+    deliver(sender)
+
+    clock.advance(days=2)
+    deliver(sender)
+    sweep(sender)
+    deliver(sender)
+
+    assert words(sessions) == ["unknown"]
+    assert ses.posts == 1
+
+
+def test_a_throttled_message_waits_and_goes_out_once(sender, ses, sessions, clock):
+    enrolled(sessions)
+    ses.fail_next(RetryLaterError("slow down"))
+    deliver(sender)
+    assert words(sessions) == ["planned"]
+
+    clock.advance(seconds=4)
+    assert deliver(sender).endings == {}
+    clock.advance(seconds=1)
+    assert deliver(sender).endings == {"accepted": 1}
+
+
+def test_a_refused_mail_stops_nobody_else(sender, ses, sessions):
+    enrolled(sessions, ["acc-1", "acc-2"])
+    ses.fail_next(RejectedError("MessageRejected"))
+
+    assert deliver(sender).endings == {"refused": 1, "accepted": 1}
+    assert states(sessions)[0] == ("refused", "RejectedError: MessageRejected")
+
+
+def test_a_halt_leaves_the_rest_planned_and_says_why(sender, ses, sessions):
+    enrolled(sessions, [f"acc-{n}" for n in range(9)])
+    ses.fail_next(SendingHaltedError("SendingPausedException"))
+
+    result = deliver(sender)
+
+    assert "SendingPausedException" in result.halted
+    # The others of the group that was being posted are through; nobody after them.
+    assert Counter(words(sessions)) == {"accepted": 3, "planned": 6}
+    assert ses.posts == 4
+
+
+def test_a_template_that_names_what_is_not_there_refuses_that_message_only(
+    sender, ses, sessions, tmp_path
+):
+    folder = tmp_path / "general"
+    folder.mkdir()
+    (folder / "subject.txt").write_text("Hello")
+    (folder / "body.txt").write_text(
+        "{% if account.name == 'Company acc-1' %}{{ contact.frist_name }}{% endif %}"
+    )
+    (folder / "body.mjml").write_text(
+        "<mjml><mj-body><mj-section><mj-column><mj-text>x</mj-text></mj-column>"
+        "</mj-section></mj-body></mjml>"
+    )
+    templates = Templates([tmp_path, ROOT / "templates" / "email"])
+    sender.composer = sender.composer._replace(templates=templates)
+    enrolled(sessions, ["acc-1", "acc-2"])
+
+    assert deliver(sender).endings == {"refused": 1, "accepted": 1}
+    assert states(sessions)[0][0] == "refused"
+    assert "frist_name" in states(sessions)[0][1]
+
+
+def test_a_suppressed_address_is_skipped_with_the_reason(sender, ses, sessions):
+    enrolled(sessions)
+    with sessions.begin() as session:
+        address = address_hash("p1@acc-1.example.com")
+        suppressions.suppress(session, address, SuppressionReason.MANUAL, now=NOON)
+
+    assert deliver(sender).endings == {"skipped": 1}
+    assert states(sessions) == [("skipped", "suppressed")]
+    assert ses.posts == 0
+
+
+def test_a_no_between_claim_and_posting_is_still_heard(sender, ses, sessions):
+    """The first mail's POST suppresses the second's address: it is never posted."""
+    enrolled(sessions, ["acc-1", "acc-2"])
+    sender.senders = 1
+
+    def suppress_the_other():
+        with sessions.begin() as session:
+            address = address_hash("p1@acc-2.example.com")
+            suppressions.suppress(session, address, SuppressionReason.MANUAL, now=NOON)
+
+    ses.before_next(suppress_the_other)
+    deliver(sender)
+
+    assert states(sessions)[1] == ("skipped", "suppressed")
+    assert ses.posts == 1
+
+
+def test_a_pause_stops_what_is_not_posted_yet(sender, ses, sessions, clock):
+    enrolled(sessions, ["acc-1", "acc-2"])
+    sender.senders = 1
+
+    def pause():
+        with sessions.begin() as session:
+            campaigns.move(session, "spring", CampaignState.PAUSED)
+
+    ses.before_next(pause)
+    deliver(sender)
+    clock.advance(hours=1)
+    deliver(sender)
+    assert words(sessions) == ["accepted", "planned"]
+
+    with sessions.begin() as session:
+        campaigns.move(session, "spring", CampaignState.RUNNING)
+    deliver(sender)
+    assert words(sessions) == ["accepted", "accepted"]
+
+
+def test_who_came_back_gets_no_second_mail(sender, ses, sessions, clock):
+    enrolled(sessions, definition=campaign(steps=2))
+    deliver(sender)
+    clock.advance(days=2)
+    with sessions.begin() as session:
+        (episode,) = episodes.open_episodes(session)
+        back = Return("acc-1", clock(), ReturnKind.USED)
+        episodes.record_returns(session, [(episode, back)])
+    clock.advance(days=4)
+    deliver(sender)
+
+    assert states(sessions)[1] == ("skipped", "already_back")
+
+
+def test_the_second_step_waits_for_the_first_to_be_accepted(
+    sender, ses, sessions, clock
+):
+    enrolled(sessions, definition=campaign(steps=2))
+    ses.fail_next(OutcomeUnknownError("cut off"))
+    deliver(sender)
+    clock.advance(days=6)
+    deliver(sender)
+    assert words(sessions) == ["unknown", "planned"]
+
+    clock.advance(days=30)
+    deliver(sender)
+    assert states(sessions)[1] == ("skipped", "window_closed")
+
+
+def test_the_daily_quota_is_respected_and_the_rest_goes_the_next_day(
+    sender, ses, sessions, clock
+):
+    enrolled(sessions, [f"acc-{n}" for n in range(5)])
+    ses.allowed = SendingQuota(100, 3, 0)
+    deliver(sender)
+    assert ses.posts == 3
+
+    ses.allowed = SendingQuota(100, 3, 3)
+    clock.advance(hours=1)
+    deliver(sender)
+    assert ses.posts == 3
+    ses.allowed = SendingQuota(100, 3, 0)
+    clock.advance(hours=23)
+    deliver(sender)
+    assert ses.posts == 5
+
+
+def test_a_second_contact_with_the_same_address_is_no_second_mail(
+    sender, ses, sessions
+):
+    with sessions.begin() as session:
+        add_account(session, "acc-1", email="same@example.com", contacts=2)
+        add_account(session, "acc-2", email="Same@Example.com")
+        churn(session, "acc-1", "acc-2")
+    launch(sessions)
+    deliver(sender)
+
+    assert [mail.to for mail in ses.taken] == ["same@example.com"]
+    with sessions.begin() as session:
+        assert campaigns.latest_refusals(session, "spring") == {"address_taken": 1}
+
+
+def test_a_lost_answer_is_settled_by_its_event(sender, ses, post, queue, sessions):
+    enrolled(sessions)
+    ses.fail_next(OutcomeUnknownError("read timed out"))
+    deliver(sender)
+    queue.put(received(provider_event(EventKind.SEND)))
+
+    receive(post)
+
+    assert words(sessions) == ["accepted"]
+    assert ses.posts == 1
+
+
+def test_a_lost_request_is_held_once_events_provably_flow(
+    sender, ses, post, queue, sessions, clock
+):
+    enrolled(sessions, ["acc-1", "acc-2"])
+    ses.fail_next(OutcomeUnknownError("cut off"))
+    deliver(sender)
+    receive(post)
+    assert Counter(words(sessions)) == {"unknown": 1, "accepted": 1}
+
+    clock.advance(minutes=20)
+    later = provider_event(message=2, mail_at=NOON + timedelta(minutes=1))
+    queue.put(received(later))
+    receive(post)
+
+    assert Counter(words(sessions)) == {"held": 1, "accepted": 1}
+    with sessions.begin() as session:
+        assert [each.state for each in messages.in_doubt(session)] == ["held"]
+
+
+def test_an_event_settles_even_what_was_given_up(
+    sender, ses, post, queue, sessions, clock
+):
+    test_a_lost_request_is_held_once_events_provably_flow(
+        sender, ses, post, queue, sessions, clock
+    )
+    with sessions.begin() as session:
+        (held,) = messages.in_doubt(session)
+        messages.decide_held(session, held.id, MessageState.DROPPED, now=clock())
+    queue.put(received(provider_event(EventKind.DELIVERY, message=held.id)))
+    receive(post)
+
+    assert words(sessions) == ["accepted", "accepted"]
+
+
+def test_events_twice_and_out_of_order_end_the_same(
+    sender, post, queue, sessions, clock
+):
+    enrolled(sessions)
+    deliver(sender)
+    told = [
+        provider_event(EventKind.DELIVERY, at=NOON + timedelta(seconds=2)),
+        provider_event(EventKind.SEND),
+        provider_event(EventKind.SEND),
+    ]
+    queue.put(*(received(event) for event in told))
+    result = receive(post)
+
+    assert result.kinds == {"Delivery": 1, "Send": 1}
+    assert result.repeated == 1
+    with sessions.begin() as session:
+        row = session.execute(text("SELECT state, delivery FROM messages")).one()
+    assert tuple(row) == ("accepted", "delivered")
+
+
+def test_an_event_leaves_the_queue_only_when_it_is_kept(post, queue, sessions):
+    enrolled(sessions)
+    queue.put(received(provider_event()))
+    broken = post._replace(
+        delete=lambda _events: (_ for _ in ()).throw(RetryLaterError("gone"))
+    )
+    with pytest.raises(RetryLaterError):
+        receive(broken)
+    assert queue.deleted == []
+
+    queue.time_passes()
+    assert receive(post).repeated == 1
+    assert len(queue.deleted) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "hard", "suppressed"),
+    [
+        (EventKind.BOUNCE, True, {"hard_bounce": 1}),
+        (EventKind.BOUNCE, False, {}),
+        (EventKind.COMPLAINT, False, {"complaint": 1}),
+    ],
+)
+def test_hard_bounces_and_complaints_suppress_the_address(
+    sender, post, queue, sessions, kind, hard, suppressed
+):
+    enrolled(sessions)
+    deliver(sender)
+    queue.put(received(provider_event(kind, is_hard_bounce=hard)))
+    receive(post)
+
+    with sessions.begin() as session:
+        assert suppressions.counts(session) == suppressed
+
+
+def test_what_is_not_ours_or_not_understood_is_kept_and_harms_nobody(
+    post, queue, sessions
+):
+    enrolled(sessions)
+    foreign = provider_event(tags={"wb_instance": "other", "wb_message": "1"})
+    queue.put(received(None), received(foreign))
+
+    result = receive(post)
+
+    assert result.kinds == {"not_understood": 1, "Send": 1}
+    assert words(sessions) == ["planned"]
+
+
+def test_endings_add_up_to_the_plan_when_a_campaign_is_finished(
+    sender, ses, sessions, clock
+):
+    enrolled(sessions, [f"acc-{n}" for n in range(6)], campaign(steps=2))
+    ses.fail_next(RejectedError("no"))
+    for _ in range(8):
+        deliver(sender)
+        clock.advance(days=1)
+
+    with sessions.begin() as session:
+        assert campaigns.finish_done(session) == ["spring"]
+        status = campaigns.status(session, "spring")
+    assert sum(status.messages.values()) == 12
+    assert status.messages == {"accepted": 10, "refused": 1, "skipped": 1}
+    assert status.skipped == {"earlier_step_not_sent": 1}

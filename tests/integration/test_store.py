@@ -1,0 +1,309 @@
+"""The store, on SQLite and on PostgreSQL."""
+
+import threading
+from datetime import datetime, timedelta
+
+import pytest
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import IntegrityError, StatementError
+
+from campaigns.domain.values import Posted, Return
+from campaigns.domain.words import MessageState, ReturnKind, SuppressionReason
+from campaigns.errors import ActionRefusedError, NotFoundError, SenderBusyError
+from campaigns.store import (
+    campaigns,
+    episodes,
+    instance,
+    messages,
+    model_versions,
+    records,
+    runs,
+    schema,
+    scores,
+    suppressions,
+)
+from campaigns.store.session import open_engine, sender_lock
+from campaigns.store.tables import Base
+from campaigns.store.tables.records import AccountRow
+from tests.factories import (
+    NOON,
+    add_account,
+    address_hash,
+    campaign,
+    churn,
+    enrolled,
+    subscription,
+)
+
+S = MessageState
+
+
+def test_migrations_make_exactly_the_tables_in_code(engine):
+    assert schema.is_current(engine)
+    assert schema.differences(engine) == []
+
+
+def test_every_table_of_the_design_exists(engine):
+    there = set(inspect(engine).get_table_names()) - {"alembic_version"}
+
+    assert there == set(Base.metadata.tables)
+    assert {"tickets", "nps_answers", "suppressions", "messages"} <= there
+
+
+def test_a_naive_time_is_refused(sessions):
+    with pytest.raises(StatementError, match="without a zone"), sessions.begin() as s:
+        s.add(
+            AccountRow(
+                id="a",
+                name="A",
+                attributes={},
+                content_hash="",
+                created_at=datetime(2026, 1, 1),  # noqa: DTZ001
+            )
+        )
+
+
+def test_times_come_back_aware_and_in_utc(sessions):
+    with sessions.begin() as session:
+        add_account(
+            session, created_at=datetime.fromisoformat("2026-01-01T01:00+01:00")
+        )
+    with sessions.begin() as session:
+        (facts,) = records.account_facts(session)
+
+    assert facts["created_at"].isoformat() == "2026-01-01T00:00:00+00:00"
+
+
+def test_sqlite_syncs_fully_and_begins_immediately(sqlite_url):
+    engine = open_engine(sqlite_url)
+    with engine.begin() as connection:
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "truncate"
+        assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
+        other = open_engine(sqlite_url)
+        with other.connect() as second:
+            raw = second.connection.dbapi_connection
+            raw.execute("PRAGMA busy_timeout = 1")
+            with pytest.raises(Exception, match="locked"):
+                raw.execute("BEGIN IMMEDIATE")
+        other.dispose()
+    engine.dispose()
+
+
+def test_a_second_sender_is_refused(tmp_path):
+    lock = tmp_path / "lock"
+    with (
+        sender_lock(lock),
+        pytest.raises(SenderBusyError, match="already sends"),
+        sender_lock(lock),
+    ):
+        pass
+    with sender_lock(lock):
+        pass  # it went with the first
+
+
+def test_a_changed_record_replaces_and_an_equal_one_is_recognised(sessions):
+    one = subscription(id="s", plan="Team")
+    with sessions.begin() as session:
+        add_account(session)
+        records.put(session, "subscriptions", [one], address_hash=address_hash)
+        stored = records.stored_hashes(session, "subscriptions", [one])
+        assert stored == {("s",): records.content_hash(one)}
+
+        other = one.model_copy(update={"plan": "Business"})
+        records.put(session, "subscriptions", [other], address_hash=address_hash)
+        stored = records.stored_hashes(session, "subscriptions", [one])
+        assert stored == {("s",): records.content_hash(other)}
+
+
+def test_an_episode_opens_once_and_its_date_may_move(session):
+    add_account(session)
+    assert episodes.record_churn(session, {"acc-1": NOON}, definition="a") == 1
+    later = NOON + timedelta(days=3)
+    assert episodes.record_churn(session, {"acc-1": later}, definition="b") == 0
+
+    (episode,) = episodes.open_episodes(session)
+    assert (episode.sequence, episode.churned_at) == (1, later)
+
+
+def test_a_new_episode_opens_only_after_a_return_and_for_a_later_churn(session):
+    add_account(session)
+    episodes.record_churn(session, {"acc-1": NOON}, definition="a")
+    (first,) = episodes.open_episodes(session)
+    back = NOON + timedelta(days=5)
+    episodes.record_returns(session, [(first, Return("acc-1", back, ReturnKind.PAID))])
+
+    assert episodes.record_churn(session, {"acc-1": NOON}, definition="a") == 0
+    later = NOON + timedelta(days=50)
+    assert episodes.record_churn(session, {"acc-1": later}, definition="a") == 1
+    (second,) = episodes.open_episodes(session)
+    assert second.sequence == 2
+
+
+def test_scores_an_enrolment_was_decided_by_stay(sessions):
+    enrolled(sessions)
+    with sessions.begin() as session:
+        before = scores.ids_and_segments(session, NOON)
+        churn(session, "acc-1", segment="slow-fade")
+        assert scores.ids_and_segments(session, NOON) == before
+
+
+def test_applying_an_unchanged_campaign_makes_no_version(session):
+    assert campaigns.apply(session, campaign(), now=NOON) == (1, True)
+    assert campaigns.apply(session, campaign(), now=NOON) == (1, False)
+    assert campaigns.apply(session, campaign(steps=2), now=NOON) == (2, True)
+
+
+def test_a_campaign_is_launched_once(session):
+    campaigns.apply(session, campaign(), now=NOON)
+    campaigns.launch(session, "spring", cohorts=[NOON], now=NOON)
+
+    with pytest.raises(ActionRefusedError, match="already"):
+        campaigns.launch(session, "spring", cohorts=[NOON], now=NOON)
+    with pytest.raises(NotFoundError, match="spring"):
+        campaigns.launch(session, "sprig", cohorts=[NOON], now=NOON)
+
+
+def test_the_database_itself_refuses_a_second_message_for_a_step(sessions):
+    enrolled(sessions)
+    columns = "enrolment, campaign, episode, contact, due_at, state, delivery"
+    copies = [
+        # The same enrolment and step, to another address.
+        f"INSERT INTO messages ({columns}, step, template, address_hash) SELECT "
+        f"{columns}, step, template, 'other' FROM messages",
+        # The same address, step and episode, from another enrolment.
+        f"INSERT INTO messages ({columns}, step, template, address_hash) SELECT "
+        f"{columns}, step + 1, template, address_hash FROM messages",
+    ]
+    with pytest.raises(IntegrityError), sessions.begin() as session:
+        session.execute(text(copies[0]))
+    with sessions.begin() as session:
+        session.execute(text(copies[1]))  # another step is another mail
+    with pytest.raises(IntegrityError), sessions.begin() as session:
+        session.execute(text(copies[1]))
+
+
+def test_the_database_itself_refuses_a_state_that_is_none(sessions):
+    enrolled(sessions)
+    for change in ("state = 'sent'", "state = 'skipped'", "state = 'claimed'"):
+        with pytest.raises(IntegrityError), sessions.begin() as session:
+            session.execute(text(f"UPDATE messages SET {change}"))
+
+
+def claim_and_post(session, message=1):
+    messages.claim(session, message, worker="w", until=NOON + timedelta(minutes=5))
+    return messages.begin_attempt(session, message, worker="w", now=NOON)
+
+
+def state_of(session, message=1):
+    return session.execute(
+        text("SELECT state FROM messages WHERE id = :id"), {"id": message}
+    ).scalar()
+
+
+def test_a_message_moves_only_from_where_it_stands(sessions):
+    enrolled(sessions)
+    with sessions.begin() as session:
+        assert messages.move(session, 1, S.PLANNED, S.SKIPPED, reason="suppressed")
+        assert not messages.move(session, 1, S.PLANNED, S.SKIPPED, reason="suppressed")
+        with pytest.raises(AssertionError, match="no edge"):
+            messages.move(session, 1, S.UNKNOWN, S.PLANNED)
+
+
+def test_only_the_holder_of_a_running_lease_may_post(sessions):
+    enrolled(sessions)
+    with sessions.begin() as session:
+        messages.claim(session, 1, worker="w", until=NOON)
+        assert messages.begin_attempt(session, 1, worker="x", now=NOON) is None
+        late = NOON + timedelta(seconds=1)
+        assert messages.begin_attempt(session, 1, worker="w", now=late) is None
+
+
+def test_attempts_are_numbered_and_kept(sessions):
+    enrolled(sessions)
+    with sessions.begin() as session:
+        first = claim_and_post(session)
+        again = Posted(1, first, S.PLANNED, reason="throttled", not_before=NOON)
+        messages.settle(session, again, now=NOON)
+        second = claim_and_post(session)
+        messages.settle(session, Posted(1, second, S.ACCEPTED, "ses-1"), now=NOON)
+        rows = session.execute(text("SELECT number, answer FROM attempts ORDER BY id"))
+
+        assert rows.all() == [(1, "planned"), (2, "accepted")]
+        assert state_of(session) == "accepted"
+
+
+def test_a_killed_sender_leaves_unknowns_and_no_second_posting(sessions):
+    enrolled(sessions, ["acc-1", "acc-2"])
+    with sessions.begin() as session:
+        claim_and_post(session, 1)
+        messages.claim(session, 2, worker="w", until=NOON + timedelta(minutes=5))
+    with sessions.begin() as session:
+        assert messages.sweep(session, now=NOON) == (1, 1)
+        assert (state_of(session, 1), state_of(session, 2)) == ("unknown", "planned")
+        assert [each.id for each in messages.in_doubt(session)] == [1]
+
+
+def test_a_person_decides_only_on_what_is_held(sessions):
+    enrolled(sessions)
+    with sessions.begin() as session:
+        with pytest.raises(ActionRefusedError, match="not held"):
+            messages.decide_held(session, 1, S.PLANNED, now=NOON)
+        with pytest.raises(NotFoundError, match="no message 99"):
+            messages.decide_held(session, 99, S.PLANNED, now=NOON)
+        claim_and_post(session)
+        messages.sweep(session, now=NOON)
+        (doubtful,) = messages.in_doubt(session)
+        assert messages.hold_unknown(session, doubtful, now=NOON)
+        messages.decide_held(session, 1, S.DROPPED, now=NOON)
+        assert state_of(session) == "dropped"
+
+
+def test_a_suppression_is_given_once_and_never_lifted(session):
+    assert suppressions.suppress(session, "h", SuppressionReason.HARD_BOUNCE, now=NOON)
+    assert not suppressions.suppress(
+        session, "h", SuppressionReason.UNSUBSCRIBED, now=NOON
+    )
+    assert suppressions.counts(session) == {"hard_bounce": 1}
+
+
+def test_a_job_is_begun_once_for_a_due_time_by_two_at_the_same_time(sessions):
+    won = []
+
+    def begin():
+        with sessions.begin() as session:
+            won.append(runs.begin(session, "settle", due_at=NOON, now=NOON))
+
+    threads = [threading.Thread(target=begin) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(won) == [False] * 5 + [True]
+
+
+def test_a_run_that_a_kill_cut_off_is_run_again(session):
+    runs.begin(session, "report", due_at=NOON, now=NOON)
+    runs.forget_unfinished(session)
+
+    assert runs.begin(session, "report", due_at=NOON, now=NOON)
+    runs.end(session, "report", due_at=NOON, now=NOON, error="no space left")
+    assert runs.failed(session) == [("report", NOON, "no space left")]
+
+
+def test_one_model_is_active(session):
+    for version in ("one", "two"):
+        model_versions.activate(
+            session, version, kind="segments", path=version, metadata={}, now=NOON
+        )
+
+    assert model_versions.active(session, "segments").version == "two"
+    assert model_versions.active(session, "uplift") is None
+
+
+def test_the_pulse_remembers_the_latest_mail_whose_event_came(session):
+    for minutes in (5, 9, 7):
+        instance.saw_send_event(session, mailed_at=NOON + timedelta(minutes=minutes))
+
+    assert instance.pulse(session).last_send_mailed_at == NOON + timedelta(minutes=9)
