@@ -5,6 +5,7 @@ The environment wins over the file, so one workspace can be run in several place
 file of their own that only its owner may read; nothing else ever writes them down.
 """
 
+import os
 import secrets as randomness
 import stat
 import tomllib
@@ -228,6 +229,12 @@ def read_settings(workspace: Path) -> Settings:
         return InThisWorkspace()
     except ValidationError as error:
         raise ConfigError(_explained(error, workspace)) from error
+
+
+def workspace_from_environment() -> Path | None:
+    """Return the workspace that WINBACK_WORKSPACE names, or None."""
+    named = os.environ.get("WINBACK_WORKSPACE")  # noqa: TID251 — this is its home
+    return Path(named) if named else None
 
 
 def _check_toml(path: Path, workspace: Path) -> None:

@@ -178,6 +178,9 @@ def _settle(work: Work, _due_at: datetime) -> dict[str, Any]:
 def _report(work: Work, due_at: datetime) -> dict[str, Any]:
     # Of the week that ended at midnight, however late the wake-up is.
     as_of = datetime.combine(due_at.date(), time(), UTC)
+    with work.sessions.begin() as session:
+        if not campaigns.were_launched(session, before=due_at):
+            return {"week": None}
     gathered = report.gather(work.reporting, as_of=as_of)
     work.publish(gathered)
     return {"week": gathered.week}

@@ -19,3 +19,10 @@ def in_utc(moment: datetime | None, otherwise: datetime) -> datetime:
     if moment is None:
         return otherwise
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def workspace_in_use(default: str) -> Path:
+    """Return the workspace that WINBACK_WORKSPACE names, for notebooks."""
+    from campaigns.config import workspace_from_environment
+
+    return workspace_from_environment() or Path(default)

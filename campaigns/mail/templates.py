@@ -26,6 +26,8 @@ _BASE: Final = "_base"
 _FILES: Final = ("subject.txt", "body.mjml", "body.txt")
 _STATEMENT: Final = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _EXPRESSION: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_INCLUDE: Final = re.compile(r"""<mj-include[^>]*\bpath\s*=\s*["']([^"']*)["']""")
+_SHARED: Final = re.compile(rf"{_BASE}/[a-z-]+\.mjml")
 _MASKED: Final = re.compile(r"<!--wb(\d+)-->|WBX(\d+)X")
 _LONGEST_SUBJECT: Final = 150
 # Nothing is ever fetched while a template is compiled.
@@ -130,12 +132,15 @@ class Templates:
         )
 
     def _compile_mjml(self, name: str, source: str) -> str:
+        for path in _INCLUDE.findall(source):
+            # Only the shared base: a template cannot read other files.
+            if not _SHARED.fullmatch(path):
+                raise TemplateError(
+                    f"template {name}: may only include {_BASE}/….mjml, not {path}"
+                )
         mask = _Mask()
 
         def include(path: str) -> str:
-            # Only the shared base: a template cannot read other files.
-            if not re.fullmatch(rf"{_BASE}/[a-z-]+\.mjml", path):
-                raise TemplateError(f"template {name}: may only include {_BASE}/….mjml")
             return mask.hide(self._read(path))
 
         try:

@@ -142,6 +142,12 @@ def names(session: Session) -> list[str]:
     return list(session.scalars(select(CampaignRow.name).order_by(CampaignRow.name)))
 
 
+def were_launched(session: Session, *, before: datetime) -> bool:
+    """Say whether any campaign was live at a moment."""
+    query = select(CampaignRow.name).where(CampaignRow.launched_at <= before).limit(1)
+    return session.scalar(query) is not None
+
+
 _COHORT = (
     CohortRow.id,
     CohortRow.campaign,

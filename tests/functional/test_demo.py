@@ -1,0 +1,146 @@
+"""The whole story, as a newcomer sees it; and the notebook on top of it."""
+
+import email
+import json
+import re
+import subprocess
+
+import jupytext
+import nbclient
+import pytest
+from sqlalchemy import text
+
+from campaigns.store.session import open_engine
+from tests.conftest import ROOT
+
+
+def test_the_demo_tells_verdict_truth_and_where_things_lie(demo):
+    root, said = demo
+    folded = " ".join(said.split())
+
+    assert re.search(r"(bring accounts back|No difference was shown)", folded)
+    assert re.search(r"mails added [+-]\d+\.\d points", folded)
+    (report,) = sorted((root / "reports").glob("*-W17.html"))
+    assert report.stat().st_size > 10_000
+    mails = list((root / "mails").glob("*.eml"))
+    assert len(mails) > 50
+    assert f"({len(mails):,} .eml files)" in folded
+
+
+def test_bad_rows_of_the_demo_are_listed_with_their_reasons(demo):
+    root, said = demo
+    assert "3 rejected" in said
+    (rejects,) = (root / "rejects").glob("contacts-*.csv")
+    assert "acc-unknown" in rejects.read_text()
+
+
+def test_there_is_a_report_for_every_week(demo):
+    root, _ = demo
+    weeks = sorted(path.stem for path in (root / "reports").glob("*.html"))
+
+    assert weeks == [f"2026-W{week:02}" for week in range(1, 18)]
+    early = json.loads((root / "reports" / "2026-W08.json").read_text())
+    assert early["campaigns"][0]["verdict"] == "cannot_tell_yet"
+
+
+def rows(root, query):
+    engine = open_engine(f"sqlite:///{root / 'winback.db'}")
+    with engine.begin() as connection:
+        found = [tuple(row) for row in connection.execute(text(query))]
+    engine.dispose()
+    return found
+
+
+def test_every_mail_was_posted_once_and_to_nobody_held_out(demo):
+    root, _ = demo
+    kept = [
+        email.message_from_bytes(path.read_bytes())
+        for path in (root / "mails").glob("*.eml")
+    ]
+    tokens = [message["List-Unsubscribe"] for message in kept]
+    assert len(set(tokens)) == len(tokens)
+
+    ledger = dict(rows(root, "SELECT state, count(*) FROM messages GROUP BY state"))
+    assert ledger.pop("accepted") == len(kept)
+    assert set(ledger) <= {"skipped", "refused"}
+    held_out = rows(
+        root,
+        "SELECT c.email FROM holdout h JOIN contacts c ON c.account = h.account "
+        "WHERE h.arm = 'holdout'",
+    )
+    assert not {address for (address,) in held_out} & {m["To"] for m in kept}
+
+
+def test_nobody_who_said_no_got_another_mail(demo):
+    root, _ = demo
+    late = rows(
+        root,
+        "SELECT count(*) FROM suppressions s JOIN messages m "
+        "ON m.address_hash = s.address_hash AND m.posted_at > s.at",
+    )
+    assert late == [(0,)]
+    reasons = {r for (r,) in rows(root, "SELECT DISTINCT reason FROM suppressions")}
+    assert "unsubscribed" in reasons  # by real POSTs to the one-click page
+
+
+def test_enrolled_and_refused_add_up_to_the_churned_of_every_cohort(demo):
+    root, _ = demo
+    for churned, enrolled, refused in rows(
+        root,
+        "SELECT churned, (SELECT count(*) FROM enrolments e WHERE e.cohort = c.id), "
+        "(SELECT count(*) FROM enrolment_refusals r WHERE r.cohort = c.id) "
+        "FROM cohorts c",
+    ):
+        assert churned == enrolled + refused
+
+
+def test_nothing_personal_is_in_the_report(demo):
+    root, _ = demo
+    for path in (root / "reports").iterdir():
+        assert ".example" not in path.read_text("utf-8").replace("@", "")
+
+
+def test_the_demos_commands_can_be_used_on_its_workspace(demo, walk):
+    root, _ = demo
+    assert "finished" in walk("campaign", "status", "win-back", workspace=root)
+    assert "win-back: finished" in walk("campaign", "list", workspace=root)
+    assert "0 messages in doubt" in walk("held", "list", workspace=root)
+    assert "## win-back" in walk("report", "--format", "md", workspace=root)
+    assert "e-mails compile" in walk("doctor", workspace=root)
+
+
+def test_a_workspace_in_simulated_time_never_sends_for_real(demo, walk):
+    root, _ = demo
+    assert "lives in simulated time" in walk("run", workspace=root, fails=1)
+
+
+def test_simulated_time_needs_the_local_ses(demo, winback, quiet_environment):
+    root, _ = demo
+    done = subprocess.run(
+        [winback, "run", "--simulate", "2026-05-01..2026-05-02", "-w", str(root)],
+        env=quiet_environment | {"WINBACK_SENDING__ENDPOINT_URL": "http://127.0.0.1:9"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "only allowed with the local SES" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "notebook", sorted((ROOT / "notebooks").glob("*.py")), ids=lambda path: path.stem
+)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_notebooks_run_on_the_demos_workspace(notebook, demo, monkeypatch):
+    monkeypatch.setenv("WINBACK_WORKSPACE", str(demo[0]))
+    document = jupytext.read(notebook)
+
+    nbclient.NotebookClient(document, timeout=300, kernel_name="python3").execute()
+
+    said = "".join(
+        output.get("text", "")
+        for cell in document.cells
+        for output in cell.get("outputs", [])
+    )
+    assert "accounts" in said

@@ -1,0 +1,198 @@
+"""kill -9 in the middle, then the same command: as if nothing had happened."""
+
+import email
+import signal
+import subprocess
+import time
+from collections import Counter
+
+import polars as pl
+import pytest
+from sqlalchemy import text
+
+from campaigns.store.session import open_engine
+from campaigns.store.usage import UsageLake
+from tests.factories import at
+
+ACCOUNTS = 60
+
+
+@pytest.fixture
+def workspace(walk, tmp_path):
+    root = tmp_path / "workspace"
+    walk("init", root)
+    settings = (root / "winback.toml").read_text()
+    settings = settings.replace("listen_port = 8025", "listen_port = 0")
+    # Slow enough that a kill finds mails in flight.
+    (root / "winback.toml").write_text(
+        settings.replace("max_per_second = 50", "max_per_second = 20")
+    )
+    return root
+
+
+def start(winback, *arguments):
+    return subprocess.Popen(
+        [winback, *map(str, arguments)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+
+def kill_when(process, condition, timeout=60):
+    """Kill the process once the condition holds; say whether it lived till then."""
+    deadline = time.monotonic() + timeout
+    while process.poll() is None and not condition():
+        assert time.monotonic() < deadline, "the moment to kill never came"
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    return process.wait() == -signal.SIGKILL
+
+
+def events_in(root):
+    lake = UsageLake(root / "usage")
+    return lake.scan(before=at("2030-01-01")).collect().sort(pl.all())
+
+
+def test_a_killed_import_ends_as_an_unbroken_one(workspace, walk, winback, tmp_path):
+    accounts = tmp_path / "accounts.csv"
+    accounts.write_text("id,name\n" + "".join(f"a{n},A{n}\n" for n in range(20)))
+    walk("import", "accounts", accounts, workspace=workspace)
+    rows = [
+        f"a{n % 20},2025-{1 + n % 12:02}-{1 + n % 28:02}T10:00:00Z,f{n % 7}\n"
+        for n in range(120_000)
+    ]
+    file = tmp_path / "usage.csv"
+    file.write_text("account,at,feature\n" + "".join(rows))
+
+    process = start(winback, "import", "usage", file, "-w", workspace)
+    lake = UsageLake(workspace / "usage")
+    assert kill_when(process, lambda: len(lake.days()) > 20)
+    assert 0 < events_in(workspace).height < len(rows)
+    assert "did not end" in walk("doctor", workspace=workspace, fails=1)
+
+    said = walk("import", "usage", file, workspace=workspace)
+    assert "120,000 rows of usage" in said
+    assert ", 0 rejected" in said
+    once = events_in(workspace)
+    assert once.height == len(rows)
+    days = {
+        path: path.read_bytes() for path in (workspace / "usage").rglob("*.parquet")
+    }
+
+    other = tmp_path / "unbroken"
+    walk("init", other)
+    walk("import", "accounts", accounts, workspace=other)
+    walk("import", "usage", file, workspace=other)
+    assert events_in(other).equals(once)
+    for path, content in days.items():
+        twin = other / path.relative_to(workspace)
+        assert twin.read_bytes() == content
+
+
+def rows_of(root, query):
+    engine = open_engine(f"sqlite:///{root / 'winback.db'}")
+    with engine.begin() as connection:
+        found = [tuple(row) for row in connection.execute(text(query))]
+    engine.dispose()
+    return found
+
+
+def prepare(root, walk, tmp_path):
+    """A campaign that is due at once, for accounts that left 30 days ago."""
+    import datetime as dt
+
+    now = dt.datetime.now(dt.UTC)  # noqa: TID251 — the command itself takes our time
+    left, used = (now - dt.timedelta(days=days) for days in (30, 35))
+    people = range(ACCOUNTS)
+    files = {
+        "accounts": "id,name\n" + "".join(f"a{n},A{n}\n" for n in people),
+        "contacts": "id,account,email\n"
+        + "".join(f"p{n},a{n},p{n}@example.com\n" for n in people),
+        "subscriptions": "id,account,plan,started_at,ended_at,end_kind\n"
+        + "".join(
+            f"s{n},a{n},Team,2025-01-01T00:00Z,{left.isoformat()},voluntary\n"
+            for n in people
+        ),
+        "usage": "account,at,feature\n"
+        + "".join(
+            f"a{n},{(used - dt.timedelta(days=d)).isoformat()},f{d % 3}\n"
+            for n in people
+            for d in range(1 + n % 2 * 20)
+        ),
+        "labels": "account,segment,as_of,by\n"
+        + "".join(
+            f"a{n},{('slow-fade', 'never-activated')[n % 2]},2025-01-01T00:00Z,t\n"
+            for n in people
+        ),
+    }
+    for kind, rows in files.items():
+        path = tmp_path / f"{kind}.csv"
+        path.write_text(rows)
+        walk("import", kind, path, workspace=root)
+    campaign = tmp_path / "now.toml"
+    campaign.write_text(
+        'name = "now"\n[[steps]]\ntemplate = "general"\n[schedule]\n'
+        f"on = {(now + dt.timedelta(seconds=40)).isoformat()}\nhours = [0, 24]\n"
+        'weekdays = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]\n'
+    )
+    walk("train", "segments", workspace=root)
+    walk("campaign", "apply", campaign, workspace=root)
+    walk("campaign", "launch", "now", workspace=root)
+
+
+def states(root):
+    return Counter(
+        dict(rows_of(root, "SELECT state, count(*) FROM messages GROUP BY state"))
+    )
+
+
+def mails_in(root):
+    return list((root / "mails").glob("*.eml"))
+
+
+def test_a_killed_sender_mails_nobody_twice_and_loses_nobody(
+    workspace, walk, winback, tmp_path
+):
+    prepare(workspace, walk, tmp_path)
+    process = start(winback, "run", "-w", workspace)
+    assert kill_when(process, lambda: len(mails_in(workspace)) >= 5, timeout=120)
+    process = start(winback, "run", "-w", workspace)
+    assert kill_when(process, lambda: len(mails_in(workspace)) >= 25, timeout=120)
+
+    second = start(winback, "run", "-w", workspace)
+    try:
+        ended = {"accepted", "unknown", "held"}
+        deadline = time.monotonic() + 120
+        while set(states(workspace)) - ended or states(workspace).total() == 0:
+            assert time.monotonic() < deadline, states(workspace)
+            time.sleep(0.5)
+        refused = subprocess.run(
+            [winback, "run", "-w", str(workspace)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert refused.returncode == 1
+        assert "already sends" in refused.stderr
+        # Events of what was taken before a kill settle it.
+        deadline = time.monotonic() + 60
+        while states(workspace)["unknown"] and time.monotonic() < deadline:
+            time.sleep(0.5)
+    finally:
+        second.send_signal(signal.SIGTERM)
+        assert second.wait(60) == 0
+
+    taken = [
+        email.message_from_bytes(path.read_bytes())["To"]
+        for path in mails_in(workspace)
+    ]
+    assert len(taken) == len(set(taken)), "somebody was mailed twice"
+    found = states(workspace)
+    assert found["accepted"] == len(taken)
+    ((treated,),) = rows_of(
+        workspace, "SELECT count(*) FROM enrolments WHERE arm = 'treated'"
+    )
+    doubtful = found["unknown"] + found["held"]
+    assert found["accepted"] + doubtful == treated
+    assert f"{doubtful} messages in doubt" in walk("held", "list", workspace=workspace)
+    assert rows_of(workspace, "SELECT max(number) FROM attempts") == [(1,)]
