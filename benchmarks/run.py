@@ -37,8 +37,8 @@ def best(work: Callable[[], object]) -> float:
 
 def write_usage(path: Path) -> None:
     rows = [
-        f"a{n % ACCOUNTS},2025-{1 + n % 3:02}-{1 + n % 28:02}T{n % 24:02}:00:{n % 60:02}"
-        f"Z,f{n % 9},{1 + n % 4}\n"
+        f"a{n % ACCOUNTS},2025-{1 + n % 3:02}-{1 + n % 28:02}T10:00:{n % 60:02}Z,"
+        f"f{n % 9},{1 + n % 4}\n"
         for n in range(ROWS)
     ]
     path.write_text("account,at,feature,count\n" + "".join(rows))

@@ -189,7 +189,12 @@ def ses_endpoint(workspace: Workspace) -> Iterator[str | None]:
     if local.recipients is not None:
         command += ["--recipients", str(workspace.root / local.recipients)]
     with subprocess.Popen(  # noqa: S603 — our own program
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # A Ctrl-C is for us alone: mails being posted are finished first.
+        start_new_session=True,
     ) as process:
         try:
             yield _wait_until_ready(process)
@@ -306,7 +311,7 @@ def sending_work(
     )
     queue = EventQueue(sqs, queue_url=_queue_url(sqs, settings.sending.queue_url))
     with (
-        sender_lock(workspace.root / ".sender-lock"),
+        sender_lock(workspace.engine),
         ThreadPoolExecutor(settings.sending.senders) as pool,
     ):
         desk = deliver.Desk(

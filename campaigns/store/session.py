@@ -119,21 +119,48 @@ def is_sound(engine: Engine) -> bool:
         return connection.execute(text("PRAGMA quick_check")).scalar() == "ok"
 
 
-@contextmanager
-def sender_lock(path: Path) -> Iterator[None]:
-    """Hold the right to send from the database that `path` lies beside.
+_SENDER_LOCK_KEY = 0x77696E6261636B  # "winback" in ASCII
 
-    The lock goes with the process, so a killed sender leaves none behind.
+
+@contextmanager
+def sender_lock(engine: Engine) -> Iterator[None]:
+    """Hold the right to send from a database.
+
+    SQLite: a lock on a file beside it; PostgreSQL: an advisory lock of a connection of
+    its own. Either goes with the process, so a killed sender leaves none behind.
 
     Raises:
         SenderBusyError: Another process holds it.
     """
+    database = engine.url.database or ""
+    if engine.dialect.name == "sqlite":
+        with _file_lock(Path(f"{database}.sender-lock")):
+            yield
+        return
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as held:
+        query = text("SELECT pg_try_advisory_lock(:key)")
+        if not held.execute(query, {"key": _SENDER_LOCK_KEY}).scalar():
+            raise SenderBusyError(_busy(f"the database {database}"))
+        try:
+            yield
+        finally:
+            held.execute(
+                text("SELECT pg_advisory_unlock(:key)"), {"key": _SENDER_LOCK_KEY}
+            )
+
+
+@contextmanager
+def _file_lock(path: Path) -> Iterator[None]:
     with path.open("a") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise SenderBusyError(
-                f"another process already sends from this database ({path} is locked); "
-                "stop it first: two senders on one SQLite file are never allowed"
-            ) from error
+            raise SenderBusyError(_busy(f"this database ({path} is locked)")) from error
         yield
+
+
+def _busy(what: str) -> str:
+    return (
+        f"another process already sends from {what}; stop it first: two senders are "
+        "never allowed"
+    )

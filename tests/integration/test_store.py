@@ -90,15 +90,14 @@ def test_sqlite_syncs_fully_and_begins_immediately(sqlite_url):
     engine.dispose()
 
 
-def test_a_second_sender_is_refused(tmp_path):
-    lock = tmp_path / "lock"
+def test_a_second_sender_is_refused(engine):
     with (
-        sender_lock(lock),
+        sender_lock(engine),
         pytest.raises(SenderBusyError, match="already sends"),
-        sender_lock(lock),
+        sender_lock(engine),
     ):
         pass
-    with sender_lock(lock):
+    with sender_lock(engine):
         pass  # it went with the first
 
 
