@@ -42,7 +42,6 @@ from campaigns.store.session import (
     Sessions,
     make_sessions,
     open_engine,
-    sender_lock,
 )
 from campaigns.store.usage import UsageLake
 
@@ -296,11 +295,7 @@ def sending_work(
     public_base_url: str,
     is_simulated: bool,
 ) -> Iterator[Work]:
-    """Yield everything a wake-up may have to do; holds the sender lock meanwhile.
-
-    Raises:
-        SenderBusyError: Another process sends from this database.
-    """
+    """Yield everything a wake-up may have to do; the caller holds the sender lock."""
     settings = workspace.settings
     ses, sqs = make_clients(workspace, endpoint)
     sender = SesSender(
@@ -310,10 +305,7 @@ def sending_work(
         configuration_set=settings.sending.configuration_set,
     )
     queue = EventQueue(sqs, queue_url=_queue_url(sqs, settings.sending.queue_url))
-    with (
-        sender_lock(workspace.engine),
-        ThreadPoolExecutor(settings.sending.senders) as pool,
-    ):
+    with ThreadPoolExecutor(settings.sending.senders) as pool:
         desk = deliver.Desk(
             sessions=workspace.sessions,
             send=sender.send,

@@ -13,6 +13,7 @@ from campaigns.clock import SimulatedClock
 from campaigns.errors import ActionRefusedError, ConfigError
 from campaigns.steps import deliver
 from campaigns.store import instance, runs
+from campaigns.store.session import sender_lock
 from campaigns.web.serving import unsubscribe_page
 from campaigns.wiring import (
     Workspace,
@@ -39,6 +40,7 @@ def run_for_real(workspace: Workspace) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     with (
+        sender_lock(workspace.engine),
         ses_endpoint(workspace) as endpoint,
         unsubscribe_page(workspace) as page,
         sending_work(
@@ -84,6 +86,7 @@ def run_simulated(
     start, until = read_span(span)
     workspace, clock = simulated(workspace, start=start)
     with (
+        sender_lock(workspace.engine),
         ses_endpoint(workspace) as endpoint,
         unsubscribe_page(workspace) as page,
     ):

@@ -3,6 +3,7 @@
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -10,12 +11,15 @@ from typing import Final
 import uvicorn
 
 from campaigns.clock import Clock
+from campaigns.errors import SenderBusyError
 from campaigns.mail.local_ses.app import Limits, LocalSes, make_app
 from campaigns.mail.local_ses.events import read_recipients
 from campaigns.mail.local_ses.outbox import Outbox
 
 LOOPBACK: Final = "127.0.0.1"
 READY: Final = "local SES listens on "
+_PATIENCE_TRIES: Final = 50
+_PATIENCE_SECONDS: Final = 0.1
 
 
 def serve(
@@ -40,7 +44,7 @@ def serve(
             this one, however that ends.
         announce: Is told the READY line with the address.
     """
-    outbox = Outbox(folder)
+    outbox = _open_outbox(folder)
     ses = LocalSes(outbox, clock, limits, read_recipients(recipients))
     config = uvicorn.Config(
         make_app(ses), log_level="error", access_log=False, lifespan="off"
@@ -56,6 +60,16 @@ def serve(
         server.run(sockets=[listener])
     finally:
         outbox.close()
+
+
+def _open_outbox(folder: Path) -> Outbox:
+    """Open the outbox, waiting for a server that is just ending with its parent."""
+    for _ in range(_PATIENCE_TRIES):
+        try:
+            return Outbox(folder)
+        except SenderBusyError:
+            time.sleep(_PATIENCE_SECONDS)
+    return Outbox(folder)
 
 
 def listen(port: int) -> socket.socket:
