@@ -14,12 +14,14 @@ def since_you_left(
     *,
     left_at: datetime,
     features: Collection[str],
+    failed: str | None = None,
     now: datetime,
 ) -> list[ReleaseNote]:
     """Return the releases after `left_at` that touch what the account worked with.
 
-    Newest first, at most three: a mail is not a changelog. A release touches a feature
-    if it bears its name as a tag.
+    What touches the feature that failed comes first, then the newest; at most three:
+    a mail is not a changelog. A release touches a feature if it bears its name as a
+    tag.
     """
     after = [
         release
@@ -27,6 +29,5 @@ def since_you_left(
         if left_at.date() < release.date <= now.date()
         and not set(features).isdisjoint(release.tags)
     ]
-    return sorted(after, key=lambda release: (release.date, release.title))[::-1][
-        :_MOST
-    ]
+    after.sort(key=lambda each: (failed in each.tags, each.date, each.title))
+    return after[::-1][:_MOST]

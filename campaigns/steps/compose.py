@@ -76,9 +76,14 @@ def _facts(
     used = message.facts
     last_used_at = used.get("last_used_at")
     last_used = datetime.fromisoformat(last_used_at) if last_used_at else None
-    touched = {*used.get("features", ()), used.get("failing_integration")} - {None}
+    failed = used.get("failing_integration")
+    touched = {*used.get("features", ()), failed} - {None}
     chosen = since_you_left(
-        releases, left_at=message.churned_at, features=touched, now=now
+        releases,
+        left_at=message.churned_at,
+        features=touched,
+        failed=failed,
+        now=now,
     )
     return {
         "company": dict(composer.company),
@@ -91,7 +96,7 @@ def _facts(
             "last_used_on": (last_used or message.churned_at).date(),
             "favourite_feature": _words(composer, used.get("favourite_feature")),
             "favourite_events": used.get("favourite_events", 0),
-            "failing_integration": _words(composer, used.get("failing_integration")),
+            "failing_integration": _words(composer, failed),
             "failures": used.get("failures", 0),
         },
         "releases": [

@@ -151,3 +151,18 @@ def test_a_mail_tells_what_changed_since_and_touches_what_was_used():
     )
 
     assert [each.date.isoformat() for each in told] == ["2026-01-02", "2025-12-20"]
+
+
+def test_what_failed_is_told_first_and_never_more_than_three():
+    releases = [release(f"2025-12-1{day}", "api.v1") for day in range(4)]
+    mended = release("2025-12-05", "integration.slack")
+
+    told = since_you_left(
+        [*releases, mended],
+        left_at=at("2025-12-01"),
+        features={"api.v1", "integration.slack"},
+        failed="integration.slack",
+        now=NOON,
+    )
+
+    assert [told[0], len(told)] == [mended, 3]
