@@ -11,6 +11,7 @@ import stat
 import tomllib
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from email.utils import formataddr
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -141,12 +142,8 @@ class SendingSettings(Section):
 
     @property
     def sender(self) -> str:
-        """The From header."""
-        return (
-            f"{self.from_name} <{self.from_address}>"
-            if self.from_name
-            else (self.from_address)
-        )
+        """The From header, quoted and encoded as it must be."""
+        return formataddr((self.from_name, self.from_address))
 
 
 class LocalSesSettings(Section):

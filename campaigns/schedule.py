@@ -16,6 +16,7 @@ import structlog
 
 from campaigns.clock import Clock, SimulatedClock
 from campaigns.domain.campaign import Schedule
+from campaigns.domain.values import Cohort
 from campaigns.errors import CampaignFileError, SendError, WinbackError
 from campaigns.present.report import WeeklyReport
 from campaigns.steps import deliver, enrol, ingest, receive, report, score, settle
@@ -98,6 +99,12 @@ def occurrences(schedule: Schedule, after: datetime) -> list[datetime]:
         return [_one_date(schedule.on, after)]
     from apscheduler.triggers.cron import CronTrigger
 
+    weekday = schedule.cron.split()[-1]
+    if any(letter.isdigit() for letter in weekday):
+        raise CampaignFileError(
+            f"schedule.cron: {schedule.cron!r}: write weekdays by name (mon, tue-thu); "
+            "as numbers they mean different days to different programs"
+        )
     try:
         trigger = CronTrigger.from_crontab(schedule.cron, timezone=UTC)
     except ValueError as error:
@@ -125,20 +132,37 @@ def _one_date(on: datetime | date | None, after: datetime) -> datetime:
 
 
 def look(work: Work) -> None:
-    """Do what is due besides sending and receiving: enrol, settle, report."""
-    enrol_due(work)
+    """Do what is due besides sending and receiving: settle, report, enrol."""
+    with work.sessions.begin() as session:
+        has_news = settle.is_news(session)
+    if has_news:
+        # Whoever came back must neither be enrolled nor written to.
+        work.settle(work.clock())
     run_due_jobs(work)
+    enrol_due(work)
     deliver.finish(work.desk)
 
 
 def enrol_due(work: Work) -> None:
-    """Enrol each due cohort, with fresh scores."""
+    """Enrol each due cohort, with fresh scores; one that fails stops no other."""
     now = work.clock()
     for cohort in enrol.due(work.sessions, now=now):
-        latest = score.latest(work.learning, before=now)
-        if latest is None or now - latest > _SCORES_HOLD_FOR:
-            score.score(work.learning, as_of=now)
-        enrol.enrol(work.sessions, cohort, programme=work.programme, now=now)
+        job, error = f"enrol {cohort.campaign}", None
+        try:
+            _enrol(work, cohort, now)
+        except WinbackError as cause:
+            error = str(cause)
+            logger.exception("cohort_failed", cohort=cohort.id)
+        with work.sessions.begin() as session:
+            runs.begin(session, job, due_at=cohort.due_at, now=now)
+            runs.end(session, job, due_at=cohort.due_at, now=now, error=error)
+
+
+def _enrol(work: Work, cohort: Cohort, now: datetime) -> None:
+    latest = score.latest(work.learning, before=now)
+    if latest is None or now - latest > _SCORES_HOLD_FOR:
+        score.score(work.learning, as_of=now)
+    enrol.enrol(work.sessions, cohort, programme=work.programme, now=now)
 
 
 def run_due_jobs(work: Work) -> None:

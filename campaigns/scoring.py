@@ -95,7 +95,7 @@ def train(
     Raises:
         ConfigError: There are too few labels to learn from.
     """
-    from models.artifacts import load, save
+    from models.artifacts import ModelMismatch, load, save
     from models.training import train_segments
 
     try:
@@ -105,7 +105,12 @@ def train(
     except ValueError as error:
         raise ConfigError(f"training: {error}") from error
     kept = save(trained.classifier, trained.metadata(), folder)
-    _, metadata = load(kept, feature_names=FEATURE_NAMES, feature_definition=DEFINITION)
+    try:
+        _, metadata = load(
+            kept, feature_names=FEATURE_NAMES, feature_definition=DEFINITION
+        )
+    except ModelMismatch as error:
+        raise ModelMismatchError(str(error)) from error
     return kept, metadata
 
 

@@ -35,7 +35,7 @@ from campaigns.schedule import Work
 from campaigns.shipped import templates_folder
 from campaigns.steps import deliver, enrol, ingest, receive, report, score
 from campaigns.steps.compose import Composer
-from campaigns.steps.settle import settle
+from campaigns.steps.settle import SettleResult, settle
 from campaigns.store import instance, schema
 from campaigns.store.session import (
     Engine,
@@ -91,6 +91,7 @@ class Workspace:
             self.sessions,
             self.lake,
             self.settings.churn.definition(),
+            self.settings.win_back.definition(),
             self.segments_file,
             self.root / "models",
         )
@@ -98,6 +99,15 @@ class Workspace:
     def address_hash(self) -> Callable[[str], str]:
         """Return what turns an address into its keyed hash."""
         return partial(hash_address, key=as_bytes(self.settings.secrets.address_key))
+
+    def settle(self, now: datetime) -> SettleResult:
+        """Settle returns and closed windows as of a moment."""
+        return settle(
+            self.sessions,
+            self.lake,
+            definition=self.settings.win_back.definition(),
+            now=now,
+        )
 
     def import_place(self) -> ingest.Workplace:
         """Return where imports read from and write to."""
@@ -332,12 +342,7 @@ def sending_work(
             programme=workspace.programme(),
             reporting=workspace.reporting(),
             import_place=workspace.import_place(),
-            settle=lambda now: settle(
-                workspace.sessions,
-                workspace.lake,
-                definition=settings.win_back.definition(),
-                now=now,
-            ),
+            settle=workspace.settle,
             publish=partial(publish, workspace),
         )
 

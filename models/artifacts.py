@@ -5,6 +5,7 @@ may stand in it is a fixed list here, not what the file itself asks for.
 """
 
 import json
+import shutil
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -35,10 +36,8 @@ def save(model: object, metadata: dict[str, Any], folder: Path) -> Path:
 
     The folder appears as a whole or not at all.
     """
-    final = folder / str(metadata["version"])
-    if final.exists():
-        return final
-    beside = folder / f".{metadata['version']}.new"
+    final = folder / f"{metadata['version']}-{_minor(sklearn.__version__)}"
+    beside = folder / f".{final.name}.new"
     beside.mkdir(parents=True, exist_ok=True)
     skops.io.dump(model, beside / _MODEL)
     full = {
@@ -48,6 +47,8 @@ def save(model: object, metadata: dict[str, Any], folder: Path) -> Path:
     }
     text = json.dumps(full, indent=2, sort_keys=True)
     (beside / _METADATA).write_text(text + "\n", "utf-8")
+    # The same data again, or a damaged folder: the fresh one takes its place.
+    shutil.rmtree(final, ignore_errors=True)
     return beside.replace(final)
 
 

@@ -24,6 +24,7 @@ _WINDOWS_DAYS: Final = (7, 30, 90)
 _WEEKS: Final = 12
 _SECONDS_PER_DAY: Final = 86_400
 _DAYS_PER_WEEK: Final = 7
+_SQUARES: Final = sum((week - (_WEEKS - 1) / 2) ** 2 for week in range(_WEEKS))
 
 
 class Feature(NamedTuple):
@@ -257,13 +258,17 @@ def _recent_events(inputs: Inputs, as_of: datetime) -> Frame:
     span = events.group_by("account").agg(
         first_used_at=nw.col("at").min(), last_used_at=nw.col("at").max()
     )
-    days_before = _days(nw.col("last_used_at") - nw.col("at"))
-    return events.join(span, on="account").with_columns(days_before=days_before)
+    day = nw.col("at").dt.truncate("1d")
+    last_day = nw.col("last_used_at").dt.truncate("1d")
+    seconds = (last_day - day).dt.total_seconds()
+    return events.join(span, on="account").with_columns(
+        day=day, days_before=seconds // _SECONDS_PER_DAY
+    )
 
 
 def _rhythm(events: Frame) -> Frame:
     """Recency, events and active days by window, and the slope of weekly events."""
-    daily = events.group_by("account", nw.col("at").dt.truncate("1d").alias("day")).agg(
+    daily = events.group_by("account", "day").agg(
         events=nw.col("count").sum(),
         days_before=nw.col("days_before").min(),
         first_used_at=nw.col("first_used_at").min(),
@@ -272,7 +277,7 @@ def _rhythm(events: Frame) -> Frame:
     columns = [
         nw.col("first_used_at").min(),
         nw.col("last_used_at").max(),
-        nw.col("weighted").sum().alias("decline_per_week"),
+        nw.col("weighted").sum(),
     ]
     for days in _WINDOWS_DAYS:
         columns.append(nw.col(f"events_{days}d").sum())
@@ -283,15 +288,15 @@ def _rhythm(events: Frame) -> Frame:
         windows[f"events_{days}d"] = nw.when(inside).then(nw.col("events")).otherwise(0)
         windows[f"active_days_{days}d"] = nw.when(inside).then(1).otherwise(0)
     # Least squares over equally spaced weeks is a weighted sum of the weekly counts,
-    # so no week needs to be built that has no events.
-    middle = (_WEEKS - 1) / 2
-    squares = sum((week - middle) ** 2 for week in range(_WEEKS))
-    week = (nw.col("days_before") / _DAYS_PER_WEEK).floor()
-    weight = nw.when(week < _WEEKS).then((middle - week) / squares).otherwise(0.0)
+    # so no week needs to be built that has no events. Twice the weights are whole
+    # numbers: their sum is the same in any order, and so are the bytes.
+    week = nw.col("days_before") // _DAYS_PER_WEEK
+    weight = nw.when(week < _WEEKS).then(_WEEKS - 1 - 2 * week).otherwise(0)
     return (
         daily.with_columns(**windows, weighted=nw.col("events") * weight)
         .group_by("account")
         .agg(*columns)
+        .with_columns(decline_per_week=nw.col("weighted") / (2 * _SQUARES))
     )
 
 

@@ -165,6 +165,7 @@ def received(event: ProviderEvent | None, *, envelope=None) -> ReceivedEvent:
 def gate_facts(**changes) -> GateFacts:
     values = {
         "message": 1,
+        "campaign": "spring",
         "state": MessageState.PLANNED,
         "campaign_state": CampaignState.RUNNING,
         "arm": Arm.TREATED,

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from campaigns.errors import WinbackError
-from campaigns.steps.settle import TELLING_KINDS
+from campaigns.steps.settle import telling_kinds
 from campaigns.store import (
     campaigns,
     imports,
@@ -69,7 +69,9 @@ def _database(workspace: Workspace) -> Iterator[Check]:
 
 def _data(workspace: Workspace) -> Iterator[Check]:
     with workspace.sessions.begin() as opened:
-        known_until = imports.known_until(opened, TELLING_KINDS)
+        known_until = imports.known_until(
+            opened, telling_kinds(workspace.settings.win_back.definition())
+        )
         unfinished = imports.unfinished(opened)
     if known_until is None:
         remedy = "winback import usage FILE"

@@ -29,6 +29,8 @@ def import_files(
     for path in files:
         result = import_file(workspace, kind, path, mapping)
         print_result(kind, path, result)
+        # Whoever came back must not be written to from now on.
+        workspace.settle(workspace.clock())
         rejected += result.counts.rejected
     return rejected
 

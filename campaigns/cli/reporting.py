@@ -18,6 +18,7 @@ def write_report(workspace: Workspace, *, week: str | None, format_: str) -> Non
     now = workspace.clock()
     as_of = min(report.end_of_week(week), now) if week else now
     reporting = workspace.reporting()
+    workspace.settle(now)
     report.give_verdicts(reporting, now=now)
     weekly = report.gather(reporting, as_of=as_of)
     if format_ == "md":

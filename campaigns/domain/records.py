@@ -50,7 +50,16 @@ def _zone(text: str) -> str:
 
 
 def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("is too far away to be a time") from error
+
+
+def _without_nul(text: str) -> str:
+    if "\x00" in text:
+        raise ValueError("contains a NUL character")
+    return text
 
 
 Id = Annotated[
@@ -67,7 +76,7 @@ Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
 EmailAddress = Annotated[str, AfterValidator(_address)]
 ZoneName = Annotated[str, AfterValidator(_zone)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-MinorUnits = Annotated[int, Field(ge=0)]
+MinorUnits = Annotated[int, Field(ge=0, le=10**15)]
 
 
 class Record(BaseModel):
@@ -116,7 +125,7 @@ class Subscription(Record):
     account: Id
     plan: Line
     plan_is_free: bool = False
-    seats: Annotated[int, Field(ge=0)] | None = None
+    seats: Annotated[int, Field(ge=0, le=10**9)] | None = None
     mrr_minor: MinorUnits | None = None
     currency: Currency | None = None
     started_at: Moment
@@ -143,7 +152,7 @@ class Usage(Record):
     at: Moment
     feature: Line
     contact: Id | None = None
-    count: Annotated[int, Field(ge=1)] = 1
+    count: Annotated[int, Field(ge=1, le=10**12)] = 1
     outcome: UsageOutcome = UsageOutcome.OK
     properties: dict[str, Any] = Field(default_factory=dict)
 
@@ -164,7 +173,11 @@ class Release(Record):
     id: Id
     date: date
     title: Line
-    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+    text: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1),
+        AfterValidator(_without_nul),
+    ]
     tags: tuple[Id, ...] = ()
     url: Annotated[str, StringConstraints(pattern=r"^https?://\S+$")] | None = None
 

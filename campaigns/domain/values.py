@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
 
 from campaigns.domain.campaign import Schedule
 from campaigns.domain.words import (
@@ -14,6 +14,8 @@ from campaigns.domain.words import (
     MessageState,
     ReturnKind,
 )
+
+_NO_LIMIT: Final = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +186,7 @@ class GateFacts:
     """What the gate needs to know of a message; read in the caller's transaction."""
 
     message: int
+    campaign: str
     state: MessageState
     campaign_state: CampaignState
     arm: Arm
@@ -261,6 +264,8 @@ class SendingQuota:
     @property
     def left_today(self) -> int:
         """How many mails may still go out in the running 24 hours."""
+        if self.max_per_day < 0:  # Amazon's way to say: without limit
+            return _NO_LIMIT
         return max(0, int(self.max_per_day - self.sent_last_day))
 
 

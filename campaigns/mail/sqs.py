@@ -82,7 +82,7 @@ def translate(body: str, *, receipt: str) -> ReceivedEvent:
         envelope = orjson.loads(body)
         event = orjson.loads(envelope["Message"])
         return ReceivedEvent(receipt, envelope["MessageId"], body, _event(event))
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+    except (LookupError, AttributeError, TypeError, ValueError):
         return ReceivedEvent(receipt, f"unread-{hash_of(body)}", body, None)
 
 
@@ -99,8 +99,8 @@ def _event(event: dict[str, Any]) -> ProviderEvent:
     kind = event.get("eventType") or event["notificationType"]
     known = EventKind(kind) if kind in set(EventKind) else None
     detail = event.get(_DETAIL.get(kind, kind.lower())) or {}
-    mail_at = datetime.fromisoformat(mail["timestamp"])
-    at = datetime.fromisoformat(detail.get("timestamp") or mail["timestamp"])
+    mail_at = _moment(mail["timestamp"])
+    at = _moment(detail.get("timestamp") or mail["timestamp"])
     return ProviderEvent(
         kind=known,
         ses_message_id=mail["messageId"],
@@ -112,6 +112,13 @@ def _event(event: dict[str, Any]) -> ProviderEvent:
         is_machine=_is_machine(known, detail, seconds=(at - mail_at).total_seconds()),
         link=detail.get("link"),
     )
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("an event's time without a zone")
+    return moment
 
 
 _DETAIL: Final = {"DeliveryDelay": "deliveryDelay", "Rendering Failure": "failure"}

@@ -69,7 +69,7 @@ class CompiledTemplate:
             )
         except jinja2.TemplateError as error:
             raise RenderError(f"template {self.name}: {error}") from error
-        except (TypeError, ValueError, ArithmeticError, LookupError) as error:
+        except Exception as error:  # templates are untrusted: they may raise anything
             kind = type(error).__name__
             raise RenderError(f"template {self.name}: {kind}: {error}") from error
         if not subject or not subject.isprintable() or len(subject) > _LONGEST_SUBJECT:
@@ -126,7 +126,7 @@ class Templates:
     def _read(self, path: str) -> str:
         for folder in self._folders:
             if (folder / path).is_file():
-                return (folder / path).read_text("utf-8")
+                return _text_of(folder / path)
         raise TemplateError(
             f"there is no template file {path} in {', '.join(map(str, self._folders))}"
         )
@@ -148,6 +148,13 @@ class Templates:
         except (OSError, ValueError, TypeError) as error:
             raise TemplateError(f"template {name}: body.mjml: {error}") from error
         return mask.show(_INLINER.inline(html))
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise TemplateError(f"{path}: cannot be read as UTF-8: {error}") from error
 
 
 class _Mask:

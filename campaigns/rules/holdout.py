@@ -66,7 +66,13 @@ def units_by_address(
         if not mine:
             continue
         if len(arms) > 1:
+            # Who has an arm keeps it; who has none cannot get one here.
             torn += [account for account in mine if account not in arm_of]
+            units += [
+                Unit((account,), stratum_of[account], arm_of[account])
+                for account in mine
+                if account in arm_of
+            ]
             continue
         arm = next(iter(arms), None)
         units.append(Unit(mine, stratum_of[mine[0]], arm))

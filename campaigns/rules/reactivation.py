@@ -51,9 +51,9 @@ def _kind_of_payment(
 
 
 def is_win_back(
-    episode: Episode, *, enrolled_at: datetime, definition: WinBackDefinition
+    episode: Episode, *, enrolled_at: datetime, window_ends_at: datetime
 ) -> bool:
     """Say whether `episode` ended in a win-back within the window of an enrolment."""
     if episode.returned_at is None or episode.return_kind == ReturnKind.RESUBSCRIBED:
         return False
-    return enrolled_at <= episode.returned_at < enrolled_at + definition.window
+    return enrolled_at <= episode.returned_at < window_ends_at

@@ -33,11 +33,13 @@ class DataFile:
         columns: The columns, in the file's order.
         rows: Yields number and row; a RowError in place of a row that is unreadable.
         position: How many bytes of the file were read so far.
+        is_ragged: Whether a row may lack columns of others, or have more.
     """
 
     columns: list[str]
     rows: Iterator[NumberedRow]
     position: Callable[[], int]
+    is_ragged: bool = False
 
 
 @contextmanager
@@ -63,12 +65,13 @@ def open_data_file(path: Path) -> Iterator[DataFile]:
     with ExitStack() as stack:
         raw = stack.enter_context(path.open("rb"))
         unpacked = stack.enter_context(_unpacked(raw, path))
+        is_csv = name.endswith((".csv", ".tsv"))
         try:
-            if name.endswith((".csv", ".tsv")):
+            if is_csv:
                 columns, rows = _read_csv(stack.enter_context(_lines(unpacked)), path)
             else:
                 columns, rows = _read_json_lines(unpacked, path)
-            yield DataFile(columns, rows, raw.tell)
+            yield DataFile(columns, rows, raw.tell, is_ragged=not is_csv)
         except (gzip.BadGzipFile, EOFError) as error:
             raise InputError(
                 f"{path}: the gzip data is damaged or cut off ({error}); rows before "

@@ -117,6 +117,13 @@ def read_mapping(path: Path | None, *, kind: str) -> MappingFile | None:
 class RowMapper:
     """Turns rows of a file with the given columns into records of one kind.
 
+    Args:
+        kind: Of which record.
+        columns: The file's columns; of a ragged file, those of its first row.
+        mapping: Where fields come from, or None if columns bear their names.
+        file: The file's name, for errors.
+        is_ragged: Whether rows may lack columns of others, or have more.
+
     Raises:
         InputError: Columns are missing, or unknown where no mapping is given.
     """
@@ -128,6 +135,7 @@ class RowMapper:
         mapping: MappingFile | None,
         *,
         file: str,
+        is_ragged: bool = False,
     ) -> None:
         self._record = RECORDS[kind]
         self.is_distinct = bool(mapping and mapping.distinct)
@@ -140,9 +148,11 @@ class RowMapper:
         sources |= {
             name: FieldSource(column=name)
             for name in fields
-            if name not in sources and name in columns
+            if name not in sources and (is_ragged or name in columns)
         }
-        _check_columns(kind, columns, sources, has_mapping=bool(mapping), file=file)
+        if not is_ragged:
+            _check_columns(kind, columns, sources, has_mapping=bool(mapping), file=file)
+        self._known = frozenset(fields) if is_ragged and not mapping else None
         self._sources = sources
         zone = mapping.zone if mapping else None
         self._readers = {
@@ -156,11 +166,14 @@ class RowMapper:
         Raises:
             RowError: A value is missing or wrong; names the column.
         """
+        if self._known is not None and not self._known.issuperset(row):
+            unknown = min(set(row) - self._known)
+            raise RowError(unknown, row[unknown], "is a field that is not known")
         values: Row = {}
         for name, read in self._readers.items():
             try:
                 value = read(row)
-            except (ValueError, ArithmeticError, KeyError) as error:
+            except (ValueError, ArithmeticError, LookupError, TypeError) as error:
                 source = self._sources[name]
                 raise RowError(
                     self._column(name), row.get(source.column or ""), str(error)

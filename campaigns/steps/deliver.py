@@ -24,6 +24,7 @@ from campaigns.domain.values import (
 )
 from campaigns.domain.words import MessageState
 from campaigns.errors import (
+    OutcomeUnknownError,
     RejectedError,
     RenderError,
     RetryLaterError,
@@ -135,6 +136,8 @@ def deliver(desk: Desk) -> DeliverResult:
     """Send what is due now, as much as SES allows at once."""
     result = DeliverResult()
     now = desk.clock()
+    with desk.sessions.begin() as session:
+        messages.expire_leases(session, now=now)
     due_at = next_due_at(desk)
     if due_at is None or due_at > now:
         return result
@@ -263,14 +266,18 @@ def _begin_posting(
     now = desk.clock()
     emails = dict(group)
     ready: list[Ready] = []
+    admitted: Counter[str] = Counter()
     with desk.sessions.begin() as session:
-        for facts in _gate_facts(desk, session, list(emails), now):
+        for read in _gate_facts(desk, session, list(emails), now):
+            today = read.mails_today + admitted[read.campaign]
+            facts = replace(read, mails_today=today)
             if not _still_may(session, facts, now, result):
                 continue
             attempt = messages.begin_attempt(
                 session, facts.message, worker=desk.worker, now=now
             )
             if attempt is not None:
+                admitted[facts.campaign] += 1
                 ready.append(Ready(facts.message, attempt, emails[facts.message]))
     return ready
 
@@ -301,6 +308,10 @@ def _post(desk: Desk, mail: Ready) -> Posted:
         ses_message_id = desk.send(mail.email)
     except SendError as error:
         return _after_error(mail, error, now=desk.clock())
+    except Exception as error:  # whatever it was, the mail may have been taken
+        logger.exception("post_failed", message=mail.message)
+        doubt = OutcomeUnknownError(type(error).__name__)
+        return _after_error(mail, doubt, now=desk.clock())
     state = MessageState.ACCEPTED
     return Posted(mail.message, mail.attempt, state, ses_message_id=ses_message_id)
 

@@ -15,7 +15,7 @@ from campaigns.errors import ActionRefusedError
 from campaigns.rules.eligibility import choose_contact, dormancy_band, refusal_of
 from campaigns.rules.holdout import assign_arms, units_by_address
 from campaigns.rules.timetable import due_times
-from campaigns.store import campaigns, enrolments, records, scores
+from campaigns.store import campaigns, enrolments, episodes, records, scores
 from campaigns.store.session import Session, Sessions
 
 logger = structlog.get_logger(__name__)
@@ -69,8 +69,8 @@ def enrol(
         ActionRefusedError: No account was scored yet.
     """
     with sessions.begin() as session:
-        scored_as_of = scores.latest_batch(session, before=now)
-        if scored_as_of is None:
+        scored_as_of = scores.latest_batch(session, before=now) or now
+        if not scores.exist(session) and episodes.open_episodes(session):
             raise ActionRefusedError(
                 "no account was scored yet; run `winback score --as-of DATE` first"
             )

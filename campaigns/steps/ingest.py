@@ -118,7 +118,9 @@ def ingest(
     mapping = read_mapping(mapping_path, kind=kind)
     with ExitStack() as stack:
         data = stack.enter_context(open_data_file(path))
-        mapper = RowMapper(kind, data.columns, mapping, file=path.name)
+        mapper = RowMapper(
+            kind, data.columns, mapping, file=path.name, is_ragged=data.is_ragged
+        )
         sha256 = fingerprint(path)
         with place.sessions.begin() as session:
             run = imports.begin(
@@ -199,6 +201,13 @@ def _first_of_each(
 
 def _take_usage(
     work: _Import, rows: Iterator[tuple[int, Usage]], *, staging: str
+) -> None:
+    with work.place.lake.writing():
+        _stage_and_merge(work, rows, staging)
+
+
+def _stage_and_merge(
+    work: _Import, rows: Iterator[tuple[int, Usage]], staging: str
 ) -> None:
     staged = Staging(work.place.lake.root / ".staging" / staging)
     while batch := list(islice(rows, _BATCH * 10)):

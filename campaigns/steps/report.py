@@ -22,7 +22,7 @@ from campaigns.present.report import (
 from campaigns.rules.measure.lift import lift_interval
 from campaigns.rules.measure.rates import against_baseline, rate_interval
 from campaigns.rules.measure.verdict import verdict_of
-from campaigns.steps.settle import TELLING_KINDS
+from campaigns.steps.settle import telling_kinds
 from campaigns.store import (
     campaigns,
     events,
@@ -85,10 +85,12 @@ def give_verdicts(reporting: Reporting, *, now: datetime) -> list[str]:
     """Give each verdict that falls due, once; return the campaigns it was given on."""
     given = []
     with reporting.sessions.begin() as session:
-        known_until = imports.known_until(session, TELLING_KINDS)
-        counts = outcomes.matured_counts(session, definition=reporting.win_back.version)
+        known_until = imports.known_until(session, telling_kinds(reporting.win_back))
+        counts = outcomes.matured_counts(session)
         for name in campaigns.names(session):
             if known_until is None or outcomes.verdict(session, name) is not None:
+                continue
+            if not outcomes.are_all_settled(session, name):
                 continue
             comparison = _comparison(
                 reporting, [c for c in counts if c.campaign == name]
@@ -118,9 +120,7 @@ def gather(reporting: Reporting, *, as_of: datetime) -> WeeklyReport:
     with reporting.sessions.begin() as session:
         matured = [
             count
-            for count in outcomes.matured_counts(
-                session, definition=reporting.win_back.version
-            )
+            for count in outcomes.matured_counts(session)
             if count.window_ends_at <= as_of
         ]
         waiting = outcomes.waiting_counts(session)
@@ -130,7 +130,7 @@ def gather(reporting: Reporting, *, as_of: datetime) -> WeeklyReport:
             for name in campaigns.names(session)
             if campaigns.state_of(session, name) is not CampaignState.APPLIED
         )
-        known_until = imports.known_until(session, TELLING_KINDS)
+        known_until = imports.known_until(session, telling_kinds(reporting.win_back))
     return WeeklyReport(
         week=week_of(as_of),
         as_of=as_of,

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 import structlog
 
 from campaigns import scoring
-from campaigns.domain.definitions import ChurnDefinition
+from campaigns.domain.definitions import ChurnDefinition, WinBackDefinition
 from campaigns.errors import NotFoundError
 from campaigns.rules.churn import find_churn
+from campaigns.steps.settle import record_returns
 from campaigns.store import episodes, model_versions, records, scores
 from campaigns.store.session import Sessions
 from campaigns.store.usage import UsageLake
@@ -26,6 +27,7 @@ class Learning(NamedTuple):
         sessions: The database.
         lake: The usage events.
         churn: When an account counts as churned.
+        win_back: When it counts as won back.
         segments_file: The taxonomy with its starter rules.
         models_folder: Where trained models are kept.
     """
@@ -33,6 +35,7 @@ class Learning(NamedTuple):
     sessions: Sessions
     lake: UsageLake
     churn: ChurnDefinition
+    win_back: WinBackDefinition
     segments_file: Path
     models_folder: Path
 
@@ -90,6 +93,9 @@ def score(learning: Learning, *, as_of: datetime) -> ScoreResult:
         model = model_versions.active(session, KIND)
     if model is None:
         raise NotFoundError("no model was trained yet; run `winback train segments`")
+    with learning.sessions.begin() as session:
+        # First of all: a return must not be swallowed by a later churn.
+        record_returns(session, learning.lake, definition=learning.win_back, now=as_of)
     known = _known(learning, as_of)
     found = scoring.score(
         known, as_of=as_of, model_folder=learning.models_folder / model.path

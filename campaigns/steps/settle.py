@@ -1,7 +1,7 @@
 """Settle returns: who came back, and whether that was within an enrolment's window."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -14,8 +14,16 @@ from campaigns.store.usage import UsageLake
 
 logger = structlog.get_logger(__name__)
 
-TELLING_KINDS = ("usage", "subscriptions")
-"""The records by which a return becomes known."""
+_TELLING_KINDS: Final = {
+    "paid": ("subscriptions",),
+    "used": ("usage",),
+    "either": ("usage", "subscriptions"),
+}
+
+
+def telling_kinds(definition: WinBackDefinition) -> tuple[str, ...]:
+    """Return the kinds of records by which a return becomes known."""
+    return _TELLING_KINDS[definition.counts]
 
 
 class SettleResult(NamedTuple):
@@ -31,9 +39,9 @@ def settle(
 ) -> SettleResult:
     """Close the episodes of accounts that came back, then settle closed windows."""
     with sessions.begin() as session:
-        returns = _find_returns(session, lake, definition, now)
-        episodes.record_returns(session, returns)
-        known_until = imports.known_until(session, TELLING_KINDS)
+        returned = record_returns(session, lake, definition=definition, now=now)
+        outcomes.correct_late_returns(session)
+        known_until = imports.known_until(session, telling_kinds(definition))
         closed_before = min(now, known_until) if known_until else None
         settled = (
             _settle_windows(session, definition, closed_before, now)
@@ -41,11 +49,26 @@ def settle(
             else []
         )
     won_back = sum(returned_at is not None for _, returned_at in settled)
-    if returns or settled:
+    if returned or settled:
         logger.info(
-            "settled", returned=len(returns), settled=len(settled), won_back=won_back
+            "settled", returned=returned, settled=len(settled), won_back=won_back
         )
-    return SettleResult(len(returns), len(settled), won_back)
+    return SettleResult(returned, len(settled), won_back)
+
+
+def is_news(session: Session) -> bool:
+    """Say whether an import came since returns were last looked for."""
+    _, after_import = instance.returns_known(session)
+    return imports.latest_finished(session) != after_import
+
+
+def record_returns(
+    session: Session, lake: UsageLake, *, definition: WinBackDefinition, now: datetime
+) -> int:
+    """Close the episodes that ended before `now`; return how many."""
+    found = _find_returns(session, lake, definition, now)
+    episodes.record_returns(session, found)
+    return len(found)
 
 
 def _find_returns(
@@ -89,14 +112,16 @@ def _settle_windows(
     """Record the outcome of each enrolment whose window closed, and return them."""
     settled = [
         (
-            enrolment,
-            episode.returned_at
-            if is_win_back(episode, enrolled_at=enrolled_at, definition=definition)
+            closed.enrolment,
+            closed.episode.returned_at
+            if is_win_back(
+                closed.episode,
+                enrolled_at=closed.enrolled_at,
+                window_ends_at=closed.window_ends_at,
+            )
             else None,
         )
-        for enrolment, enrolled_at, episode in outcomes.unsettled(
-            session, closed_before=closed_before
-        )
+        for closed in outcomes.unsettled(session, closed_before=closed_before)
     ]
     outcomes.settle(session, settled, definition=definition.version, now=now)
     return settled

@@ -14,6 +14,8 @@ from campaigns.store.messages import move
 from campaigns.store.tables.delivery import EventRow, MessageRow
 from campaigns.store.upserts import insert_new
 
+_LONGEST_NUMBER = 18  # digits that every database's integers hold
+
 
 def keep(
     session: Session, received: ReceivedEvent, *, message: int | None, now: datetime
@@ -57,7 +59,7 @@ def find_message(
     if event.tags.get("wb_instance") != instance:
         return None
     tag = event.tags.get("wb_message", "")
-    if not tag.isdigit():
+    if not (tag.isascii() and tag.isdigit() and len(tag) <= _LONGEST_NUMBER):
         return None
     return session.scalar(select(MessageRow.id).where(MessageRow.id == int(tag)))
 

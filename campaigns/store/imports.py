@@ -32,11 +32,20 @@ def finish(session: Session, run: int, counts: ImportCounts, *, now: datetime) -
 
 
 def known_until(session: Session, kinds: tuple[str, ...]) -> datetime | None:
-    """Return when one of `kinds` was last imported: nothing later can be known."""
-    query = select(func.max(ImportRunRow.finished_at)).where(
-        ImportRunRow.kind.in_(kinds)
+    """Return up to when returns can be known, by imports of `kinds`.
+
+    For each kind that was ever imported, its latest import with a good row counts; of
+    these the earliest, because what one kind tells the other does not.
+    """
+    query = (
+        select(func.max(ImportRunRow.finished_at))
+        .where(
+            ImportRunRow.kind.in_(kinds),
+            ImportRunRow.taken + ImportRunRow.unchanged > 0,
+        )
+        .group_by(ImportRunRow.kind)
     )
-    return session.scalar(query)
+    return min((each for each in session.scalars(query) if each), default=None)
 
 
 def latest_finished(session: Session) -> int | None:

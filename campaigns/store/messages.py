@@ -158,6 +158,7 @@ def _to_facts(
     assert isinstance(enrolment, EnrolmentRow)  # noqa: S101 — for the type checker
     return GateFacts(
         message=message.id,
+        campaign=message.campaign,
         state=MessageState(message.state),
         campaign_state=CampaignState(str(campaign_state)),
         arm=Arm(str(arm)) if arm else Arm.HOLDOUT,
@@ -233,6 +234,7 @@ def begin_attempt(
     session: Session, message: int, *, worker: str, now: datetime
 ) -> int | None:
     """Take a claimed message to `posting` and write the attempt; None if not ours."""
+    address = select(ContactRow.address_hash).where(ContactRow.id == MessageRow.contact)
     is_ours = session.execute(
         update(MessageRow)
         .where(
@@ -247,6 +249,9 @@ def begin_attempt(
             leased_by=None,
             posted_at=now,
             settled_at=None,
+            # The address it goes to, which may have changed since the enrolment: what
+            # comes back (a bounce, an unsubscribe) is about this one.
+            address_hash=address.scalar_subquery(),
         )
         .returning(MessageRow.id)
     )
@@ -312,6 +317,15 @@ def sweep(session: Session, *, now: datetime) -> tuple[int, int]:
             settled_at=now,
         )
     return len(claimed), len(posting)
+
+
+def expire_leases(session: Session, *, now: datetime) -> None:
+    """Let claims whose lease ran out be planned again: nothing was posted."""
+    session.execute(
+        update(MessageRow)
+        .where(MessageRow.state == MessageState.CLAIMED, MessageRow.leased_until <= now)
+        .values(state=MessageState.PLANNED, leased_until=None, leased_by=None)
+    )
 
 
 def in_doubt(session: Session) -> list[HeldMessage]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Integer, cast, func, insert, select
 from sqlalchemy.orm import Session
@@ -19,15 +19,19 @@ from campaigns.store.tables.programme import (
 )
 
 
-def unsettled(
-    session: Session, *, closed_before: datetime
-) -> list[tuple[int, datetime, Episode]]:
-    """Return enrolments whose window has closed and that have no outcome yet.
+class ClosedWindow(NamedTuple):
+    """An enrolment whose window has closed, with its episode."""
 
-    Each with the moment of its enrolment and its episode, ordered by enrolment.
-    """
+    enrolment: int
+    enrolled_at: datetime
+    window_ends_at: datetime
+    episode: Episode
+
+
+def unsettled(session: Session, *, closed_before: datetime) -> list[ClosedWindow]:
+    """Return enrolments whose window has closed and that have no outcome yet."""
     query = (
-        select(EnrolmentRow.id, EnrolmentRow.enrolled_at, EpisodeRow)
+        select(EnrolmentRow, EpisodeRow)
         .join(EpisodeRow, EpisodeRow.id == EnrolmentRow.episode)
         .outerjoin(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
         .where(
@@ -37,9 +41,10 @@ def unsettled(
         .order_by(EnrolmentRow.id)
     )
     return [
-        (
-            enrolment,
-            enrolled_at,
+        ClosedWindow(
+            enrolment.id,
+            enrolment.enrolled_at,
+            enrolment.window_ends_at,
             Episode(
                 row.id,
                 row.account,
@@ -49,8 +54,44 @@ def unsettled(
                 ReturnKind(row.return_kind) if row.return_kind else None,
             ),
         )
-        for enrolment, enrolled_at, row in session.execute(query)
+        for enrolment, row in session.execute(query)
     ]
+
+
+def correct_late_returns(session: Session) -> int:
+    """Let outcomes know of returns that came to light after they were settled.
+
+    Only while no verdict was given on their campaign. Returns how many changed.
+    """
+    decided = select(VerdictRow.campaign)
+    query = (
+        select(OutcomeRow, EpisodeRow.returned_at)
+        .join(EnrolmentRow, EnrolmentRow.id == OutcomeRow.enrolment)
+        .join(EpisodeRow, EpisodeRow.id == EnrolmentRow.episode)
+        .where(
+            OutcomeRow.came_back.is_(False),
+            EpisodeRow.return_kind != ReturnKind.RESUBSCRIBED,
+            EpisodeRow.returned_at >= EnrolmentRow.enrolled_at,
+            EpisodeRow.returned_at < EnrolmentRow.window_ends_at,
+            EnrolmentRow.campaign.not_in(decided),
+        )
+    )
+    found = session.execute(query).all()
+    for outcome, returned_at in found:
+        outcome.came_back, outcome.returned_at = True, returned_at
+    session.flush()
+    return len(found)
+
+
+def are_all_settled(session: Session, campaign: str) -> bool:
+    """Say whether every enrolment of a campaign has its outcome."""
+    query = (
+        select(EnrolmentRow.id)
+        .outerjoin(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
+        .where(EnrolmentRow.campaign == campaign, OutcomeRow.enrolment.is_(None))
+        .limit(1)
+    )
+    return session.scalar(query) is None
 
 
 def settle(
@@ -75,7 +116,7 @@ def settle(
         session.execute(insert(OutcomeRow), values)
 
 
-def matured_counts(session: Session, *, definition: str) -> list[CohortCount]:
+def matured_counts(session: Session) -> list[CohortCount]:
     """Return accounts and returns of each settled cohort, by arm and segment."""
     query = (
         select(
@@ -90,7 +131,6 @@ def matured_counts(session: Session, *, definition: str) -> list[CohortCount]:
         )
         .join(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
         .join(CohortRow, CohortRow.id == EnrolmentRow.cohort)
-        .where(OutcomeRow.definition == definition)
         .group_by(
             EnrolmentRow.campaign,
             CohortRow.number,

@@ -1,11 +1,11 @@
 """Records as rows: what was imported, and whether a row changes anything."""
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Final, TypeVar
 
-import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -63,8 +63,8 @@ def key_of(kind: str, record: Record) -> tuple[Any, ...]:
 
 def content_hash(record: Record) -> str:
     """Return a hash of all values of `record`: equal records have equal hashes."""
-    content = orjson.dumps(record.model_dump(), option=orjson.OPT_SORT_KEYS)
-    return blake2b(content, digest_size=16).hexdigest()
+    content = json.dumps(record.model_dump(), sort_keys=True, default=str)
+    return blake2b(content.encode(), digest_size=16).hexdigest()
 
 
 def stored_hashes(

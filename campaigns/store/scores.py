@@ -39,6 +39,11 @@ def replace_batch(
         session.execute(insert(ScoreRow), values)
 
 
+def exist(session: Session) -> bool:
+    """Say whether anything was ever scored."""
+    return session.scalar(select(ScoreRow.id).limit(1)) is not None
+
+
 def latest_batch(session: Session, *, before: datetime) -> datetime | None:
     """Return the date of the latest scores as of `before` or earlier."""
     return session.scalar(

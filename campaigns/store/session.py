@@ -41,6 +41,8 @@ _SYNCHRONOUS_FULL = 2
 def open_engine(url: str) -> Engine:
     """Return an engine for a SQLite or PostgreSQL `url`.
 
+    Its errors never quote values: they could be addresses.
+
     Raises:
         ConfigError: The database is of another kind or cannot be opened.
     """
@@ -48,12 +50,12 @@ def open_engine(url: str) -> Engine:
     if parsed.drivername == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
     if parsed.get_backend_name() == "sqlite":
-        engine = create_engine(parsed)
+        engine = create_engine(parsed, hide_parameters=True)
         event.listen(engine, "connect", _configure_sqlite)
         event.listen(engine, "begin", _begin_immediate)
         return engine
     if parsed.drivername == "postgresql+psycopg":
-        return create_engine(parsed, pool_pre_ping=True)
+        return create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
     raise ConfigError(
         f"database url: {parsed.drivername} is not supported; use sqlite:///FILE or "
         "postgresql://…"

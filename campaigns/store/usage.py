@@ -7,15 +7,17 @@ and a genuine repeat is kept. A file of a day is written beside and moved into p
 a kill leaves either the old day or the new one.
 """
 
+import fcntl
+import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final
 
-import orjson
 import polars as pl
 
 from campaigns.domain.records import Usage
@@ -45,6 +47,14 @@ class UsageLake:
     """The folder of the day files."""
 
     root: Path
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Let one import at a time change the lake; another waits."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / ".lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def days(self) -> list[date]:
         """Return the days that have a file, in order."""
@@ -139,7 +149,7 @@ class Staging:
 
 
 def _staged(number: int, event: Usage) -> tuple[object, ...]:
-    properties = orjson.dumps(event.properties, option=orjson.OPT_SORT_KEYS).decode()
+    properties = json.dumps(event.properties, sort_keys=True)
     fields = (
         event.account,
         event.at,
@@ -175,7 +185,8 @@ def merge(lake: UsageLake, staged: pl.DataFrame) -> ImportCounts:
     taken = numbered.join(
         _identities(lake, days), on=[*_IDENTITY, "content"], how="anti"
     )
-    moved = _moved_between_days(lake, taken)
+    # Of all staged rows: a kill may have come after the new day and before the old.
+    moved = _moved_between_days(lake, numbered)
     nothing = taken.clear()
     by_day = taken.partition_by("day", as_dict=True)
     for day in sorted({*moved, *(day for (day,) in by_day)}):
@@ -206,10 +217,10 @@ def without(staged: pl.DataFrame, clashes: Sequence[Clash]) -> pl.DataFrame:
 
 
 def _moved_between_days(
-    lake: UsageLake, taken: pl.DataFrame
+    lake: UsageLake, staged: pl.DataFrame
 ) -> dict[date, pl.DataFrame]:
     """Return the keys, by day, of stored events whose new row lies on another day."""
-    named = taken.filter(pl.col("id").is_not_null()).select("key", "day")
+    named = staged.filter(pl.col("id").is_not_null()).select("key", "day")
     files = [lake.path_of(day) for day in lake.days()]
     if named.is_empty() or not files:
         return {}

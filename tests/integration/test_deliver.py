@@ -23,7 +23,7 @@ from campaigns.errors import (
 from campaigns.mail.templates import Templates
 from campaigns.steps.deliver import deliver, sweep
 from campaigns.steps.receive import Post, receive
-from campaigns.store import campaigns, episodes, messages, suppressions
+from campaigns.store import campaigns, episodes, messages, records, suppressions
 from tests.factories import (
     NOON,
     ROOT,
@@ -412,3 +412,69 @@ def test_endings_add_up_to_the_plan_when_a_campaign_is_finished(
     assert sum(status.messages.values()) == 12
     assert status.messages == {"accepted": 10, "refused": 1, "skipped": 1}
     assert status.skipped == {"earlier_step_not_sent": 1}
+
+
+def test_a_template_that_is_no_text_refuses_its_mails_and_stops_nobody(
+    sender, ses, sessions, tmp_path
+):
+    folder = tmp_path / "general"
+    folder.mkdir()
+    for name in ("subject.txt", "body.txt", "body.mjml"):
+        (folder / name).write_bytes("Grüße".encode("latin-1"))
+    templates = Templates([tmp_path, ROOT / "templates" / "email"])
+    sender.composer = sender.composer._replace(templates=templates)
+    enrolled(sessions)
+
+    assert deliver(sender).endings == {"refused": 1}
+    assert "UTF-8" in states(sessions)[0][1]
+
+
+def test_a_claim_whose_lease_ran_out_is_planned_again(sender, sessions, clock):
+    enrolled(sessions)
+    with sessions.begin() as session:
+        messages.claim(session, 1, worker="gone", until=NOON + timedelta(minutes=10))
+    assert deliver(sender).endings == {}
+
+    clock.advance(minutes=10)
+    assert deliver(sender).endings == {"accepted": 1}
+
+
+def test_an_error_nobody_thought_of_leaves_a_doubt_and_no_second_post(
+    sender, ses, sessions
+):
+    enrolled(sessions)
+    ses.fail_next(RuntimeError("out of the blue"))
+    deliver(sender)
+    deliver(sender)
+
+    assert words(sessions) == ["unknown"]
+    assert ses.posts == 1
+
+
+def test_the_daily_cap_holds_for_senders_side_by_side(sender, ses, sessions):
+    capped = campaign(caps={"mails_per_day": 3})
+    enrolled(sessions, [f"acc-{n}" for n in range(8)], capped)
+    deliver(sender)
+    deliver(sender)
+
+    assert ses.posts == 3
+
+
+def test_what_comes_back_is_about_the_address_the_mail_went_to(
+    sender, post, queue, ses, sessions
+):
+    enrolled(sessions)
+    with sessions.begin() as session:
+        add_account(session, "acc-1", email="new@example.com")
+    deliver(sender)
+    assert ses.taken[0].to == "new@example.com"
+    queue.put(received(provider_event(EventKind.COMPLAINT)))
+    receive(post)
+
+    with sessions.begin() as session:
+        (contact,) = records.contacts_of(session, ["acc-1"])["acc-1"]
+    assert contact.is_suppressed
+
+
+def test_an_unlimited_quota_is_no_limit():
+    assert SendingQuota(14, -1, 500_000).left_today > 1_000_000

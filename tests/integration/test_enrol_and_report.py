@@ -20,6 +20,7 @@ from campaigns.store import (
     enrolments,
     episodes,
     imports,
+    outcomes,
     records,
     suppressions,
 )
@@ -57,10 +58,10 @@ def came_back(sessions, account, when):
         )
 
 
-def known_up_to(sessions, moment):
+def known_up_to(sessions, moment, kind="usage"):
     with sessions.begin() as session:
-        run = imports.begin(session, kind="usage", file="f", sha256="x", now=moment)
-        imports.finish(session, run, ImportCounts(), now=moment)
+        run = imports.begin(session, kind=kind, file="f", sha256="x", now=moment)
+        imports.finish(session, run, ImportCounts(taken=1), now=moment)
 
 
 def settled(sessions, lake, now):
@@ -121,6 +122,8 @@ def test_an_account_is_in_one_campaign_at_a_time(sessions):
 
 def test_without_scores_nobody_is_enrolled(sessions):
     with sessions.begin() as session:
+        add_account(session)
+        episodes.record_churn(session, {"acc-1": NOON}, definition="ended")
         campaigns.apply(session, campaign(), now=NOON)
         campaigns.launch(session, "spring", cohorts=[NOON], now=NOON)
         (cohort,) = campaigns.due_cohorts(session, now=NOON)
@@ -161,6 +164,103 @@ def test_a_window_is_not_settled_before_its_returns_can_be_known(sessions, lake)
     assert settled(sessions, lake, closed).settled == 0
     known_up_to(sessions, closed)
     assert settled(sessions, lake, closed).settled == 1
+
+
+def test_of_two_kinds_the_one_that_lags_says_how_much_is_known(sessions, lake):
+    enrolled(sessions)
+    closed = NOON + timedelta(days=30)
+    known_up_to(sessions, closed, "usage")
+    known_up_to(sessions, closed - timedelta(days=3), "subscriptions")
+    assert settled(sessions, lake, closed).settled == 0
+
+    known_up_to(sessions, closed, "subscriptions")
+    assert settled(sessions, lake, closed).settled == 1
+
+
+def test_an_import_without_a_good_row_makes_nothing_known(sessions, lake):
+    enrolled(sessions)
+    closed = NOON + timedelta(days=30)
+    with sessions.begin() as session:
+        run = imports.begin(session, kind="usage", file="f", sha256="x", now=closed)
+        imports.finish(session, run, ImportCounts(rejected=9), now=closed)
+
+    assert settled(sessions, lake, closed).settled == 0
+
+
+def test_a_return_that_comes_to_light_late_corrects_its_outcome(sessions, lake):
+    enrolled(sessions)
+    closed = NOON + timedelta(days=30)
+    known_up_to(sessions, closed)
+    assert settled(sessions, lake, closed).won_back == 0
+
+    came_back(sessions, "acc-1", NOON + timedelta(days=10))
+    settled(sessions, lake, closed + timedelta(days=1))
+
+    with sessions.begin() as session:
+        (count,) = outcomes.matured_counts(session)
+    assert count.returned == 1
+
+
+def test_no_verdict_is_given_while_an_outcome_is_missing(sessions, lake):
+    enrolled(sessions, [f"acc-{n}" for n in range(10)], holdout_share=0.5)
+    closed = NOON + timedelta(days=30)
+    known_up_to(sessions, closed)
+
+    assert report.give_verdicts(reporting(sessions, lake), now=closed) == []
+    settled(sessions, lake, closed)
+    assert report.give_verdicts(reporting(sessions, lake), now=closed) == ["spring"]
+
+
+def test_a_changed_window_leaves_settled_cohorts_as_they_were(finished, sessions, lake):
+    other = WinBackSettings(window_days=31).definition()
+    made = reporting(sessions, lake)._replace(win_back=other)
+
+    (campaign_report,) = report.gather(made, as_of=finished).campaigns
+
+    assert campaign_report.comparison.treated.accounts == 160
+
+
+def test_a_later_churn_does_not_swallow_a_return(sessions, lake, tmp_path):
+    from campaigns.steps import settle as settling
+
+    enrolled(sessions)
+    came_back(sessions, "acc-1", NOON + timedelta(days=5))
+    now = NOON + timedelta(days=25)
+    with sessions.begin() as session:
+        settling.record_returns(session, lake, definition=WIN_BACK, now=now)
+        churned = {"acc-1": NOON + timedelta(days=20)}
+        assert episodes.record_churn(session, churned, definition="x") == 1
+    known_up_to(sessions, NOON + timedelta(days=30))
+
+    assert settled(sessions, lake, NOON + timedelta(days=30)).won_back == 1
+
+
+def test_a_torn_unit_stops_no_cohort(sessions):
+    with sessions.begin() as session:
+        for account in ("acc-1", "acc-2", "acc-3"):
+            add_account(session, account)
+        churn(session, "acc-1", "acc-2")
+        enrolments.assign(
+            session,
+            {"acc-1": Arm.TREATED, "acc-2": Arm.HOLDOUT},
+            stratum_of={"acc-1": "s", "acc-2": "s"},
+            now=NOON,
+        )
+        for account in ("acc-1", "acc-2", "acc-3"):
+            add_account(session, account, email="same@example.com", contacts=2)
+        churn(session, "acc-1", "acc-2", "acc-3")
+    launch(sessions)
+
+    with sessions.begin() as session:
+        status = campaigns.status(session, "spring")
+    assert sum(status.enrolled.values()) + sum(status.refused.values()) == 3
+
+
+def test_a_campaign_nobody_churned_for_has_an_empty_cohort(sessions):
+    launch(sessions)
+
+    with sessions.begin() as session:
+        assert campaigns.status(session, "spring").cohorts_enrolled == 1
 
 
 def reporting(sessions, lake):
@@ -270,7 +370,9 @@ def test_cron_schedules_are_unrolled_to_their_last_cohort():
         "Mon 12 08:00",
         "Mon 19 08:00",
     ]
-    with pytest.raises(CampaignFileError, match="five fields"):
+    with pytest.raises(CampaignFileError, match="weekdays by name"):
+        occurrences(Schedule(cron="0 8 * * 1", cohorts=1), NOON)
+    with pytest.raises(CampaignFileError, match="five"):
         occurrences(Schedule(cron="every monday", cohorts=1), NOON)
 
 

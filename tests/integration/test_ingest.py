@@ -258,3 +258,60 @@ def test_labels_are_read_latest_first(take, place):
         assert records.labels_before(session, at("2025-02-15")) == [
             ("acc-1", "champion-left")
         ]
+
+
+def test_an_event_moved_to_another_day_survives_a_kill_between_both(take, place):
+    head = "id,account,at,feature\n"
+    take("usage", head + "u1,acc-1,2025-05-10T10:00Z,reports\n")
+    old = place.lake.path_of(date(2025, 5, 10))
+    before = old.read_bytes()
+    moved = head + "u1,acc-1,2025-05-03T10:00Z,reports\n"
+    take("usage", moved)
+    old.write_bytes(before)  # as a kill after the new day's file would have left it
+
+    take("usage", moved)
+
+    assert all_events(place)["at"].dt.date().to_list() == [date(2025, 5, 3)]
+
+
+def test_json_lines_may_lack_fields_that_later_lines_have(take, place):
+    lines = [
+        {
+            "id": "s1",
+            "account": "acc-1",
+            "plan": "T",
+            "started_at": "2025-01-01T00:00Z",
+        },
+        {
+            "id": "s2",
+            "account": "acc-2",
+            "plan": "T",
+            "started_at": "2025-01-01T00:00Z",
+            "ended_at": "2025-06-01T00:00Z",
+            "end_kind": "voluntary",
+        },
+        {"id": "s3", "account": "acc-2", "colour": "red"},
+    ]
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    result = take("subscriptions", text, name="s.jsonl")
+
+    assert three(result) == (2, 0, 1)
+    assert result.first_rejections[0].column == "colour"
+    with place.sessions.begin() as session:
+        facts = records.subscription_facts(session, before=at("2030-01-01"))
+    assert [each["ended_at"] is None for each in facts] == [True, False]
+
+
+def test_numbers_and_times_too_large_are_rejections_and_no_crash(take):
+    head = "id,account,plan,started_at,ended_at,seats,mrr_minor,currency\n"
+    begun = "2025-01-01T00:00Z"
+    result = take(
+        "subscriptions",
+        head
+        + f"s1,acc-1,T,{begun},9999-12-31T23:59:59-05:00,,,\n"
+        + f"s2,acc-1,T,{begun},,99999999999999999999,,\n"
+        + f"s3,acc-1,T,{begun},,5,3000000000,EUR\n",
+    )
+
+    assert three(result) == (1, 0, 2)
+    assert [each.column for each in result.first_rejections] == ["ended_at", "seats"]

@@ -223,6 +223,29 @@ def test_an_unknown_configuration_set_halts(start):
     assert list(ses.folder.glob("*.eml")) == []
 
 
+def test_a_sender_of_two_halves_is_refused_and_ours_is_quoted(start):
+    ses = start()
+    from campaigns.config import SendingSettings
+
+    made = SendingSettings(
+        from_address="hello@tidemark.example",
+        from_name="Acme, Inc. Grüße",
+        public_base_url="https://x.example",
+    ).sender
+    for sender, is_good in ((made, True), ("Acme, Inc. <a@x.example>", False)):
+        client = SesSender(
+            ses.client("sesv2"),
+            from_address=sender,
+            reply_to=None,
+            configuration_set="winback",
+        )
+        if is_good:
+            client.send(mail())
+        else:
+            with pytest.raises(RejectedError):
+                client.send(mail())
+
+
 def test_a_bad_request_is_an_aws_error(start):
     with pytest.raises(ClientError) as caught:
         start().client("sesv2").send_email(
@@ -395,7 +418,27 @@ def test_every_event_fixture_is_read_and_none_stops_the_receiver():
             assert received.event is not None, fixture["name"]
 
 
-@pytest.mark.parametrize("body", ["", "no json", "[]", '{"Message": 5}', '{"a": 1}'])
+def _envelope(**mail):
+    import json
+
+    base = {"timestamp": "2026-01-05T12:00:00Z", "messageId": "m", "destination": ["a"]}
+    event = {"eventType": "Send", "mail": base | mail, "send": {}}
+    return json.dumps({"MessageId": "m", "Message": json.dumps(event)})
+
+
+POISON = [
+    "",
+    "no json",
+    "[]",
+    '{"Message": 5}',
+    '{"a": 1}',
+    _envelope(tags={"x": []}),
+    _envelope(tags="x"),
+    _envelope(timestamp="2026-01-05T12:00:00"),
+]
+
+
+@pytest.mark.parametrize("body", POISON)
 def test_what_is_not_understood_is_kept_as_it_is(body):
     received = translate(body, receipt="r")
 

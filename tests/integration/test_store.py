@@ -306,3 +306,16 @@ def test_the_pulse_remembers_the_latest_mail_whose_event_came(session):
         instance.saw_send_event(session, mailed_at=NOON + timedelta(minutes=minutes))
 
     assert instance.pulse(session).last_send_mailed_at == NOON + timedelta(minutes=9)
+
+
+def test_an_error_of_the_database_quotes_no_value(sessions):
+    insert = text("INSERT INTO suppressions VALUES (:hash, 'manual', :at, NULL)")
+    values = {"hash": "ada@example.com", "at": NOON.isoformat()}
+    with sessions.begin() as session:
+        session.execute(insert, values)
+        with pytest.raises(IntegrityError) as caught:
+            session.execute(insert, values)
+        session.rollback()
+
+    # PostgreSQL's own text names the key; ours adds nothing to it.
+    assert "ada@example.com" not in str(caught.value).split("DETAIL")[0]

@@ -188,6 +188,7 @@ def _to_message(
     message = EmailMessage()
     try:
         message["From"] = request["FromEmailAddress"]
+        _check_sender(message)
         message["To"] = recipient
         if reply_to := request.get("ReplyToAddresses"):
             message["Reply-To"] = ", ".join(reply_to)
@@ -205,6 +206,12 @@ def _to_message(
             "BadRequestException", f"Invalid mail: {error}", 400
         ) from error
     return message
+
+
+def _check_sender(message: EmailMessage) -> None:
+    sender = message["From"]
+    if sender.defects or len(sender.addresses) != 1:
+        raise ValueError("the From header is malformed")
 
 
 def make_app(ses: LocalSes) -> Starlette:

@@ -4,6 +4,7 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     CheckConstraint,
     ForeignKey,
     Index,
@@ -78,13 +79,13 @@ class SubscriptionRow(ImportedRow, Base):
     plan: Mapped[str] = mapped_column(String(500))
     plan_is_free: Mapped[bool]
     seats: Mapped[int | None]
-    mrr_minor: Mapped[int | None]
+    mrr_minor: Mapped[int | None] = mapped_column(BigInteger)
     currency: Mapped[str | None] = mapped_column(String(3))
     started_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     end_kind: Mapped[str | None] = mapped_column(WORD)
     end_reason: Mapped[str | None] = mapped_column(String(500))
-    discount_minor: Mapped[int | None]
+    discount_minor: Mapped[int | None] = mapped_column(BigInteger)
     merged_into: Mapped[str | None] = mapped_column(ID)
 
 

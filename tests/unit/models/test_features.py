@@ -84,7 +84,7 @@ def test_windows_end_with_the_last_use():
 
 
 def test_a_day_with_many_events_is_one_active_day():
-    row = one([event(100), event(100.1), event(100.2)])
+    row = one([event(99.9), event(99.8), event(99.7)])
 
     assert (row["active_days_7d"], row["events_7d"]) == (1, 3)
 
@@ -167,6 +167,24 @@ def test_nothing_at_or_after_the_date_is_read():
     planted = features([*events, *future_events], [*contracts, *future_contracts])
 
     assert known.serialize() == planted.serialize()
+
+
+def test_many_rows_make_the_same_bytes_on_every_run():
+    events = [
+        event(20 + n % 97 + n / 7919, f"f{n % 11}", account=f"a{n % 50}", n=1 + n % 5)
+        for n in range(20_000)
+    ]
+    accounts = tuple(f"a{n}" for n in range(50))
+
+    runs = {features(events, accounts=accounts).serialize() for _ in range(6)}
+
+    assert len(runs) == 1
+
+
+def test_a_week_has_no_more_than_seven_active_days():
+    row = one([event(20 + n / 4) for n in range(60)])
+
+    assert row["active_days_7d"] == 7
 
 
 def test_an_end_after_the_date_is_not_known():

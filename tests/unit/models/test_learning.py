@@ -167,6 +167,15 @@ def test_a_changed_model_file_is_refused(kept):
         load(kept[1])
 
 
+def test_training_anew_mends_a_damaged_model(kept):
+    trained, folder = kept
+    (folder / "model.skops").write_bytes(b"damaged")
+
+    again = artifacts.save(trained.classifier, trained.metadata(), folder.parent)
+
+    assert load(again)[1]["version"] == trained.version
+
+
 def test_a_model_of_another_scikit_learn_is_refused(kept):
     path = kept[1] / "metadata.json"
     metadata = json.loads(path.read_text())

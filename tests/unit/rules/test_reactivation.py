@@ -72,5 +72,5 @@ def test_a_win_back_lies_in_the_window_of_its_enrolment(returned, kind, won):
     episode = Episode(1, "acc-1", 1, LEFT, at(returned) if returned else None, kind)
 
     assert won == is_win_back(
-        episode, enrolled_at=at("2026-02-01"), definition=definition()
+        episode, enrolled_at=at("2026-02-01"), window_ends_at=at("2026-03-03")
     )
