@@ -31,7 +31,3 @@ class SimulatedClock:
     def jump_to(self, moment: datetime) -> None:
         """Move on to `moment`; a moment already past leaves the clock as it is."""
         self._now = max(self._now, moment.astimezone(UTC))
-
-    def advance(self, step: timedelta) -> None:
-        """Move on by `step`."""
-        self.jump_to(self._now + step)

@@ -10,13 +10,8 @@ import polars as pl
 from campaigns.domain.values import Score
 from campaigns.errors import ConfigError, ModelMismatchError
 from campaigns.rules.confidence import segment_or_general
-from models.features import (
-    DEFINITION,
-    FEATURE_NAMES,
-    Inputs,
-    features_as_of,
-    used_features,
-)
+from models.definitions import DEFINITION, FEATURE_NAMES
+from models.features import Inputs, features_as_of, used_features
 from models.taxonomy import Segment, read_taxonomy, weak_labels
 
 _MOMENT: Final = pl.Datetime("us", "UTC")

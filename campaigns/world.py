@@ -129,10 +129,6 @@ class World:
         """Return what mails truly added to the chance of a return within the window."""
         return self.life.true_effect(enrolled, window_days=window_days)
 
-    def true_segments(self) -> dict[str, str]:
-        """Return how each account truly behaves."""
-        return {id_: truth.segment for id_, truth in self.company.truth.items()}
-
     def _csv(
         self,
         name: str,

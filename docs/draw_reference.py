@@ -12,7 +12,7 @@ import typer
 
 from campaigns.cli.main import app
 from campaigns.domain import words
-from models.features import DEFINITION, FEATURES
+from models.definitions import DEFINITION, FEATURES
 
 HERE = Path(__file__).resolve().parent / "reference"
 

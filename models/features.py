@@ -14,154 +14,11 @@ from typing import Any, Final, NamedTuple
 import narwhals as nw
 from narwhals.typing import IntoLazyFrame
 
-DEFINITION: Final = "features-1"
-"""Changes whenever a feature's meaning does; models refuse another definition."""
+from models.definitions import FEATURE_NAMES, INTEGRATION_PREFIX, WEEKS, WINDOWS_DAYS
 
-INTEGRATION_PREFIX: Final = "integration."
-"""Features of the product whose name begins so connect it to another system."""
-
-_WINDOWS_DAYS: Final = (7, 30, 90)
-_WEEKS: Final = 12
 _SECONDS_PER_DAY: Final = 86_400
 _DAYS_PER_WEEK: Final = 7
-_SQUARES: Final = sum((week - (_WEEKS - 1) / 2) ** 2 for week in range(_WEEKS))
-
-
-class Feature(NamedTuple):
-    """One number about an account.
-
-    Attributes:
-        name: The column.
-        unit: What it is counted in.
-        meaning: What it says, in a sentence.
-        high: What a high value means, in words for a person; `{value}` is the number.
-        low: What a low value means.
-    """
-
-    name: str
-    unit: str
-    meaning: str
-    high: str
-    low: str
-
-
-def _counts(name: str, unit: str, meaning: str, words: str) -> list[Feature]:
-    return [
-        Feature(
-            f"{name}_{days}d",
-            unit,
-            f"{meaning} in the {days} days before last use",
-            f"{{value:.0f}} {words} in its last {days} days of use",
-            f"only {{value:.0f}} {words} in its last {days} days of use",
-        )
-        for days in _WINDOWS_DAYS
-    ]
-
-
-FEATURES: Final[tuple[Feature, ...]] = (
-    Feature(
-        "days_since_last_use",
-        "days",
-        "From the last event to the date",
-        "silent for {value:.0f} days",
-        "used it {value:.0f} days ago",
-    ),
-    Feature(
-        "days_since_churn",
-        "days",
-        "From the churn to the date",
-        "left {value:.0f} days ago",
-        "left only {value:.0f} days ago",
-    ),
-    *_counts("events", "events", "Events", "events"),
-    *_counts("active_days", "days", "Days with an event", "active days"),
-    Feature(
-        "decline_per_week",
-        "events per week, per week",
-        f"Slope of weekly events over the {_WEEKS} weeks before last use",
-        "use was growing when it stopped",
-        "use fell by {value:.1f} events a week, week after week",
-    ),
-    Feature(
-        "breadth",
-        "features",
-        "Different features used in the 90 days before last use",
-        "worked with {value:.0f} different features",
-        "worked with only {value:.0f} features",
-    ),
-    Feature(
-        "top_feature_share",
-        "share",
-        "Share of the most used feature in the events of those 90 days",
-        "{value:.0%} of its use was one feature",
-        "spread its use over many features",
-    ),
-    Feature(
-        "integration_attempts",
-        "events",
-        f"Events of features named {INTEGRATION_PREFIX}… in those 90 days",
-        "tried integrations {value:.0f} times",
-        "hardly tried integrations",
-    ),
-    Feature(
-        "integration_failure_rate",
-        "share",
-        "Share of those integration events that failed; 0 where none was tried",
-        "its integrations failed {value:.0%} of the time",
-        "its integrations worked",
-    ),
-    Feature(
-        "top_contact_share",
-        "share",
-        "Share of the busiest person in all events that name one",
-        "one person did {value:.0%} of the work",
-        "many people worked with it",
-    ),
-    Feature(
-        "top_contact_silence",
-        "days",
-        "From the busiest person's last event to the account's last event",
-        "its busiest person stopped {value:.0f} days before the others",
-        "its busiest person stayed to the end",
-    ),
-    Feature(
-        "tenure",
-        "days",
-        "From the first sign of the account to its last use",
-        "was with us for {value:.0f} days",
-        "was with us for only {value:.0f} days",
-    ),
-    Feature(
-        "mrr",
-        "currency units a month",
-        "Monthly recurring revenue of the last paid subscription",
-        "paid {value:.0f} a month",
-        "paid only {value:.0f} a month",
-    ),
-    Feature(
-        "mrr_growth",
-        "share",
-        "Change of the last paid subscription's revenue against the first one's",
-        "its price rose by {value:.0%}",
-        "its price did not rise",
-    ),
-    Feature(
-        "seats",
-        "seats",
-        "Seats of the last paid subscription",
-        "had {value:.0f} seats",
-        "had only {value:.0f} seats",
-    ),
-    Feature(
-        "ended_for_price",
-        "0 or 1",
-        "Whether the reason given for the end speaks of price, cost or budget",
-        "said that price was the reason",
-        "did not speak of price",
-    ),
-)
-
-FEATURE_NAMES: Final = tuple(feature.name for feature in FEATURES)
+_SQUARES: Final = sum((week - (WEEKS - 1) / 2) ** 2 for week in range(WEEKS))
 _PRICE_WORDS: Final = "(?i)price|pricing|cost|expensive|budget"
 
 
@@ -227,7 +84,7 @@ def used_features(inputs: Inputs, *, as_of: datetime) -> nw.DataFrame[Any]:
         the account), ordered by account, most used feature first.
     """
     events = _recent_events(inputs, as_of).filter(
-        nw.col("days_before") < _WINDOWS_DAYS[-1]
+        nw.col("days_before") < WINDOWS_DAYS[-1]
     )
     failed = nw.when(nw.col("outcome") == "failed").then(nw.col("count")).otherwise(0)
     return (
@@ -279,11 +136,11 @@ def _rhythm(events: Frame) -> Frame:
         nw.col("last_used_at").max(),
         nw.col("weighted").sum(),
     ]
-    for days in _WINDOWS_DAYS:
+    for days in WINDOWS_DAYS:
         columns.append(nw.col(f"events_{days}d").sum())
         columns.append(nw.col(f"active_days_{days}d").sum())
     windows = {}
-    for days in _WINDOWS_DAYS:
+    for days in WINDOWS_DAYS:
         inside = nw.col("days_before") < days
         windows[f"events_{days}d"] = nw.when(inside).then(nw.col("events")).otherwise(0)
         windows[f"active_days_{days}d"] = nw.when(inside).then(1).otherwise(0)
@@ -291,7 +148,7 @@ def _rhythm(events: Frame) -> Frame:
     # so no week needs to be built that has no events. Twice the weights are whole
     # numbers: their sum is the same in any order, and so are the bytes.
     week = nw.col("days_before") // _DAYS_PER_WEEK
-    weight = nw.when(week < _WEEKS).then(_WEEKS - 1 - 2 * week).otherwise(0)
+    weight = nw.when(week < WEEKS).then(WEEKS - 1 - 2 * week).otherwise(0)
     return (
         daily.with_columns(**windows, weighted=nw.col("events") * weight)
         .group_by("account")
@@ -302,7 +159,7 @@ def _rhythm(events: Frame) -> Frame:
 
 def _breadth(events: Frame) -> Frame:
     by_feature = (
-        events.filter(nw.col("days_before") < _WINDOWS_DAYS[-1])
+        events.filter(nw.col("days_before") < WINDOWS_DAYS[-1])
         .group_by("account", "feature")
         .agg(events=nw.col("count").sum())
     )
@@ -318,7 +175,7 @@ def _integrations(events: Frame) -> Frame:
     failed = nw.when(nw.col("outcome") == "failed").then(nw.col("count")).otherwise(0)
     sums = (
         events.filter(
-            nw.col("days_before") < _WINDOWS_DAYS[-1],
+            nw.col("days_before") < WINDOWS_DAYS[-1],
             nw.col("feature").str.starts_with(INTEGRATION_PREFIX),
         )
         .with_columns(failures=failed)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from models.features import FEATURE_NAMES
+from models.definitions import FEATURE_NAMES
 
 
 @dataclass(frozen=True, slots=True)

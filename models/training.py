@@ -11,8 +11,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from models.definitions import DEFINITION, FEATURE_NAMES, FEATURES
 from models.evaluation import Metrics, cross_validate
-from models.features import DEFINITION, FEATURE_NAMES, FEATURES
 from models.segments import SegmentClassifier
 
 FEWEST_LABELS: Final = 10

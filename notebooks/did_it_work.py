@@ -21,7 +21,7 @@
 from campaigns.cli.options import workspace_in_use
 from campaigns.rules.measure.lift import lift_interval
 from campaigns.steps.report import gather
-from campaigns.wiring import open_workspace
+from campaigns.wiring.workspace import open_workspace
 
 workspace = open_workspace(workspace_in_use(default="demo"))
 report = gather(workspace.reporting(), as_of=workspace.clock())

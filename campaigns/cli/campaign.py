@@ -19,7 +19,7 @@ def apply_(file: Path, workspace: WorkspaceOption = Path()) -> None:
     from campaigns.scoring import read_segments
     from campaigns.sources.campaign_files import read_campaign
     from campaigns.store import campaigns
-    from campaigns.wiring import open_workspace
+    from campaigns.wiring.workspace import open_workspace
 
     opened = open_workspace(workspace)
     definition = read_campaign(
@@ -44,7 +44,7 @@ def launch(
     """Make a campaign live and plan its cohorts; `winback run` does the rest."""
     from campaigns.schedule import occurrences
     from campaigns.steps.launch import launch as launch_campaign
-    from campaigns.wiring import open_workspace
+    from campaigns.wiring.workspace import open_workspace
 
     opened = open_workspace(workspace)
     cohorts = launch_campaign(
@@ -72,7 +72,7 @@ def resume(name: str, workspace: WorkspaceOption = Path()) -> None:
 def _move(workspace: Path, name: str, to: str) -> None:
     from campaigns.domain.words import CampaignState
     from campaigns.store import campaigns
-    from campaigns.wiring import open_workspace
+    from campaigns.wiring.workspace import open_workspace
 
     with open_workspace(workspace).sessions.begin() as session:
         campaigns.move(session, name, CampaignState(to))
@@ -83,7 +83,7 @@ def _move(workspace: Path, name: str, to: str) -> None:
 def list_(workspace: WorkspaceOption = Path()) -> None:
     """List all campaigns with their state."""
     from campaigns.store import campaigns
-    from campaigns.wiring import open_workspace
+    from campaigns.wiring.workspace import open_workspace
 
     with open_workspace(workspace).sessions.begin() as session:
         names = campaigns.names(session)
@@ -97,6 +97,6 @@ def list_(workspace: WorkspaceOption = Path()) -> None:
 def status(name: str, workspace: WorkspaceOption = Path()) -> None:
     """Show how far a campaign is; every count has its reason, and they add up."""
     from campaigns.cli.status import print_status
-    from campaigns.wiring import open_workspace
+    from campaigns.wiring.workspace import open_workspace
 
     print_status(open_workspace(workspace), name)

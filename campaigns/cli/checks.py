@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from campaigns.errors import WinbackError
@@ -19,7 +20,8 @@ from campaigns.store import (
     schema,
     session,
 )
-from campaigns.wiring import Workspace, make_clients, open_workspace, ses_endpoint
+from campaigns.wiring.sending import make_clients, ses_endpoint
+from campaigns.wiring.workspace import Workspace, open_workspace
 
 _STALE_AFTER: Final = timedelta(days=8)
 
@@ -40,7 +42,7 @@ def print_checks(root: Path) -> bool:
     colour = {"ok": "green", "note": "yellow", "wrong": "red"}
     for each in found:
         status = f"[{colour[each.status]}]{each.status}[/]"
-        table.add_row(status, each.what, each.finding, each.remedy)
+        table.add_row(status, each.what, escape(each.finding), escape(each.remedy))
     Console().print(table)
     return all(each.status != "wrong" for each in found)
 

@@ -23,7 +23,7 @@ from campaigns.errors import ActionRefusedError
 from campaigns.schedule import Work
 from campaigns.steps import ingest, report
 from campaigns.store import enrolments
-from campaigns.wiring import Workspace, open_workspace, publish
+from campaigns.wiring.workspace import Workspace, open_workspace, publish
 from campaigns.world import Arrival, World, make_world
 
 _LAUNCH: Final = date(2026, 1, 5)
@@ -105,7 +105,7 @@ def _use_world_mailboxes(root: Path, world: World) -> None:
 
 def _at(root: Path, moment: datetime) -> tuple[Workspace, datetime]:
     """Return the workspace with its simulated time at `moment`."""
-    from campaigns.wiring import simulated
+    from campaigns.wiring.workspace import simulated
 
     workspace, clock = simulated(open_workspace(root), start=moment)
     return workspace, clock()

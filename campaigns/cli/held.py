@@ -16,7 +16,7 @@ app = typer.Typer(
 def list_(workspace: WorkspaceOption = Path()) -> None:
     """List messages in doubt: unknown ones wait for an event, held ones for you."""
     from campaigns.store import messages
-    from campaigns.wiring import open_workspace
+    from campaigns.wiring.workspace import open_workspace
 
     with open_workspace(workspace).sessions.begin() as session:
         found = messages.in_doubt(session)
@@ -44,7 +44,7 @@ def drop(message: int, workspace: WorkspaceOption = Path()) -> None:
 def _decide(workspace: Path, message: int, to: str) -> None:
     from campaigns.domain.words import MessageState
     from campaigns.store import messages
-    from campaigns.wiring import open_workspace
+    from campaigns.wiring.workspace import open_workspace
 
     opened = open_workspace(workspace)
     with opened.sessions.begin() as session:

@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from campaigns.domain.records import RECORDS
 from campaigns.errors import InputError
 from campaigns.steps.ingest import ImportResult, ingest
-from campaigns.wiring import Workspace
+from campaigns.wiring.workspace import Workspace
 
 
 def import_files(
@@ -72,6 +73,8 @@ def print_result(kind: str, path: Path, result: ImportResult) -> None:
         return
     table = Table("row", "column", "value", "reason", box=None, padding=(0, 2))
     for each in result.first_rejections:
-        table.add_row(str(each.row), each.column, each.value[:40], each.reason)
+        # Values are not ours: brackets in them are no markup.
+        cells = (each.column, each.value[:40], each.reason)
+        table.add_row(str(each.row), *map(escape, cells))
     Console().print(table)
     print(f"  all of them, with reasons: {result.rejects_file}")

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from campaigns.cli.options import in_utc
 from campaigns.steps import score
-from campaigns.wiring import Workspace
+from campaigns.wiring.workspace import Workspace
 
 
 def train_segments(workspace: Workspace, *, as_of: datetime | None) -> None:

@@ -76,7 +76,7 @@ def import_(
 ) -> None:
     """Import records; every row ends taken, unchanged or rejected with its reason."""
     from campaigns.cli.imports import import_files
-    from campaigns.wiring import open_workspace
+    from campaigns.wiring.workspace import open_workspace
 
     rejected = import_files(open_workspace(workspace), kind, files, mapping)
     if rejected:
@@ -94,7 +94,7 @@ def train(
     """Learn segments from people's labels or, failing these, from the starter rules."""
     from campaigns.cli.learning import train_segments
     from campaigns.errors import NotFoundError
-    from campaigns.wiring import open_workspace
+    from campaigns.wiring.workspace import open_workspace
 
     if what != "segments":
         raise NotFoundError(f"there is nothing called {what!r} to train; try: segments")
@@ -110,7 +110,7 @@ def score(
 ) -> None:
     """Find who churned, and give each account its segment and the reasons."""
     from campaigns.cli.learning import score_accounts
-    from campaigns.wiring import open_workspace
+    from campaigns.wiring.workspace import open_workspace
 
     score_accounts(open_workspace(workspace), as_of=as_of)
 
@@ -128,7 +128,7 @@ def run_(
 ) -> None:
     """Run scheduler, sender, receiver and the unsubscribe page in one process."""
     from campaigns.cli.running import run_for_real, run_simulated
-    from campaigns.wiring import open_workspace
+    from campaigns.wiring.workspace import open_workspace
 
     if simulate is None:
         run_for_real(open_workspace(workspace))
@@ -176,7 +176,7 @@ def report(
 ) -> None:
     """Write the win-back report: the verdict first, then the numbers."""
     from campaigns.cli.reporting import write_report
-    from campaigns.wiring import open_workspace
+    from campaigns.wiring.workspace import open_workspace
 
     write_report(open_workspace(workspace), week=week, format_=format_)
 

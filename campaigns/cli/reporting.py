@@ -4,7 +4,7 @@ from campaigns.errors import ConfigError
 from campaigns.present.pages import Pages, report_json
 from campaigns.shipped import templates_folder
 from campaigns.steps import report
-from campaigns.wiring import Workspace, publish
+from campaigns.wiring.workspace import Workspace, publish
 
 
 def write_report(workspace: Workspace, *, week: str | None, format_: str) -> None:

@@ -15,13 +15,8 @@ from campaigns.steps import deliver
 from campaigns.store import instance, runs
 from campaigns.store.session import sender_lock
 from campaigns.web.serving import unsubscribe_page
-from campaigns.wiring import (
-    Workspace,
-    check_simulation,
-    sending_work,
-    ses_endpoint,
-    simulated,
-)
+from campaigns.wiring.sending import check_simulation, sending_work, ses_endpoint
+from campaigns.wiring.workspace import Workspace, simulated
 
 
 def run_for_real(workspace: Workspace) -> None:

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from campaigns.store import campaigns
-from campaigns.wiring import Workspace
+from campaigns.wiring.workspace import Workspace
 
 
 def print_status(workspace: Workspace, name: str) -> None:

@@ -9,7 +9,6 @@ from campaigns.domain.words import (
     Arm,
     CampaignState,
     ContactChoice,
-    Delivery,
     EventKind,
     MessageState,
     ReturnKind,
@@ -312,12 +311,3 @@ class ReleaseNote:
     text: str
     tags: tuple[str, ...]
     url: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class DeliveryCounts:
-    """How many messages of a campaign stand where, by SES's events."""
-
-    by_delivery: dict[Delivery, int]
-    clicked: int
-    unsubscribed: int

@@ -46,11 +46,6 @@ def next_slot(after: datetime, *, zone: ZoneInfo, schedule: Schedule) -> datetim
     raise AssertionError("a schedule has at least one weekday and one hour")
 
 
-def is_open(now: datetime, *, zone: ZoneInfo, schedule: Schedule) -> bool:
-    """Say whether a mail may go out at `now`."""
-    return next_slot(now, zone=zone, schedule=schedule) == now
-
-
 def due_times(
     enrolled_at: datetime, *, zone: ZoneInfo, schedule: Schedule, steps: Sequence[Step]
 ) -> tuple[datetime, ...]:
@@ -62,9 +57,3 @@ def due_times(
         earliest = next_slot(earliest, zone=zone, schedule=schedule)
         due.append(earliest)
     return tuple(due)
-
-
-def start_of_week(moment: datetime) -> date:
-    """Return the Monday (UTC) of the week that holds `moment`."""
-    day = moment.astimezone(UTC).date()
-    return day - timedelta(days=day.weekday())

@@ -14,7 +14,7 @@ from campaigns.domain.campaign import CampaignDefinition
 from campaigns.domain.values import ClaimedMessage, GateFacts, HeldMessage, Posted
 from campaigns.domain.words import Arm, CampaignState, MessageState
 from campaigns.errors import ActionRefusedError, NotFoundError
-from campaigns.rules.message_state import ENDINGS, is_edge
+from campaigns.rules.message_state import is_edge
 from campaigns.store.tables.delivery import AttemptRow, MessageRow, SuppressionRow
 from campaigns.store.tables.programme import (
     CampaignRow,
@@ -382,9 +382,3 @@ def decide_held(
         raise ActionRefusedError(
             f"message {message} is {row.state}, not held; only held ones are decided on"
         )
-
-
-def open_count(session: Session) -> int:
-    """Return how many messages have no ending yet."""
-    query = select(func.count()).where(MessageRow.state.not_in(ENDINGS))
-    return session.scalar(query) or 0

@@ -129,17 +129,6 @@ def subscription_facts(session: Session, *, before: datetime) -> list[dict[str, 
     return [row._asdict() for row in session.execute(query)]
 
 
-def contact_facts(session: Session) -> list[dict[str, Any]]:
-    """Return account, role and last activity of every contact, ordered by id."""
-    query = select(
-        ContactRow.id,
-        ContactRow.account,
-        ContactRow.is_admin,
-        ContactRow.last_active_at,
-    ).order_by(ContactRow.id)
-    return [row._asdict() for row in session.execute(query)]
-
-
 def spans_by_account(
     session: Session, *, before: datetime
 ) -> dict[str, tuple[SubscriptionSpan, ...]]:

@@ -42,12 +42,6 @@ def forget_unfinished(session: Session) -> None:
     session.execute(delete(RunRow).where(RunRow.finished_at.is_(None)))
 
 
-def latest(session: Session) -> dict[str, datetime]:
-    """Return the latest due time that each job was begun for."""
-    query = select(RunRow.job, func.max(RunRow.due_at)).group_by(RunRow.job)
-    return dict(session.execute(query).all())
-
-
 def failed(session: Session) -> list[tuple[str, datetime, str]]:
     """Return jobs whose latest run failed, with the error."""
     newest = select(func.max(RunRow.id)).group_by(RunRow.job)

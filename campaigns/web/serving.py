@@ -15,7 +15,7 @@ from campaigns.present.pages import Pages
 from campaigns.shipped import templates_folder
 from campaigns.store import suppressions
 from campaigns.web.one_click import make_app
-from campaigns.wiring import Workspace
+from campaigns.wiring.workspace import Workspace
 
 
 @contextmanager

@@ -7,7 +7,7 @@ be lived with mails and without.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 import numpy as np
@@ -225,8 +225,3 @@ def until(company: Company, moment: date) -> tuple[list[dict[str, Any]], pl.Data
         known.append(row)
     before = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
     return known, company.usage.filter(pl.col("at") < before)
-
-
-def later_than(day: date, days: int) -> date:
-    """Return the day `days` after `day`."""
-    return day + timedelta(days=days)

@@ -3,13 +3,8 @@ from datetime import timedelta
 import polars as pl
 import pytest
 
-from models.features import (
-    FEATURE_NAMES,
-    FEATURES,
-    Inputs,
-    features_as_of,
-    used_features,
-)
+from models.definitions import FEATURE_NAMES, FEATURES
+from models.features import Inputs, features_as_of, used_features
 from tests.factories import at
 
 AS_OF = at("2026-01-01")

@@ -9,8 +9,8 @@ from sklearn.exceptions import SkipTestWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from models import artifacts
+from models.definitions import DEFINITION, FEATURE_NAMES
 from models.evaluation import calibration_error
-from models.features import DEFINITION, FEATURE_NAMES
 from models.segments import SegmentClassifier
 from models.taxonomy import read_taxonomy, weak_labels
 from models.training import reasons, train_segments

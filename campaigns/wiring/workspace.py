@@ -1,0 +1,196 @@
+"""A workspace, opened: its settings, database, lake, folders and clock."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from campaigns.clock import Clock, SimulatedClock, system_clock
+from campaigns.config import Settings, as_bytes, read_settings
+from campaigns.domain.addresses import hash_address
+from campaigns.mail.templates import Templates
+from campaigns.present.pages import Pages, report_json
+from campaigns.present.report import WeeklyReport
+from campaigns.shipped import templates_folder
+from campaigns.steps import enrol, ingest, report, score
+from campaigns.steps.settle import SettleResult, settle
+from campaigns.store import instance, schema
+from campaigns.store.session import (
+    Engine,
+    Sessions,
+    make_sessions,
+    open_engine,
+)
+from campaigns.store.usage import UsageLake
+
+_STARTS_WITHIN_SECONDS: Final = 20
+_READ_TIMEOUT_SECONDS: Final = 60
+_CONNECT_TIMEOUT_SECONDS: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """An open workspace: its settings, database, lake, folders and clock."""
+
+    root: Path
+    settings: Settings
+    engine: Engine
+    sessions: Sessions
+    clock: Clock
+
+    @property
+    def lake(self) -> UsageLake:
+        """The usage events."""
+        return UsageLake(self.root / "usage")
+
+    @property
+    def segments_file(self) -> Path:
+        """The taxonomy."""
+        return self.root / "segments.toml"
+
+    @property
+    def reports_folder(self) -> Path:
+        """Where reports are written."""
+        return self.root / "reports"
+
+    @property
+    def mails_folder(self) -> Path:
+        """Where the local SES keeps mails."""
+        return self.root / "mails"
+
+    def templates(self) -> Templates:
+        """Return the e-mail templates, the workspace's own before the shipped ones."""
+        own = self.root / "templates" / "email"
+        return Templates([own, templates_folder() / "email"])
+
+    def learning(self) -> score.Learning:
+        """Return what training and scoring work with."""
+        return score.Learning(
+            self.sessions,
+            self.lake,
+            self.settings.churn.definition(),
+            self.settings.win_back.definition(),
+            self.segments_file,
+            self.root / "models",
+        )
+
+    def address_hash(self) -> Callable[[str], str]:
+        """Return what turns an address into its keyed hash."""
+        return partial(hash_address, key=as_bytes(self.settings.secrets.address_key))
+
+    def settle(self, now: datetime) -> SettleResult:
+        """Settle returns and closed windows as of a moment."""
+        return settle(
+            self.sessions,
+            self.lake,
+            definition=self.settings.win_back.definition(),
+            now=now,
+        )
+
+    def import_place(self) -> ingest.Workplace:
+        """Return where imports read from and write to."""
+        return ingest.Workplace(
+            self.sessions,
+            self.lake,
+            self.root / "rejects",
+            self.address_hash(),
+            self.clock,
+        )
+
+    def programme(self) -> enrol.Programme:
+        """Return what holds for all campaigns."""
+        settings = self.settings
+        return enrol.Programme(
+            as_bytes(settings.secrets.holdout_key),
+            settings.programme.holdout_share,
+            settings.win_back.definition(),
+            settings.programme.default_time_zone,
+        )
+
+    def reporting(self) -> report.Reporting:
+        """Return what reports are made with."""
+        from campaigns.scoring import read_segments
+
+        settings = self.settings
+        titles = {each.name: each.title for each in read_segments(self.segments_file)}
+        return report.Reporting(
+            self.sessions,
+            self.lake,
+            settings.company.name,
+            settings.churn.definition(),
+            settings.win_back.definition(),
+            settings.programme.baseline,
+            titles | {"general": "Unsure (general mail)"},
+        )
+
+
+def open_workspace(root: Path, *, clock: Clock | None = None) -> Workspace:
+    """Open the workspace at `root`.
+
+    Args:
+        root: Its folder.
+        clock: The time; None for ours or, in a workspace that was simulated, for the
+            moment its simulated time has come to.
+
+    Raises:
+        ConfigError: Its settings are wrong, or its database is not at this version.
+    """
+    settings = read_settings(root)
+    engine = open_engine(_database_url(root, settings.database.url))
+    if not schema.is_current(engine):
+        schema.upgrade(engine)
+    sessions = make_sessions(engine)
+    with sessions.begin() as session:
+        instance.create(session, name=os.urandom(4).hex(), now=system_clock())
+        simulated = instance.simulated_until(session)
+    if clock is None:
+        clock = SimulatedClock(simulated) if simulated else system_clock
+    return Workspace(root, settings, engine, sessions, clock)
+
+
+def _database_url(root: Path, url: str) -> str:
+    scheme, _, path = url.partition("sqlite:///")
+    if scheme or path.startswith("/"):
+        return url
+    return f"sqlite:///{(root / path).absolute()}"
+
+
+def publish(workspace: Workspace, weekly: WeeklyReport) -> Path:
+    """Write a report as HTML, Markdown and JSON; return the HTML file."""
+    pages = Pages(templates_folder())
+    folder = workspace.reports_folder
+    folder.mkdir(parents=True, exist_ok=True)
+    html = folder / f"{weekly.week}.html"
+    for path, text in (
+        (html, pages.report_html(weekly)),
+        (html.with_suffix(".md"), pages.report_markdown(weekly)),
+        (html.with_suffix(".json"), report_json(weekly)),
+    ):
+        beside = path.with_name(f".{path.name}.new")
+        beside.write_text(text, "utf-8")
+        beside.replace(path)
+    return html
+
+
+def simulated(
+    workspace: Workspace, *, start: datetime
+) -> tuple[Workspace, SimulatedClock]:
+    """Return the workspace with a clock that begins at `start` or where it stood."""
+    with workspace.sessions.begin() as session:
+        stood_at = instance.simulated_until(session)
+    clock = SimulatedClock(max(start, stood_at) if stood_at else start)
+    with workspace.sessions.begin() as session:
+        instance.simulate_until(session, clock())
+    return (
+        Workspace(
+            workspace.root,
+            workspace.settings,
+            workspace.engine,
+            workspace.sessions,
+            clock,
+        ),
+        clock,
+    )
