@@ -11,7 +11,7 @@ from campaigns.domain.definitions import ChurnDefinition, WinBackDefinition
 from campaigns.errors import NotFoundError
 from campaigns.rules.churn import find_churn
 from campaigns.steps.settle import record_returns
-from campaigns.store import episodes, model_versions, records, scores
+from campaigns.store import episodes, instance, model_versions, records, scores
 from campaigns.store.session import Sessions
 from campaigns.store.usage import UsageLake
 
@@ -104,6 +104,7 @@ def score(learning: Learning, *, as_of: datetime) -> ScoreResult:
         opened = episodes.record_churn(
             session, known.churned_at, definition=learning.churn.version
         )
+        instance.forget_returns_known(session)
         scores.replace_batch(session, found, as_of=as_of, model=model.version)
         sizes = scores.sizes(session, as_of)
     logger.info("scored", scored=len(found), opened=opened)

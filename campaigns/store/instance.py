@@ -65,6 +65,11 @@ def returns_known(session: Session) -> tuple[datetime | None, int | None]:
     return row.returns_known_until, row.returns_known_import
 
 
+def forget_returns_known(session: Session) -> None:
+    """Have returns looked for from the beginning: episodes were opened or moved."""
+    session.execute(update(InstanceRow).values(returns_known_until=None))
+
+
 def know_returns(
     session: Session, *, until: datetime, after_import: int | None
 ) -> None:

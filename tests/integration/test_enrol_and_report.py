@@ -156,6 +156,17 @@ def test_use_after_the_churn_is_a_return(sessions, lake, tmp_path):
     assert settled(sessions, lake, at("2026-01-20T10:01")).returned == 1
 
 
+def test_a_look_in_our_time_hides_nothing_from_simulated_time(sessions, lake, tmp_path):
+    """An import looks by our clock; a simulation then lives years before."""
+    staging = Staging(tmp_path / "staging")
+    staging.add([(1, usage(when="2026-01-20T10:00:00+00:00"))])
+    merge(lake, staging.read())
+    assert settled(sessions, lake, at("2030-01-01")).returned == 0
+    enrolled(sessions, ["acc-1"])
+
+    assert settled(sessions, lake, at("2026-01-21")).returned == 1
+
+
 def test_a_window_is_not_settled_before_its_returns_can_be_known(sessions, lake):
     enrolled(sessions)
     closed = NOON + timedelta(days=30)
