@@ -1,6 +1,6 @@
 # Everything runs from .venv, which each target sets up by itself.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types imports tests bench proof lock pictures clean
+.PHONY: help demo test check format lint types imports tests bench lock pictures clean
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
@@ -28,8 +28,6 @@ tests: test
 
 bench: $(VENV)/.dev ## Measure speed against peers in the same run
 	$(BIN)/python benchmarks/run.py
-proof: $(VENV)/.dev ## Run the slow proofs (all of them, seeded)
-	WINBACK_PROOF=full $(BIN)/pytest tests/functional -m proof
 
 pictures: $(VENV)/.dev ## Draw the mails and the demo's report into docs/pictures (needs Chromium)
 	$(BIN)/python docs/draw_pictures.py

@@ -106,7 +106,8 @@ def train(
         )
     except ModelMismatch as error:
         raise ModelMismatchError(str(error)) from error
-    return kept, metadata
+    # Files of the same model differ in bytes: their hash stays beside the file.
+    return kept, {name: each for name, each in metadata.items() if name != "sha256"}
 
 
 def score(known: Known, *, as_of: datetime, model_folder: Path) -> list[Score]:

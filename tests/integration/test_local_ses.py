@@ -132,6 +132,7 @@ def test_a_mail_is_kept_as_a_readable_file(start):
     assert message_id in kept["Message-ID"]
     assert kept.get_body(("plain",)).get_content().strip() == "Hello Ada"
     assert "<b>Ada</b>" in kept.get_body(("html",)).get_content()
+    assert kept.get_boundary() == f"=_{message_id}"
 
 
 def test_events_come_when_their_time_has_come_and_bear_our_tags(start, clock):

@@ -201,6 +201,8 @@ def _to_message(
         message.set_content(content["Body"]["Text"]["Data"])
         if html := content["Body"].get("Html"):
             message.add_alternative(html["Data"], subtype="html")
+            # Not a random one: the same mails, the same bytes.
+            message.set_boundary(f"=_{message_id}")
     except (KeyError, ValueError) as error:
         raise RefusedError(
             "BadRequestException", f"Invalid mail: {error}", 400
