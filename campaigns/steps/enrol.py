@@ -92,7 +92,7 @@ def enrol(
             new,
             cohort=cohort,
             version=campaigns.version_of(session, campaign.name),
-            templates=[step.template for step in campaign.steps],
+            steps=campaign.steps,
             now=now,
             window_ends_at=window_ends_at,
         )

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from campaigns.domain.campaign import Step
 from campaigns.domain.values import Candidate, Cohort, NewEnrolment
 from campaigns.domain.words import Arm, EnrolmentRefusal, MessageState
 from campaigns.store import scores
@@ -113,7 +114,7 @@ def add(
     *,
     cohort: Cohort,
     version: int,
-    templates: Sequence[str],
+    steps: Sequence[Step],
     now: datetime,
     window_ends_at: datetime,
 ) -> None:
@@ -124,7 +125,7 @@ def add(
         new: Who enters.
         cohort: Through which planned enrolment.
         version: The campaign's version they enter under.
-        templates: Of each step, the template's name with `{segment}` in it.
+        steps: The campaign's steps: a message each.
         now: The moment of enrolment.
         window_ends_at: When a return stops counting.
     """
@@ -148,14 +149,24 @@ def add(
     ]
     for piece in chunks(rows):
         session.execute(insert(EnrolmentRow), piece)
+    _plan_messages(session, new, cohort=cohort, steps=steps)
+
+
+def _plan_messages(
+    session: Session,
+    new: Sequence[NewEnrolment],
+    *,
+    cohort: Cohort,
+    steps: Sequence[Step],
+) -> None:
     ids = _ids(session, cohort.id)
     messages = [
         {
             "enrolment": ids[each.account],
             "campaign": cohort.campaign,
             "episode": each.episode,
-            "step": step,
-            "template": template.replace("{segment}", each.segment),
+            "step": number,
+            "template": step.template_for(each.segment),
             "contact": each.contact.id,
             "address_hash": each.contact.address_hash,
             "due_at": due_at,
@@ -163,8 +174,8 @@ def add(
         }
         for each in new
         if each.arm is Arm.TREATED
-        for step, (template, due_at) in enumerate(
-            zip(templates, each.due_at, strict=True), start=1
+        for number, (step, due_at) in enumerate(
+            zip(steps, each.due_at, strict=True), start=1
         )
     ]
     for planned in chunks(messages):
