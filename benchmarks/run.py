@@ -14,7 +14,8 @@ import polars as pl
 
 from campaigns.clock import system_clock
 from campaigns.domain.records import Account
-from campaigns.steps.ingest import Workplace, ingest
+from campaigns.steps.import_file import Workplace
+from campaigns.steps.ingest import ingest
 from campaigns.store import records, schema
 from campaigns.store.session import make_sessions, open_engine
 from campaigns.store.usage import UsageLake

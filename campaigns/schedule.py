@@ -19,7 +19,15 @@ from campaigns.domain.campaign import Schedule
 from campaigns.domain.values import Cohort
 from campaigns.errors import CampaignFileError, SendError, WinbackError
 from campaigns.present.report import WeeklyReport
-from campaigns.steps import deliver, enrol, ingest, receive, report, score, settle
+from campaigns.steps import (
+    deliver,
+    enrol,
+    import_file,
+    receive,
+    report,
+    score,
+    settle,
+)
 from campaigns.store import campaigns, instance, runs
 from campaigns.store.session import Sessions
 
@@ -83,7 +91,7 @@ class Work:
     learning: score.Learning
     programme: enrol.Programme
     reporting: report.Reporting
-    import_place: ingest.Workplace
+    import_place: import_file.Workplace
     settle: Callable[[datetime], settle.SettleResult]
     publish: Callable[[WeeklyReport], object]
     known_runs: dict[str, datetime] = field(default_factory=dict)

@@ -5,6 +5,8 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 
+import polars as pl
+
 from campaigns.domain.addresses import hash_address
 from campaigns.domain.campaign import CampaignDefinition, Schedule
 from campaigns.domain.records import Account, Contact, Subscription, Usage
@@ -21,6 +23,7 @@ from campaigns.steps import deliver
 from campaigns.steps.compose import Composer
 from campaigns.steps.enrol import Programme, enrol
 from campaigns.store import campaigns, episodes, records, scores
+from campaigns.store.usage import SCHEMA, UsageLake, merge_day
 
 ROOT = Path(__file__).resolve().parents[1]
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -186,6 +189,18 @@ def gate_facts(**changes) -> GateFacts:
 def usage(account="acc-1", when="2025-12-01T10:00:00+00:00", **changes) -> Usage:
     values = {"account": account, "at": at(when), "feature": "reports.export"}
     return Usage.model_validate(values | changes)
+
+
+def keep_usage(lake: UsageLake, *events: Usage) -> None:
+    """Store events, as an import would."""
+    rows = [
+        {**event.model_dump(), "outcome": event.outcome.value, "properties": "{}"}
+        for event in events
+    ]
+    frame = pl.DataFrame(rows, schema=SCHEMA).sort(SCHEMA.names())
+    nothing = pl.Series(dtype=pl.String)
+    for (day,), part in frame.group_by(pl.col("at").dt.date(), maintain_order=True):
+        merge_day(lake, day, part, gone=nothing)
 
 
 def subscription(account="acc-1", **changes) -> Subscription:

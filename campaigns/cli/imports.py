@@ -10,7 +10,8 @@ from rich.table import Table
 
 from campaigns.domain.records import RECORDS
 from campaigns.errors import InputError
-from campaigns.steps.ingest import ImportResult, ingest
+from campaigns.steps.import_file import Advance, ImportResult
+from campaigns.steps.ingest import ingest
 from campaigns.wiring.workspace import Workspace
 
 
@@ -40,7 +41,6 @@ def import_file(
     workspace: Workspace, kind: str, path: Path, mapping: Path | None
 ) -> ImportResult:
     """Import one file with a progress bar."""
-    size = path.stat().st_size if path.is_file() else 0
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -48,15 +48,20 @@ def import_file(
         TimeElapsedColumn(),
     )
     with Progress(*columns, transient=True, console=Console(stderr=True)) as bar:
-        task = bar.add_task(f"importing {path.name}", total=size, rows=0)
+        task = bar.add_task(path.name, total=1.0, rows=0)
+
+        def show(now: Advance) -> None:
+            description = f"{now.phase} {path.name}"
+            bar.update(
+                task, description=description, completed=now.share, rows=now.rows
+            )
+
         return ingest(
             kind,
             path,
             place=workspace.import_place(),
             mapping_path=mapping,
-            progress=lambda position, rows: bar.update(
-                task, completed=position, rows=rows
-            ),
+            progress=show,
         )
 
 

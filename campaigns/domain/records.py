@@ -7,7 +7,7 @@ exists is a good one.
 
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 from zoneinfo import ZoneInfo, available_timezones
 
 from email_validator import EmailNotValidError, validate_email
@@ -15,17 +15,30 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
     model_validator,
 )
 
-from campaigns.domain.words import EndKind, UsageOutcome
+from campaigns.domain.words import EndKind, SuppressionReason, UsageOutcome
+
+_JOINERS: Final = str.maketrans("", "", "\u200c\u200d")
+_SPACES: Final = str.maketrans(
+    dict.fromkeys("\u00a0\u2002\u2003\u2007\u2009\u202f", " ")
+)
+
+
+def _with_plain_spaces(text: object) -> object:
+    """Spaces that only typesetting tells apart are the same to us."""
+    return text.translate(_SPACES) if isinstance(text, str) else text
 
 
 def _without_control_characters(text: str) -> str:
-    if not text.isprintable():
+    # Joiners belong to the spelling of names in several scripts; marks that turn the
+    # direction of what follows, and all else that cannot be seen, do not.
+    if not text.translate(_JOINERS).isprintable():
         raise ValueError("contains a control or invisible character")
     return text
 
@@ -64,11 +77,13 @@ def _without_nul(text: str) -> str:
 
 Id = Annotated[
     str,
+    BeforeValidator(_with_plain_spaces),
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
     AfterValidator(_without_control_characters),
 ]
 Line = Annotated[
     str,
+    BeforeValidator(_with_plain_spaces),
     StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
     AfterValidator(_without_control_characters),
 ]
@@ -157,6 +172,46 @@ class Usage(Record):
     properties: dict[str, Any] = Field(default_factory=dict)
 
 
+class Ticket(Record):
+    """A question or complaint that an account brought to support."""
+
+    id: Id
+    account: Id
+    opened_at: Moment
+    closed_at: Moment | None = None
+    topic: Line | None = None
+
+    @model_validator(mode="after")
+    def _closes_after_it_opens(self) -> "Ticket":
+        if self.closed_at and self.closed_at < self.opened_at:
+            raise ValueError("closed_at is before opened_at")
+        return self
+
+
+class Nps(Record):
+    """An answer to "would you recommend us?"; `contact` is empty if unknown."""
+
+    account: Id
+    at: Moment
+    score: Annotated[int, Field(ge=0, le=10)]
+    contact: Id | Literal[""] = ""
+
+
+class Suppression(Record):
+    """An address that must not be written to: itself, or its keyed hash."""
+
+    email: EmailAddress | None = None
+    hash: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    reason: SuppressionReason
+    at: Moment
+
+    @model_validator(mode="after")
+    def _names_one_address(self) -> "Suppression":
+        if (self.email is None) == (self.hash is None):
+            raise ValueError("give either email or hash")
+        return self
+
+
 class Label(Record):
     """What a person says an account's segment was, as of a date."""
 
@@ -183,13 +238,23 @@ class Release(Record):
 
 
 RECORDS: Final[dict[str, type[Record]]] = {
+    "suppressions": Suppression,
     "accounts": Account,
     "contacts": Contact,
     "subscriptions": Subscription,
+    "tickets": Ticket,
+    "nps": Nps,
     "usage": Usage,
     "labels": Label,
     "releases": Release,
 }
+"""Every kind, in the order they are imported in: what others need comes first."""
+
+HAPPENED_AT: Final = {"tickets": "opened_at", "nps": "at", "usage": "at"}
+"""When a record happened, for kinds that cannot lie in the future."""
+
+EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
+"""Nothing of a product's life is older: an earlier time is a wrong unit, or none."""
 
 
 def zone_or(name: str | None, fallback: str) -> ZoneInfo:

@@ -1,50 +1,67 @@
-"""CSV, JSON Lines and Parquet files, row by row.
+"""CSV, JSON Lines and Parquet files: which kind, which encoding, how packed.
 
-A row that cannot be read (bad UTF-8, too few fields, no JSON) is a rejection with its
-place and reason; it never stops the rows after it.
+What cannot be read stops at its place: rows before it were given out, and the error
+says so. A file that unpacks to far more than it could hold is refused.
 """
 
+import codecs
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Any, Final, TextIO, cast
+from typing import IO, Any, Final, cast
 
-import orjson
+import polars as pl
 
 from campaigns.errors import InputError
-from campaigns.sources.mapping import Row, RowError
+from campaigns.sources.blocks import (
+    BLOCK_BYTES,
+    LONGEST_ROW_BYTES,
+    Block,
+    Lookahead,
+    Place,
+    RowError,
+)
+from campaigns.sources.csv_blocks import csv_blocks
+from campaigns.sources.json_blocks import json_blocks, parse
 
 _DELIMITERS: Final = ",;\t|"
-_READ_AHEAD: Final = 64 * 1024
-_LONGEST_FIELD: Final = 1024 * 1024
-NumberedRow = tuple[int, Row | RowError]
+_ROWS_AT_ONCE: Final = 500_000
+_MOST_UNPACKED: Final = 300
+_ALWAYS_UNPACKED_BYTES: Final = 64 << 20
+_UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """An open data file: its columns, and its rows with their number from 1.
+    """An open data file.
 
     Attributes:
-        columns: The columns, in the file's order.
-        rows: Yields number and row; a RowError in place of a row that is unreadable.
+        columns: The columns, in the file's order; of JSON Lines, the first object's.
+        blocks: Yields, once, its rows behind a place, in blocks. Raises InputError
+            where the file is damaged.
         position: How many bytes of the file were read so far.
         is_ragged: Whether a row may lack columns of others, or have more.
     """
 
     columns: list[str]
-    rows: Iterator[NumberedRow]
+    blocks: Callable[[Place], Iterator[Block]]
     position: Callable[[], int]
     is_ragged: bool = False
 
 
 @contextmanager
-def open_data_file(path: Path) -> Iterator[DataFile]:
-    """Open a .csv, .csv.gz, .jsonl, .jsonl.gz or .parquet file.
+def open_data_file(path: Path, *, encoding: str | None = None) -> Iterator[DataFile]:
+    """Open a .csv, .tsv, .jsonl, .ndjson (also .gz) or .parquet file.
+
+    Args:
+        path: The file.
+        encoding: Of its text; None for UTF-8, or what a byte order mark says.
 
     Raises:
         InputError: It does not exist, is empty, or is of another kind.
@@ -64,19 +81,16 @@ def open_data_file(path: Path) -> Iterator[DataFile]:
         )
     with ExitStack() as stack:
         raw = stack.enter_context(path.open("rb"))
-        unpacked = stack.enter_context(_unpacked(raw, path))
-        is_csv = name.endswith((".csv", ".tsv"))
-        try:
-            if is_csv:
-                columns, rows = _read_csv(stack.enter_context(_lines(unpacked)), path)
-            else:
-                columns, rows = _read_json_lines(unpacked, path)
-            yield DataFile(columns, rows, raw.tell, is_ragged=not is_csv)
-        except (gzip.BadGzipFile, EOFError) as error:
-            raise InputError(
-                f"{path}: the gzip data is damaged or cut off ({error}); rows before "
-                "the damage were taken, export the file again for the rest"
-            ) from error
+        text = Lookahead(_as_utf8(_unpacked(raw, path), encoding, path))
+        with _damage_named(path):
+            is_csv = name.endswith((".csv", ".tsv"))
+            columns, blocks = (_open_csv if is_csv else _open_json_lines)(text, path)
+        yield DataFile(
+            columns,
+            lambda place: _until_damage(blocks(place), path),
+            raw.tell,
+            is_ragged=not is_csv,
+        )
 
 
 def fingerprint(path: Path) -> str:
@@ -89,24 +103,105 @@ def fingerprint(path: Path) -> str:
 
 
 @contextmanager
-def _unpacked(raw: IO[bytes], path: Path) -> Iterator[IO[bytes]]:
+def _damage_named(path: Path) -> Iterator[None]:
+    """Turn what a damaged file raises into an error that says what to do."""
+    try:
+        yield
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InputError(
+            f"{path}: the gzip data is damaged or cut off ({error}); rows before the "
+            "damage were taken, export the file again for the rest"
+        ) from error
+    except UnicodeError as error:
+        raise InputError(
+            f"{path}: is not in the encoding it should be in ({error}); rows before "
+            "the damage were taken"
+        ) from error
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise InputError(
+            f"{path}: is damaged ({error}); rows before the damage were taken, export "
+            "the file again for the rest"
+        ) from error
+
+
+def _until_damage(blocks: Iterator[Block], path: Path) -> Iterator[Block]:
+    with _damage_named(path):
+        yield from blocks
+
+
+def _unpacked(raw: IO[bytes], path: Path) -> IO[bytes]:
     if path.suffix != ".gz":
-        yield raw
-        return
-    with gzip.GzipFile(fileobj=raw) as unpacked:
-        yield cast("IO[bytes]", unpacked)
+        return raw
+    return cast("IO[bytes]", _Unpacked(raw, path))
 
 
-def _lines(binary: IO[bytes]) -> TextIO:
-    # Bytes that are not UTF-8 become lone surrogates, to be found row by row.
-    return io.TextIOWrapper(
-        binary, encoding="utf-8-sig", errors="surrogateescape", newline=""
-    )
+class _Unpacked(io.RawIOBase):
+    """What a gzip file holds, as long as it is not a bomb."""
+
+    def __init__(self, raw: IO[bytes], path: Path) -> None:
+        super().__init__()
+        self._packed = raw
+        self._path = path
+        self._unpacked = gzip.GzipFile(fileobj=raw)
+        self._given = 0
+
+    def read(self, size: int = -1) -> bytes:
+        # One step at a time: what was unpacked before a damage is not lost.
+        piece = self._unpacked.read1(size)
+        self._given += len(piece)
+        most = max(_ALWAYS_UNPACKED_BYTES, _MOST_UNPACKED * self._packed.tell())
+        if self._given > most:
+            raise InputError(
+                f"{self._path}: unpacks to more than {_MOST_UNPACKED} times its size, "
+                "which no honest data does; rows before that were taken, look at the "
+                "rest yourself"
+            )
+        return piece
 
 
-def _read_csv(lines: TextIO, path: Path) -> tuple[list[str], Iterator[NumberedRow]]:
-    csv.field_size_limit(_LONGEST_FIELD)
-    header_line = lines.readline()
+def _as_utf8(stream: IO[bytes], encoding: str | None, path: Path) -> IO[bytes]:
+    """Return the stream's text as UTF-8, without a byte order mark."""
+    with _damage_named(path):
+        beginning = stream.read(3)
+    marked = encoding or ("utf-16" if beginning.startswith(_UTF16) else None)
+    if marked is None:
+        text = _Chained(beginning.removeprefix(codecs.BOM_UTF8), stream)
+        return cast("IO[bytes]", text)
+    try:
+        codecs.lookup(marked)
+    except LookupError as error:
+        raise InputError(f"{path}: there is no encoding {marked!r}") from error
+    whole = _Chained(beginning, stream)
+    return cast("IO[bytes]", codecs.EncodedFile(whole, "utf-8", marked))
+
+
+class _Chained(io.RawIOBase):
+    """Some bytes, then those of a stream."""
+
+    def __init__(self, beginning: bytes, stream: IO[bytes]) -> None:
+        super().__init__()
+        self._beginning = beginning
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        beginning, self._beginning = self._beginning, b""
+        return beginning + self._stream.read(max(0, size - len(beginning)))
+
+
+_Opened = tuple[list[str], Callable[[Place], Iterator[Block]]]
+
+
+def _open_csv(text: Lookahead, path: Path) -> _Opened:
+    line = text.line()
+    if len(line) >= LONGEST_ROW_BYTES:
+        raise InputError(f"{path}: the first line is too long to be a header")
+    try:
+        header_line = line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{path}: the header is not valid UTF-8; name the file's encoding in a "
+            'mapping file: encoding = "cp1252"'
+        ) from error
     delimiter = max(_DELIMITERS, key=header_line.count)
     header = next(csv.reader([header_line], delimiter=delimiter), [])
     columns = [name.strip() for name in header]
@@ -115,103 +210,52 @@ def _read_csv(lines: TextIO, path: Path) -> tuple[list[str], Iterator[NumberedRo
     if len(set(columns)) != len(columns):
         twice = next(name for name in columns if columns.count(name) > 1)
         raise InputError(f"{path}: the column {twice!r} stands in the header twice")
-    return columns, _csv_rows(csv.reader(lines, delimiter=delimiter), columns)
+
+    def blocks(place: Place) -> Iterator[Block]:
+        text.skip(place.offset - text.offset)
+        return csv_blocks(text, columns, delimiter, place.row)
+
+    return columns, blocks
 
 
-def _csv_rows(reader: Any, columns: list[str]) -> Iterator[NumberedRow]:  # noqa: ANN401
-    number = 0
-    while True:
-        try:
-            values = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            number += 1
-            yield number, RowError("", "", f"is not valid CSV: {error}")
-            continue
-        if not values:  # a blank line is no row
-            continue
-        number += 1
-        if len(values) != len(columns):
-            reason = f"has {len(values)} fields where the header has {len(columns)}"
-            yield number, RowError("", "", reason)
-            continue
-        row = dict(zip(columns, values, strict=True))
-        yield number, _decoded(row)
-
-
-def _decoded(row: Row) -> Row | RowError:
-    """Return `row`, or an error if a value holds bytes that are not UTF-8."""
-    for column, value in row.items():
-        if isinstance(value, str) and not value.isascii():
-            try:
-                value.encode("utf-8")
-            except UnicodeEncodeError:
-                shown = value.encode("utf-8", "surrogateescape").decode(
-                    "utf-8", "backslashreplace"
-                )
-                return RowError(column, shown, "is not valid UTF-8")
-    return row
-
-
-def _read_json_lines(
-    binary: IO[bytes], path: Path
-) -> tuple[list[str], Iterator[NumberedRow]]:
-    """Read objects line by line; the columns are those of the first good line."""
-    first: list[NumberedRow] = []
-    rows = _json_rows(binary)
-    for number, row in rows:
-        first.append((number, row))
-        if not isinstance(row, RowError):
-            break
-    else:
-        if not first:
-            raise InputError(f"{path}: the file is empty")
+def _open_json_lines(text: Lookahead, path: Path) -> _Opened:
+    """Open objects line by line; the columns are those of the first good line."""
+    lines = (line for line in text.peek(BLOCK_BYTES).split(b"\n") if line.strip())
+    objects = (parse(line) for line in lines)
+    known = next((each for each in objects if not isinstance(each, RowError)), None)
+    if known is None:
         raise InputError(f"{path}: no line of it is a JSON object")
-    known = cast("Row", first[-1][1])
 
-    def chained() -> Iterator[NumberedRow]:
-        yield from first
-        yield from rows
+    def blocks(place: Place) -> Iterator[Block]:
+        text.skip(place.offset)
+        return json_blocks(text, place.row)
 
-    return list(known), chained()
-
-
-def _json_rows(binary: IO[bytes]) -> Iterator[NumberedRow]:
-    number = 0
-    for line in binary:
-        if not line.strip():
-            continue
-        number += 1
-        try:
-            value = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            shown = line[:200].decode("utf-8", "backslashreplace").strip()
-            yield number, RowError("", shown, f"is not valid JSON: {error}")
-            continue
-        if not isinstance(value, dict):
-            yield number, RowError("", str(value)[:200], "is not a JSON object")
-            continue
-        yield number, value
+    return list(known), blocks
 
 
 def _open_parquet(path: Path) -> DataFile:
-    import polars as pl
-
     try:
         frame = pl.scan_parquet(path)
         columns = frame.collect_schema().names()
         height = int(frame.select(pl.len()).collect().item())
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, OSError) as error:
         raise InputError(f"{path}: is not a readable Parquet file: {error}") from error
     read = 0
 
-    def rows() -> Iterator[NumberedRow]:
+    def blocks(place: Place) -> Iterator[Block]:
         nonlocal read
-        for start in range(0, height, _READ_AHEAD):
-            piece = frame.slice(start, _READ_AHEAD).collect()
-            yield from enumerate(piece.iter_rows(named=True), start=start + 1)
-            read = start + piece.height
+        read = place.row
+        rest: Any = frame.slice(place.row)
+        for piece in rest.collect_batches(
+            chunk_size=_ROWS_AT_ONCE, maintain_order=True
+        ):
+            first = read + 1
+            read += piece.height
+            yield Block(first, Place(read, read), piece)
 
     size = path.stat().st_size
-    return DataFile(columns, rows(), lambda: size * read // max(height, 1))
+    return DataFile(
+        columns,
+        lambda place: _until_damage(blocks(place), path),
+        lambda: size * read // max(height, 1),
+    )

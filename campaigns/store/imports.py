@@ -31,6 +31,20 @@ def finish(session: Session, run: int, counts: ImportCounts, *, now: datetime) -
     )
 
 
+def fail(session: Session, run: int, counts: ImportCounts, *, error: str) -> None:
+    """Record that an import could not come to its end, why, and what it took."""
+    session.execute(
+        update(ImportRunRow)
+        .where(ImportRunRow.id == run)
+        .values(
+            taken=counts.taken,
+            unchanged=counts.unchanged,
+            rejected=counts.rejected,
+            error=error,
+        )
+    )
+
+
 def known_until(session: Session, kinds: tuple[str, ...]) -> datetime | None:
     """Return up to when returns can be known, by imports of `kinds`.
 

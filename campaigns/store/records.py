@@ -23,8 +23,10 @@ from campaigns.store.tables.records import (
     AccountRow,
     ContactRow,
     LabelRow,
+    NpsRow,
     ReleaseRow,
     SubscriptionRow,
+    TicketRow,
 )
 from campaigns.store.upserts import upsert
 
@@ -38,6 +40,8 @@ ROWS: Final[dict[str, type[Base]]] = {
     "accounts": AccountRow,
     "contacts": ContactRow,
     "subscriptions": SubscriptionRow,
+    "tickets": TicketRow,
+    "nps": NpsRow,
     "labels": LabelRow,
     "releases": ReleaseRow,
 }
@@ -45,6 +49,8 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "accounts": ("id",),
     "contacts": ("id",),
     "subscriptions": ("id",),
+    "tickets": ("id",),
+    "nps": ("account", "at", "contact"),
     "labels": ("account", "as_of", "by"),
     "releases": ("id",),
 }
@@ -103,6 +109,25 @@ def _row_values(record: Record, address_hash: AddressHash) -> dict[str, Any]:
 def account_ids(session: Session) -> set[str]:
     """Return the ids of all accounts."""
     return set(session.scalars(select(AccountRow.id)))
+
+
+def accounts_through(session: Session, kind: str) -> dict[str, str]:
+    """Return the account of every subscription or contact, by its id."""
+    row: Any = ROWS[kind]
+    return dict(session.execute(select(row.id, row.account)).all())
+
+
+def holders_of(session: Session, hashes: Collection[str]) -> dict[tuple[str, str], str]:
+    """Return the contact that has an address at an account, by account and hash."""
+    found = {}
+    for piece in chunks(sorted(hashes)):
+        query = (
+            select(ContactRow.account, ContactRow.address_hash, ContactRow.id)
+            .where(ContactRow.address_hash.in_(piece))
+            .order_by(ContactRow.id.desc())
+        )
+        found.update({(row[0], row[1]): row[2] for row in session.execute(query)})
+    return found
 
 
 def account_facts(session: Session) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """Suppressions: addresses that may not be written to. Nothing here ever lifts one."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from sqlalchemy import func, select
@@ -24,6 +25,20 @@ def suppress(
         SuppressionRow,
         {"address_hash": address_hash, "reason": reason, "at": now, "message": message},
     )
+
+
+def add(
+    session: Session,
+    new: Mapping[str, tuple[SuppressionReason, datetime]],
+) -> int:
+    """Suppress many addresses; return how many were not suppressed before.
+
+    What is known of one already stays: the list only grows.
+    """
+    added = 0
+    for address_hash, (reason, at) in new.items():
+        added += suppress(session, address_hash, reason, now=at)
+    return added
 
 
 def suppress_recipient(

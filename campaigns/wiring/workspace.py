@@ -15,7 +15,7 @@ from campaigns.mail.templates import Templates
 from campaigns.present.pages import Pages, report_json
 from campaigns.present.report import WeeklyReport
 from campaigns.shipped import templates_folder
-from campaigns.steps import enrol, ingest, report, score
+from campaigns.steps import enrol, import_file, report, score
 from campaigns.steps.settle import SettleResult, settle
 from campaigns.store import instance, schema
 from campaigns.store.session import (
@@ -90,9 +90,9 @@ class Workspace:
             now=now,
         )
 
-    def import_place(self) -> ingest.Workplace:
+    def import_place(self) -> import_file.Workplace:
         """Return where imports read from and write to."""
-        return ingest.Workplace(
+        return import_file.Workplace(
             self.sessions,
             self.lake,
             self.root / "rejects",

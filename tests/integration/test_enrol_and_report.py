@@ -24,7 +24,7 @@ from campaigns.store import (
     records,
     suppressions,
 )
-from campaigns.store.usage import Staging, UsageLake, merge
+from campaigns.store.usage import UsageLake
 from tests.factories import (
     NOON,
     ROOT,
@@ -34,6 +34,7 @@ from tests.factories import (
     campaign,
     churn,
     enrolled,
+    keep_usage,
     launch,
     programme,
     subscription,
@@ -145,22 +146,18 @@ def test_a_return_ends_the_episode_and_counts_in_its_window(sessions, lake):
     assert (second.returned, second.settled) == (1, 0)
 
 
-def test_use_after_the_churn_is_a_return(sessions, lake, tmp_path):
+def test_use_after_the_churn_is_a_return(sessions, lake):
     enrolled(sessions, ["acc-1"])
-    staging = Staging(tmp_path / "staging")
-    staging.add([(1, usage(when="2026-01-20T10:00:00+00:00"))])
-    merge(lake, staging.read())
+    keep_usage(lake, usage(when="2026-01-20T10:00:00+00:00"))
     known_up_to(sessions, NOON)
 
     assert settled(sessions, lake, at("2026-01-20T10:00")).returned == 0
     assert settled(sessions, lake, at("2026-01-20T10:01")).returned == 1
 
 
-def test_a_look_in_our_time_hides_nothing_from_simulated_time(sessions, lake, tmp_path):
+def test_a_look_in_our_time_hides_nothing_from_simulated_time(sessions, lake):
     """An import looks by our clock; a simulation then lives years before."""
-    staging = Staging(tmp_path / "staging")
-    staging.add([(1, usage(when="2026-01-20T10:00:00+00:00"))])
-    merge(lake, staging.read())
+    keep_usage(lake, usage(when="2026-01-20T10:00:00+00:00"))
     assert settled(sessions, lake, at("2030-01-01")).returned == 0
     enrolled(sessions, ["acc-1"])
 

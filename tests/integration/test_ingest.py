@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from campaigns.errors import InputError
-from campaigns.steps.ingest import Workplace, ingest
+from campaigns.steps.import_file import Workplace
+from campaigns.steps.ingest import ingest
 from campaigns.store import imports, records
 from campaigns.store.usage import UsageLake, newest_event
 from tests.factories import add_account, address_hash, at

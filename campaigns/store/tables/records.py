@@ -114,7 +114,8 @@ class NpsRow(ImportedRow, Base):
     account: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
     at: Mapped[datetime]
     score: Mapped[int]
-    contact: Mapped[str | None] = mapped_column(ID)
+    # Empty where it is not known: databases hold no null to be equal to another.
+    contact: Mapped[str] = mapped_column(ID)
 
 
 class LabelRow(ImportedRow, Base):
@@ -159,3 +160,4 @@ class ImportRunRow(Base):
     taken: Mapped[int] = mapped_column(default=0)
     unchanged: Mapped[int] = mapped_column(default=0)
     rejected: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str | None] = mapped_column(Text)

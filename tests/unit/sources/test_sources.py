@@ -5,10 +5,12 @@ import polars as pl
 import pytest
 
 from campaigns.errors import CampaignFileError, InputError
+from campaigns.sources.blocks import START, RowError
 from campaigns.sources.campaign_files import read_campaign
 from campaigns.sources.files import open_data_file
-from campaigns.sources.mapping import MappingFile, RowError, RowMapper, read_mapping
+from campaigns.sources.mapping import MappingFile, read_mapping
 from campaigns.sources.rejects import escape_formula
+from campaigns.sources.rows import RowMapper
 
 
 def mapper(kind, columns, **mapping):
@@ -124,7 +126,9 @@ def rows_in(path, content):
     path.write_bytes(content)
     with open_data_file(path) as data:
         return data.columns, [
-            row if isinstance(row, dict) else str(row) for _, row in data.rows
+            row if isinstance(row, dict) else str(row)
+            for block in data.blocks(START)
+            for _, row in block.rows()
         ]
 
 
@@ -150,7 +154,10 @@ def test_parquet_is_read_row_by_row(tmp_path):
     pl.DataFrame({"id": ["1", "2"]}).write_parquet(path)
 
     with open_data_file(path) as data:
-        assert list(data.rows) == [(1, {"id": "1"}), (2, {"id": "2"})]
+        assert [row for block in data.blocks(START) for row in block.rows()] == [
+            (1, {"id": "1"}),
+            (2, {"id": "2"}),
+        ]
 
 
 @pytest.mark.parametrize(

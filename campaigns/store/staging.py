@@ -1,0 +1,150 @@
+"""Usage on its way into the lake: blocks of one file, and a journal of how far it is.
+
+A block is written, then its line in the journal: after a kill the import goes on behind
+the last whole line. When all is staged, `merging` brings it into the lake, some days at
+a time, each with its line too. Nothing in memory grows with the file.
+"""
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import orjson
+import polars as pl
+
+from campaigns.store.usage import COLUMNS
+
+STAGED: Final = pl.Schema({**COLUMNS, "row": pl.Int64})
+_JOURNAL: Final = "journal.jsonl"
+_ROW_GROUP: Final = 16_384
+
+
+class _Piece(NamedTuple):
+    """A staged block: its file, and how many rows of each day it holds, in order."""
+
+    path: Path
+    days: dict[date, int]
+
+
+class Staging:
+    """The staged blocks of one file.
+
+    Args:
+        folder: Where they are; what an earlier import of the same file left is used.
+
+    Attributes:
+        note: What the importer wrote beside the last staged block; empty at first.
+        merged: The days that are in the lake, and how many rows of each were taken.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = list(_whole_lines(folder / _JOURNAL))
+        blocks = [line for line in lines if "days" in line]
+        self._pieces = [
+            _Piece(
+                folder / line["file"],
+                {date.fromisoformat(day): n for day, n in line["days"].items()},
+            )
+            for line in blocks
+        ]
+        self.note: dict[str, Any] = blocks[-1]["note"] if blocks else {}
+        self.merged: dict[date, int] = {
+            date.fromisoformat(day): taken
+            for line in lines
+            for day, taken in line.get("merged", {}).items()
+        }
+        self._journal = (folder / _JOURNAL).open("ab")
+
+    def add(self, events: pl.DataFrame, *, note: dict[str, Any]) -> None:
+        """Stage a block.
+
+        Args:
+            events: The columns of STAGED.
+            note: What the importer needs to go on behind this block; comes back as
+                `note` after a kill.
+        """
+        day = pl.col("at").dt.date()
+        events = events.select(STAGED.names())
+        if not events["at"].is_sorted():
+            events = events.sort(day, maintain_order=True)
+        # The days of an ordered block are in order, so a day is one slice of it.
+        counted = events.select(day=day).group_by("day", maintain_order=True).len()
+        path = self._folder / f"{len(self._pieces):06}.parquet"
+        events.write_parquet(
+            path, compression="lz4", row_group_size=_ROW_GROUP, statistics=False
+        )
+        _sync(path)
+        days = dict(counted.iter_rows())
+        self._pieces.append(_Piece(path, days))
+        self.note = note
+        self._write(
+            {
+                "file": path.name,
+                "days": {day.isoformat(): n for day, n in days.items()},
+                "note": note,
+            }
+        )
+
+    def note_merged(self, taken: dict[date, int]) -> None:
+        """Record that days are in the lake, and how many of their rows were taken."""
+        self._write({"merged": {day.isoformat(): n for day, n in taken.items()}})
+        self.merged |= taken
+
+    def sizes(self) -> dict[date, int]:
+        """Return how many rows of each day are staged."""
+        sizes: Counter[date] = Counter()
+        for piece in self._pieces:
+            sizes.update(piece.days)
+        return dict(sizes)
+
+    def scan(self) -> pl.LazyFrame:
+        """Return all that is staged."""
+        paths = [piece.path for piece in self._pieces]
+        return pl.scan_parquet(paths) if paths else pl.LazyFrame(schema=STAGED)
+
+    def of_days(self, first: date, last: date) -> pl.DataFrame:
+        """Return what is staged of some days."""
+        found = [pl.DataFrame(schema=STAGED)]
+        for path, days in self._pieces:
+            before = sum(n for day, n in days.items() if day < first)
+            inside = sum(n for day, n in days.items() if first <= day <= last)
+            if inside:
+                found.append(pl.scan_parquet(path).slice(before, inside).collect())
+        return pl.concat(found, rechunk=True)
+
+    def _write(self, line: dict[str, Any]) -> None:
+        self._journal.write(orjson.dumps(line) + b"\n")
+        self._journal.flush()
+        os.fsync(self._journal.fileno())
+
+    def close(self) -> None:
+        """Keep what is staged for a later try."""
+        self._journal.close()
+
+    def remove(self) -> None:
+        """Delete what is staged: all of it is in the lake."""
+        self.close()
+        shutil.rmtree(self._folder)
+
+
+def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the journal's lines; what a kill cut off is removed from the file."""
+    if not path.exists():
+        return
+    text = path.read_bytes()
+    whole = text[: text.rfind(b"\n") + 1]
+    if whole != text:
+        path.write_bytes(whole)
+    for line in whole.splitlines():
+        yield orjson.loads(line)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
