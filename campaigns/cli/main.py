@@ -63,14 +63,18 @@ def import_(
     kind: Annotated[
         str,
         typer.Argument(
-            help="accounts, contacts, subscriptions, usage, labels or releases"
+            help="accounts, contacts, subscriptions, tickets, nps, usage, labels, "
+            "releases or suppressions; all takes a folder"
         ),
     ],
     files: Annotated[
         list[Path], typer.Argument(help="CSV, JSON Lines (also .gz) or Parquet")
     ],
     mapping: Annotated[
-        Path | None, typer.Option("--map", help="a mapping file (TOML)")
+        Path | None,
+        typer.Option(
+            "--map", help="a mapping file (TOML), a folder of them, or: ravenstack"
+        ),
     ] = None,
     workspace: WorkspaceOption = Path(),
 ) -> None:

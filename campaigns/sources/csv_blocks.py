@@ -30,11 +30,26 @@ _TRIES: Final = 50
 
 
 def csv_blocks(
-    text: Lookahead, columns: Sequence[str], delimiter: str, row: int
+    text: Lookahead,
+    columns: Sequence[str],
+    delimiter: str,
+    row: int,
+    *,
+    largest: int = BLOCK_BYTES,
+    smallest: int = SMALLEST_BLOCK_BYTES,
 ) -> Iterator[Block]:
-    """Yield what follows the header, from row number `row` + 1 on."""
+    """Yield what follows the header, from row number `row` + 1 on.
+
+    Args:
+        text: What is behind the header.
+        columns: The header.
+        delimiter: Between fields.
+        row: How many rows were before.
+        largest: A block's size in bytes, where all is clean.
+        smallest: And around what is not.
+    """
     csv.field_size_limit(LONGEST_ROW_BYTES)
-    size = BLOCK_BYTES
+    size = largest
     while data := text.peek(size):
         cut = _cut(data, is_last=len(data) < size)
         frame = _clean_frame(data[:cut], columns, delimiter.encode()) if cut else None
@@ -42,13 +57,13 @@ def csv_blocks(
             text.skip(cut)
             end = Place(text.offset, row + frame.height)
             yield Block(row + 1, end, frame)
-            size = min(BLOCK_BYTES, size * 2)
-        elif len(data) > SMALLEST_BLOCK_BYTES:
-            size = max(SMALLEST_BLOCK_BYTES, min(size, len(data)) // 4)
+            size = min(largest, size * 2)
+        elif len(data) > smallest:
+            size = max(smallest, min(size, len(data)) // 4)
             continue
         else:
             until = text.offset + len(data)
-            listed = list(_records(text, columns, delimiter, row, until))
+            listed = list(records(text, columns, delimiter, row, until))
             end = Place(text.offset, row + len(listed))
             yield Block(row + 1, end, listed=listed)
         row = end.row
@@ -110,10 +125,10 @@ def _has_plain_lines(data: bytes) -> bool:
     return data.count(b"\r") == data.count(b"\r\n") and b"\n\r\n" not in data
 
 
-def _records(
+def records(
     text: Lookahead, columns: Sequence[str], delimiter: str, row: int, until: int
 ) -> Iterator[NumberedRow]:
-    """Yield the records that begin before the offset `until`, one by one."""
+    """Yield the rows that begin before the offset `until`, read one by one."""
     waiting: list[bytes] = []
     while text.offset < until or waiting:
         lines = _Lines(text, waiting)

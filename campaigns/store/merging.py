@@ -89,9 +89,9 @@ def merge(staging: Staging, lake: UsageLake, repeats: Repeats) -> Iterator[int]:
         events = staging.of_days(group[0], group[-1])
         if len(repeats.rows):
             events = events.filter(~pl.col("row").is_in(repeats.rows.implode()))
-        taken = _merge_days(lake, group, events, repeats.gone)
-        staging.note_merged(taken)
-        yield sum(taken.values())
+        for day, taken in _merge_days(lake, group, events, repeats.gone):
+            staging.note_merged(day, taken)
+            yield taken
 
 
 def _groups(staging: Staging, gone: pl.DataFrame) -> Iterator[list[date]]:
@@ -111,8 +111,8 @@ def _groups(staging: Staging, gone: pl.DataFrame) -> Iterator[list[date]]:
 
 def _merge_days(
     lake: UsageLake, group: Sequence[date], events: pl.DataFrame, gone: pl.DataFrame
-) -> dict[date, int]:
-    """Merge some days, and return how many rows of each were taken."""
+) -> Iterator[tuple[date, int]]:
+    """Merge some days, and yield of each, once it is done, how many rows were taken."""
     ordered = events.select(SCHEMA.names()).sort(pl.col("at").dt.date(), *SCHEMA)
     sizes = dict(ordered.group_by(_DAY).len().iter_rows())
     starts, start = {}, 0
@@ -127,4 +127,4 @@ def _merge_days(
 
     # Writing waits for the disk: meanwhile another day is made ready.
     with ThreadPoolExecutor(_WRITERS) as pool:
-        return dict(zip(group, pool.map(merge_one, group), strict=True))
+        yield from zip(group, pool.map(merge_one, group), strict=True)

@@ -55,9 +55,9 @@ class Staging:
         ]
         self.note: dict[str, Any] = blocks[-1]["note"] if blocks else {}
         self.merged: dict[date, int] = {
-            date.fromisoformat(day): taken
+            date.fromisoformat(line["merged"]): line["taken"]
             for line in lines
-            for day, taken in line.get("merged", {}).items()
+            if "merged" in line
         }
         self._journal = (folder / _JOURNAL).open("ab")
 
@@ -83,6 +83,7 @@ class Staging:
         days = dict(counted.iter_rows())
         self._pieces.append(_Piece(path, days))
         self.note = note
+        # What a power cut takes of the journal is staged again.
         self._write(
             {
                 "file": path.name,
@@ -91,10 +92,10 @@ class Staging:
             }
         )
 
-    def note_merged(self, taken: dict[date, int]) -> None:
-        """Record that days are in the lake, and how many of their rows were taken."""
-        self._write({"merged": {day.isoformat(): n for day, n in taken.items()}})
-        self.merged |= taken
+    def note_merged(self, day: date, taken: int) -> None:
+        """Record that a day is in the lake, and how many of its rows were taken."""
+        self._write({"merged": day.isoformat(), "taken": taken})
+        self.merged[day] = taken
 
     def sizes(self) -> dict[date, int]:
         """Return how many rows of each day are staged."""
@@ -121,7 +122,6 @@ class Staging:
     def _write(self, line: dict[str, Any]) -> None:
         self._journal.write(orjson.dumps(line) + b"\n")
         self._journal.flush()
-        os.fsync(self._journal.fileno())
 
     def close(self) -> None:
         """Keep what is staged for a later try."""

@@ -1,6 +1,7 @@
 """kill -9 in the middle, then the same command: as if nothing had happened."""
 
 import email
+import re
 import signal
 import subprocess
 import time
@@ -70,8 +71,12 @@ def test_a_killed_import_ends_as_an_unbroken_one(workspace, walk, winback, tmp_p
     assert 0 < events_in(workspace).height < len(rows)
     assert "did not end" in walk("doctor", workspace=workspace, fails=1)
 
+    done = len(UsageLake(workspace / "usage").days())
     said = walk("import", "usage", file, workspace=workspace)
     assert "120,000 rows of usage" in said
+    # Days in the journal are as they were; at most those being written count again.
+    unchanged = int(re.search(r"([\d,]+) unchanged", said)[1].replace(",", ""))
+    assert unchanged < len(rows) * 4 / done
     assert ", 0 rejected" in said
     once = events_in(workspace)
     assert once.height == len(rows)
@@ -196,3 +201,47 @@ def test_a_killed_sender_mails_nobody_twice_and_loses_nobody(
     assert found["accepted"] + doubtful == treated
     assert f"{doubtful} messages in doubt" in walk("held", "list", workspace=workspace)
     assert rows_of(workspace, "SELECT max(number) FROM attempts") == [(1,)]
+
+
+def test_an_import_killed_while_it_reads_goes_on_behind_what_it_read(
+    workspace, walk, winback, tmp_path
+):
+    accounts = tmp_path / "accounts.csv"
+    accounts.write_text("id,name\n" + "".join(f"a{n},A{n}\n" for n in range(50)))
+    file = tmp_path / "usage.csv"
+    with file.open("w") as rows:
+        rows.write("account,at,feature,contact\n")
+        for n in range(1_200_000):
+            odd = "x" if n % 400_000 == 7 else ""  # rejected, in every block
+            at = f"2025-{1 + n % 12:02}-{1 + n % 28:02}T10:{n % 60:02}:00Z{odd}"
+            rows.write(f"a{n % 50},{at},a-feature-{n % 7},a-contact-{n % 999}\n")
+    other = tmp_path / "unbroken"
+    walk("init", other)
+    for root in (workspace, other):
+        walk("import", "accounts", accounts, workspace=root)
+
+    def staged():
+        return list((workspace / "usage" / ".staging").glob("*/000001.parquet"))
+
+    process = start(winback, "import", "usage", file, "-w", workspace)
+    assert kill_when(process, staged)
+    said = [
+        walk("import", "usage", file, workspace=root, fails=2)
+        for root in (workspace, other)
+    ]
+
+    assert (
+        "1,200,000 rows of usage: 1,199,997 taken, 0 unchanged, 3 rejected" in said[0]
+    )
+    assert said[0].split("all of them")[0].splitlines()[0] in said[1]
+    assert not staged()
+    (_, first), (_, second) = (
+        (path, path.read_text())
+        for root in (workspace, other)
+        for path in sorted((root / "rejects").glob("usage*.csv"))[-1:]
+    )
+    assert first == second
+    assert first.count("\n") == 4
+    for path in (other / "usage").rglob("*.parquet"):
+        twin = workspace / path.relative_to(other)
+        assert twin.read_bytes() == path.read_bytes()

@@ -1,0 +1,343 @@
+"""Files that mean harm, or were made in haste: each row accounted for, nothing lost."""
+
+import gzip
+import json
+from datetime import date
+
+import polars as pl
+import pytest
+from sqlalchemy import text
+
+from campaigns.domain.words import SuppressionReason
+from campaigns.errors import InputError
+from campaigns.sources.rejects import escape_formula
+from campaigns.steps.import_file import Workplace
+from campaigns.steps.ingest import ingest
+from campaigns.store import records, suppressions
+from campaigns.store.usage import UsageLake
+from tests.conftest import shared
+from tests.factories import add_account, address_hash, at
+
+CONTACTS = """\
+[fields]
+id = "email"
+account = { constant = "acc-1" }
+"""
+NAMED = CONTACTS + 'first_name = "name"\n'
+
+
+@pytest.fixture
+def place(sessions, tmp_path, clock):
+    with sessions.begin() as session:
+        add_account(session, "acc-1")
+        add_account(session, "acc-2")
+    lake = UsageLake(tmp_path / "usage")
+    return Workplace(sessions, lake, tmp_path / "rejects", address_hash, clock)
+
+
+@pytest.fixture
+def take(place, tmp_path):
+    """Import some bytes; returns taken, unchanged, rejected and the first reason."""
+
+    def take(kind, content, *, name="rows.csv", mapping=None):
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        file = None
+        if mapping:
+            file = tmp_path / "map.toml"
+            file.write_text(mapping)
+        result = ingest(kind, path, place=place, mapping_path=file)
+        counts = result.counts
+        reasons = [each.reason for each in result.first_rejections]
+        return counts.taken, counts.unchanged, counts.rejected, *reasons[:1]
+
+    return take
+
+
+def emails(place):
+    with place.sessions.begin() as session:
+        found = records.contacts_of(session, ["acc-1"])["acc-1"]
+    return {contact.id for contact in found}
+
+
+CASES = {
+    "UTF-8 BOM": (1, 0, 0),
+    "semicolon": (1, 0, 0),
+    "no trailing newline": (1, 0, 0),
+    "only header": (0, 0, 0),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_import_vectors_end_as_they_say(take, name):
+    cases = {
+        each[0]: each
+        for each in json.loads(shared("vectors", "csv_import_cases.json").read_text())
+    }
+    _, content, expected = cases[name]
+    counts = take("contacts", content, mapping=CONTACTS)
+
+    assert counts == CASES[name]
+    assert expected == f"{counts[0]} row{'s' * (counts[0] != 1)}"
+
+
+def test_one_address_in_two_cases_is_one_contact(take, place):
+    content = "email,name\nA@Example.com,A\na@example.com,A\n"
+
+    taken, _, rejected, reason = take("contacts", content, mapping=CONTACTS)
+
+    assert (taken, rejected) == (1, 1)
+    assert "the address of contact 'A@Example.com'" in reason
+    assert "A@Example.com" in emails(place)
+
+
+def test_text_that_is_not_utf_8_is_refused_or_read_as_it_is_said_to_be(take, place):
+    content = b"email,name\na@example.com,M\xfcller\n"
+    _, _, rejected, reason = take("contacts", content, mapping=NAMED)
+    assert rejected == 1
+    assert "not valid UTF-8" in reason
+    assert 'encoding = "cp1252"' in reason
+
+    mapping = f'encoding = "cp1252"\n{NAMED}'
+    assert take("contacts", content, mapping=mapping) == (1, 0, 0)
+    with place.sessions.begin() as session:
+        query = text("SELECT first_name FROM contacts WHERE email = 'a@example.com'")
+        assert session.scalar(query) == "Müller"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_utf_16_is_known_by_its_mark(take, encoding):
+    content = "\ufeff" * (encoding != "utf-16") + "email\tname\na@example.com\tÄ\n"
+
+    assert take("contacts", content.encode(encoding), mapping=CONTACTS) == (1, 0, 0)
+
+
+def test_a_nul_is_a_rejected_row(take):
+    content = "email,name\na@example.com,\0\nb@example.com,B\n"
+
+    taken, _, rejected, _ = take("contacts", content, mapping=NAMED)
+
+    assert (taken, rejected) == (1, 1)
+
+
+def test_an_erased_address_that_is_imported_again_stays_suppressed(take, place):
+    with place.sessions.begin() as session:
+        erased = address_hash("A@example.com")
+        suppressions.suppress(
+            session, erased, SuppressionReason.ERASED, now=at("2025-01-01")
+        )
+
+    assert take("contacts", "email,name\na@example.com,A\n", mapping=CONTACTS)[0] == 1
+    with place.sessions.begin() as session:
+        found = records.contacts_of(session, ["acc-1"])["acc-1"]
+    assert {c.id: c.is_suppressed for c in found}["a@example.com"]
+
+
+USAGE_ROW = "acc-1,2025-05-01T10:00:00Z,reports\n"
+USAGE = "account,at,feature\n"
+
+
+def test_a_bomb_is_refused_by_its_size(take, place):
+    bomb = gzip.compress(USAGE.encode() + b"\0" * (200 << 20))
+
+    with pytest.raises(InputError, match="300 times its size"):
+        take("usage", bomb, name="bomb.csv.gz")
+    assert place.lake.days() == []
+
+
+def test_rows_before_a_cut_are_kept_and_the_rest_comes_with_the_whole_file(take, place):
+    days = [
+        f"acc-1,2025-05-{1 + n % 28:02}T10:{n % 60:02}:00Z,f{n}\n"
+        for n in range(20_000)
+    ]
+    whole = gzip.compress((USAGE + "".join(days)).encode())
+
+    with pytest.raises(InputError, match="cut off.*rows before"):
+        take("usage", whole[: len(whole) // 2], name="cut.csv.gz")
+    kept = place.lake.scan_all().collect().height
+    assert 5_000 < kept < 15_000
+    with place.sessions.begin() as session:
+        query = text("SELECT taken, finished_at, error FROM import_runs")
+        ((taken, finished_at, error),) = session.execute(query).all()
+    assert (taken, finished_at) == (kept, None)
+    assert "cut off" in error
+
+    assert take("usage", whole, name="cut.csv.gz") == (20_000 - kept, kept, 0)
+    assert place.lake.scan_all().collect()["feature"].n_unique() == 20_000
+
+
+def test_a_cut_parquet_file_is_refused(take, tmp_path):
+    path = tmp_path / "whole.parquet"
+    pl.DataFrame(
+        {
+            "account": ["acc-1"] * 999,
+            "at": ["2025-05-01T10:00:00Z"] * 999,
+            "feature": ["f"] * 999,
+        }
+    ).write_parquet(path)
+
+    with pytest.raises(InputError, match="not a readable Parquet"):
+        take("usage", path.read_bytes()[:-20], name="cut.parquet")
+
+
+def test_a_field_of_ten_megabytes_is_one_rejected_row(take):
+    content = USAGE + f"acc-1,2025-05-01T10:00:00Z,{'x' * (10 << 20)}\n" + USAGE_ROW
+    quoted = USAGE + f'acc-1,2025-05-01T10:00:00Z,"{"x" * (10 << 20)}"\n' + USAGE_ROW
+
+    assert take("usage", content)[:3] == (1, 0, 1)
+    assert take("usage", quoted)[:3] == (0, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("acc-1,2031-05-01T10:00:00Z,reports\n", "in the future"),
+        ("acc-1,1970-01-01T00:00:00Z,reports\n", "before 1990"),
+        ("acc-1,0001-01-01T00:00:00+14:00,reports\n", "too far away"),
+        ("acc-1,2025-05-01T10:00:00Z,re\u202eports\n", "invisible character"),
+        ("acc-1,2025-05-01T10:00:00Z,a\x07b\n", "control"),
+        ("acc-1,2025-05-01T10:00:00Z\n", "2 fields where"),
+        ("acc-1,2025-05-01T10:00:00Z,a,b\n", "4 fields where"),
+        ('acc-1,2025-05-01T10:00:00Z,"a"b\n', "not valid CSV"),
+    ],
+)
+def test_a_row_that_cannot_be_is_rejected_and_those_around_it_are_taken(
+    take, row, reason
+):
+    other = USAGE_ROW.replace("reports", "other")
+
+    *counts, said = take("usage", USAGE + USAGE_ROW + row + other)
+
+    assert counts == [2, 0, 1]
+    assert reason in said
+
+
+def test_local_times_in_the_hours_that_clocks_repeat_and_skip(take, place):
+    content = USAGE + (
+        "acc-1,2025-10-26T02:30:00,repeated\nacc-1,2025-03-30T02:30:00,skipped\n"
+    )
+
+    *counts, said = take("usage", content, mapping='zone = "Europe/Berlin"')
+
+    assert counts == [1, 0, 1]
+    assert "clocks were put forward" in said
+    (event,) = place.lake.scan_all().collect().iter_rows(named=True)
+    assert event["at"] == at("2025-10-26T00:30")  # the first of the two
+
+
+def test_two_zones_in_one_file(take, place):
+    mapping = '[fields]\nat = { column = "at", zone_column = "zone" }'
+    content = (
+        "account,at,feature,zone\nacc-1,2025-05-01T10:00:00,berlin,Europe/Berlin\n"
+        "acc-1,2025-05-01T10:00:00,tokyo,Asia/Tokyo\n"
+        "acc-1,2025-05-01T10:00:00+01:00,said,Asia/Tokyo\n"
+        "acc-1,2025-05-01T10:00:00,mars,Mars/Base\n"
+    )
+
+    *counts, said = take("usage", content, mapping=mapping)
+
+    assert counts == [3, 0, 1]
+    assert "not an IANA time zone" in said
+    events = place.lake.scan_all().collect()
+    hours = dict(zip(events["feature"], events["at"].dt.hour(), strict=True))
+    assert hours == {"berlin": 8, "tokyo": 1, "said": 9}
+
+
+def test_names_that_would_run_in_a_spreadsheet_are_kept_and_escaped_where_exported(
+    take, place
+):
+    name = '=HYPERLINK("http://attacker.example")'
+    rows = f'email,name\na@example.com,"{name.replace(chr(34), chr(34) * 2)}"\n'
+    assert take("contacts", rows, mapping=NAMED) == (1, 0, 0)
+    with place.sessions.begin() as session:
+        query = text("SELECT first_name FROM contacts WHERE email = 'a@example.com'")
+        assert session.scalar(query) == name
+
+
+def test_every_formula_payload_is_escaped():
+    cases = json.loads(shared("vectors", "csv_formula_payloads.json").read_text())
+    # What does not begin with it does not run.
+    harmless = {'a";=1+1', 'DDE ("cmd";"/C calc";"!A0")A0'}
+
+    for payload in cases["payloads"]:
+        escaped = escape_formula(payload)
+        assert escaped == (payload if payload in harmless else f"'{payload}")
+
+
+def test_contacts_that_accounts_share_are_a_contact_of_each(take):
+    rows = "id,account,email\np1,acc-1,a@example.com\np2,acc-2,a@example.com\n"
+
+    assert take("contacts", rows) == (2, 0, 0)
+
+
+def test_a_subscription_that_ends_before_it_starts_is_rejected(take):
+    rows = (
+        "id,account,plan,started_at,ended_at\n"
+        "s1,acc-1,Team,2025-05-01T00:00Z,2025-04-01T00:00Z\n"
+        "s2,acc-1,Team,2025-01-01T00:00Z,2025-09-01T00:00Z\n"
+        "s3,acc-1,Team,2025-05-01T00:00Z,\n"  # overlaps: doctor says so
+    )
+
+    *counts, said = take("subscriptions", rows)
+
+    assert counts == [2, 0, 1]
+    assert "before started_at" in said
+
+
+def test_tickets_nps_and_suppressions_are_taken_once(take, place):
+    tickets = (
+        "id,account,opened_at,closed_at,topic\nt1,acc-1,2025-05-01T00:00Z,,api\n"
+        "t2,acc-1,2025-05-02T00:00Z,2025-05-01T00:00Z,api\n"
+    )
+    answers = (
+        '{"account": "acc-1", "at": "2025-05-01T00:00Z", "score": 9}\n'
+        '{"account": "acc-1", "at": "2025-05-01T00:00Z", "score": 9}\n'
+        '{"account": "acc-1", "at": "2025-05-01T00:00Z", "score": 9, "contact": "p"}\n'
+        '{"account": "acc-1", "at": "2025-05-02T00:00Z", "score": 11}\n'
+    )
+    stop = (
+        "email,hash,reason,at\nP1@acc-1.example.com,,unsubscribed,2025-05-01T00:00Z\n"
+        f",{address_hash('x@example.com')},complaint,2025-05-01T00:00Z\n"
+        "a@b.example,00,manual,2025-05-01T00:00Z\nno,,manual,2025-05-01T00:00Z\n"
+    )
+
+    assert take("tickets", tickets)[:3] == (1, 0, 1)
+    assert take("nps", answers, name="nps.jsonl")[:3] == (2, 1, 1)
+    assert take("nps", answers, name="nps.jsonl")[:3] == (0, 3, 1)
+    assert take("suppressions", stop)[:3] == (2, 0, 2)
+    assert take("suppressions", stop)[:3] == (0, 2, 2)
+    with place.sessions.begin() as session:
+        assert suppressions.counts(session) == {"complaint": 1, "unsubscribed": 1}
+        (contact,) = records.contacts_of(session, ["acc-1"])["acc-1"]
+        assert contact.is_suppressed
+
+
+def test_usage_is_found_through_its_subscription(take, place):
+    take(
+        "subscriptions",
+        "id,account,plan,started_at\ns1,acc-2,Team,2025-01-01T00:00Z\n",
+    )
+    mapping = '[fields]\naccount = { column = "sub", through = "subscriptions" }'
+    rows = "sub,at,feature\ns1,2025-05-01T10:00:00Z,f\ns9,2025-05-01T10:00:00Z,f\n"
+
+    *counts, said = take("usage", rows, mapping=mapping)
+
+    assert counts == [1, 0, 1]
+    assert "none of the subscriptions" in said
+    assert place.lake.scan_all().collect()["account"].to_list() == ["acc-2"]
+
+
+def test_an_id_that_moved_to_another_day_is_there_once(take, place):
+    columns = "id,account,at,feature\n"
+    take(
+        "usage",
+        columns + "u1,acc-1,2025-05-01T10:00:00Z,f\nu2,acc-1,2025-05-01T10:00:00Z,f\n",
+    )
+
+    counts = take("usage", columns + "u1,acc-1,2025-05-09T10:00:00Z,f\n")
+
+    assert counts == (1, 0, 0)
+    events = place.lake.scan_all().collect().sort("id")
+    assert events["at"].dt.date().to_list() == [date(2025, 5, 9), date(2025, 5, 1)]
+    take("usage", columns + "u2,acc-1,2025-05-09T10:00:00Z,f\n")
+    assert place.lake.days() == [date(2025, 5, 9)]
