@@ -84,9 +84,12 @@ def _data(workspace: Workspace) -> Iterator[Check]:
         yield Check("note", "data", f"last import was {days} days ago", remedy)
     else:
         yield Check("ok", "data", f"known up to {known_until:%Y-%m-%d}")
-    for file in unfinished:
+    for file, error in unfinished:
         remedy = "import it again: what was taken is unchanged then"
-        yield Check("wrong", "data", f"the import of {file} did not end", remedy)
+        finding = f"the import of {file} did not end"
+        yield Check(
+            "wrong", "data", f"{finding}: {error}" if error else finding, remedy
+        )
 
 
 def _model(workspace: Workspace) -> Iterator[Check]:

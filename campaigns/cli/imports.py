@@ -94,8 +94,8 @@ def _import_found(workspace: Workspace, found: Sequence[Found]) -> int:
     # Whoever came back must not be written to from now on.
     workspace.settle(workspace.clock())
     if damaged:
-        for error in damaged[:-1]:
-            print(f"winback: {error}", file=sys.stderr)
+        for each in damaged[:-1]:
+            print(f"winback: {each}", file=sys.stderr)
         raise damaged[-1]
     return rejected
 

@@ -50,10 +50,23 @@ def init(directory: Path) -> None:
 
 
 @app.command()
-def doctor(workspace: WorkspaceOption = Path()) -> None:
-    """Say what is configured, reachable, stale or wrong, each with its remedy."""
+def doctor(
+    what: Annotated[
+        str, typer.Argument(help="all, or data: what is odd about the imported data")
+    ] = "all",
+    workspace: WorkspaceOption = Path(),
+) -> None:
+    """Say what is configured, reachable, stale, wrong or odd, each with its remedy."""
     from campaigns.cli.checks import print_checks
+    from campaigns.cli.data_checks import print_oddities
+    from campaigns.errors import NotFoundError
+    from campaigns.wiring.workspace import open_workspace
 
+    if what == "data":
+        print_oddities(open_workspace(workspace))
+        return
+    if what != "all":
+        raise NotFoundError(f"there is nothing called {what!r} to look at; try: data")
     if not print_checks(workspace):
         sys.exit(1)
 

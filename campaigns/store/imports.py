@@ -70,10 +70,10 @@ def latest_finished(session: Session) -> int | None:
     return session.scalar(query)
 
 
-def unfinished(session: Session) -> list[str]:
-    """Return the files whose import began and never ended, in order."""
+def unfinished(session: Session) -> list[tuple[str, str | None]]:
+    """Return the files whose import began and never ended, with the cause if known."""
     finished = select(ImportRunRow.sha256).where(ImportRunRow.finished_at.is_not(None))
-    query = select(ImportRunRow.file).where(
+    query = select(ImportRunRow.file, ImportRunRow.error).where(
         ImportRunRow.finished_at.is_(None), ImportRunRow.sha256.not_in(finished)
     )
-    return list(session.scalars(query.order_by(ImportRunRow.id)))
+    return [(file, error) for file, error in session.execute(query)]
