@@ -22,10 +22,13 @@ _SUBSCRIPTIONS: Final[dict[str, Any]] = {
     "plan_is_free": pl.Boolean,
     "seats": pl.Int64,
     "mrr_minor": pl.Int64,
+    "discount_minor": pl.Int64,
     "started_at": _MOMENT,
     "ended_at": _MOMENT,
     "end_reason": pl.String,
 }
+_TICKETS: Final[dict[str, Any]] = {"account": pl.String, "opened_at": _MOMENT}
+_NPS: Final[dict[str, Any]] = {"account": pl.String, "at": _MOMENT, "score": pl.Int64}
 _MOST_FEATURES_NAMED: Final = 8
 
 
@@ -37,12 +40,16 @@ class Known(NamedTuple):
         accounts: id and created_at of every account.
         subscriptions: Rows as the store gives them.
         usage: The lake's events.
+        tickets: Rows as the store gives them.
+        nps: Rows as the store gives them.
     """
 
     churned_at: Mapping[str, datetime]
     accounts: Sequence[Mapping[str, Any]]
     subscriptions: Sequence[Mapping[str, Any]]
     usage: pl.LazyFrame
+    tickets: Sequence[Mapping[str, Any]] = ()
+    nps: Sequence[Mapping[str, Any]] = ()
 
     def inputs(self) -> Inputs:
         """Return the same as lazy frames."""
@@ -56,6 +63,9 @@ class Known(NamedTuple):
             pl.LazyFrame(accounts, schema=_ACCOUNTS),
             self.usage,
             pl.LazyFrame(list(self.subscriptions), schema=_SUBSCRIPTIONS),
+            # Where nobody has any, none were imported: then nothing is known.
+            pl.LazyFrame(self.tickets, schema=_TICKETS) if self.tickets else None,
+            pl.LazyFrame(self.nps, schema=_NPS) if self.nps else None,
         )
 
 
@@ -110,28 +120,57 @@ def train(
     return kept, {name: each for name, each in metadata.items() if name != "sha256"}
 
 
-def score(known: Known, *, as_of: datetime, model_folder: Path) -> list[Score]:
-    """Return segment, confidence, reasons and facts of each churned account.
+class Scored(NamedTuple):
+    """What was made of the churned accounts.
+
+    Attributes:
+        scores: Segment, confidence, reasons and facts of each.
+        features: What they were made from.
+        definition: The version of the features' definitions.
+        drift: The features that moved since the model was trained, as plain values.
+    """
+
+    scores: list[Score]
+    features: pl.DataFrame
+    definition: str
+    drift: list[dict[str, Any]]
+
+
+def score(known: Known, *, as_of: datetime, model_folder: Path) -> Scored:
+    """Return the scores of the churned accounts, and what they were made from.
 
     Raises:
         ModelMismatchError: The model does not fit this code.
     """
     from models.artifacts import ModelMismatch, load
-    from models.training import matrix, reasons
+    from models.drift import find_drift
 
     try:
-        classifier, _ = load(
+        classifier, metadata = load(
             model_folder, feature_names=FEATURE_NAMES, feature_definition=DEFINITION
         )
     except ModelMismatch as error:
         raise ModelMismatchError(str(error)) from error
     features = features_of(known, as_of=as_of)
+    drift = [
+        each._asdict() for each in find_drift(features, metadata.get("reference", {}))
+    ]
+    scores = _scores(classifier, features, _facts(known, as_of=as_of))
+    return Scored(scores, features, DEFINITION, drift)
+
+
+def _scores(
+    classifier: Any,  # noqa: ANN401 — scikit-learn has no types
+    features: pl.DataFrame,
+    facts: Mapping[str, dict[str, Any]],
+) -> list[Score]:
+    from models.training import matrix, reasons
+
     if features.is_empty():
         return []
     chances = classifier.predict_proba(matrix(features))
     names = [str(name) for name in classifier.classes_]
     likeliest = [names[place] for place in chances.argmax(axis=1)]
-    facts = _facts(known, as_of=as_of)
     return [
         Score(
             account=account,

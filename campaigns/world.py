@@ -72,19 +72,26 @@ class World:
         """Write what is known on the launch day; return the files by kind of record."""
         self.folder.mkdir(parents=True, exist_ok=True)
         contracts, usage = until(self.company, self.company.launch)
+        launch = self.company.launch.isoformat()
+        tickets = [
+            row | {"closed_at": row["closed_at"] if row["closed_at"] < launch else None}
+            for row in self.company.tickets
+            if row["opened_at"] < launch
+        ]
+        answers = [row for row in self.company.nps if row["at"] < launch]
         files = {
             "accounts": self._csv("accounts.csv", self.company.accounts),
             "contacts": self._csv(
                 "contacts.csv", _with_blemishes(self.company.contacts)
             ),
             "subscriptions": self._csv("subscriptions.csv", contracts, _SUBSCRIPTION),
+            "tickets": self._json_lines("tickets.jsonl", tickets),
+            "nps": self._json_lines("nps.jsonl", answers),
             "usage": self.folder / "usage.parquet",
             "labels": self._csv("labels.csv", self.company.labels),
             "releases": self._json_lines("releases.jsonl", _releases()),
         }
         usage.write_parquet(files["usage"])
-        self._json_lines("tickets.jsonl", self.company.tickets)
-        self._json_lines("nps.jsonl", self.company.nps)
         return files
 
     def write_recipients(self) -> Path:

@@ -6,14 +6,20 @@ on which side of the training mean an account lies.
 
 from typing import Final, NamedTuple
 
-DEFINITION: Final = "features-1"
+DEFINITION: Final = "features-2"
 """Changes whenever a feature's meaning does; models refuse another definition."""
 
 INTEGRATION_PREFIX: Final = "integration."
 """Features of the product whose name begins so connect it to another system."""
 
+ONBOARDING_PREFIX: Final = "onboarding."
+"""Features of the product whose name begins so are steps of setting it up."""
+
 WINDOWS_DAYS: Final = (7, 30, 90)
 WEEKS: Final = 12
+FIRST_DAYS: Final = 30
+LONG_GAP_DAYS: Final = 30
+"""Who was silent so long, and came back, has returned before."""
 
 
 class Feature(NamedTuple):
@@ -86,6 +92,90 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "spread its use over many features",
     ),
     Feature(
+        "usage_entropy",
+        "bits",
+        "Shannon entropy of the features used in those 90 days, by events",
+        "divided its work evenly among features",
+        "did much the same all the time",
+    ),
+    Feature(
+        "events_per_active_day",
+        "events",
+        "Events on an active day of those 90 days",
+        "did {value:.0f} things on a day of use",
+        "did only {value:.0f} things on a day of use",
+    ),
+    Feature(
+        "failure_rate",
+        "share",
+        "Share of all events of those 90 days that failed",
+        "{value:.0%} of what it tried failed",
+        "what it tried worked",
+    ),
+    Feature(
+        "weekend_share",
+        "share",
+        "Share of events on a Saturday or Sunday (UTC)",
+        "did {value:.0%} of its work at weekends",
+        "worked on weekdays",
+    ),
+    Feature(
+        "first_month_events",
+        "events",
+        f"Events in the first {FIRST_DAYS} days of use",
+        "began with {value:.0f} events in a month",
+        "began with only {value:.0f} events in a month",
+    ),
+    Feature(
+        "usual_gap",
+        "days",
+        "Mean distance of its active days",
+        "used it every {value:.0f} days",
+        "used it every {value:.0f} days",
+    ),
+    Feature(
+        "longest_gap",
+        "days",
+        "Longest distance of two active days in a row",
+        "had paused for {value:.0f} days before",
+        "never paused for more than {value:.0f} days",
+    ),
+    Feature(
+        "silence_against_rhythm",
+        "usual gaps",
+        "Days since last use, divided by its usual gap (at least one day)",
+        "has been silent {value:.0f} times as long as usual",
+        "has been silent only {value:.0f} times as long as usual",
+    ),
+    Feature(
+        "earlier_returns",
+        "returns",
+        f"How often it came back after {LONG_GAP_DAYS} days or more without use",
+        "came back {value:.0f} times before",
+        "never paused and came back before",
+    ),
+    Feature(
+        "onboarding_step",
+        "steps",
+        f"Different features named {ONBOARDING_PREFIX}… that worked at least once",
+        "got {value:.0f} steps into setting it up",
+        "got only {value:.0f} steps into setting it up",
+    ),
+    Feature(
+        "days_to_onboarding_step",
+        "days",
+        "From the first event to the first use of the last such step",
+        "took {value:.0f} days to set it up",
+        "set it up within {value:.0f} days",
+    ),
+    Feature(
+        "integrations_connected",
+        "integrations",
+        f"Different features named {INTEGRATION_PREFIX}… that worked at least once",
+        "had {value:.0f} integrations running",
+        "had only {value:.0f} integrations running",
+    ),
+    Feature(
         "integration_attempts",
         "events",
         f"Events of features named {INTEGRATION_PREFIX}… in those 90 days",
@@ -114,6 +204,49 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "its busiest person stayed to the end",
     ),
     Feature(
+        "active_users_30d",
+        "people",
+        "Different people in the 30 days before last use",
+        "{value:.0f} people used it in its last month",
+        "only {value:.0f} people used it in its last month",
+    ),
+    Feature(
+        "active_users_90d",
+        "people",
+        "Different people in the 90 days before last use",
+        "{value:.0f} people used it",
+        "only {value:.0f} people used it",
+    ),
+    Feature(
+        "seat_use",
+        "share",
+        "Active people of those 90 days, divided by the seats of the last contract",
+        "used {value:.0%} of its seats",
+        "used only {value:.0%} of its seats",
+    ),
+    Feature(
+        "tickets_90d",
+        "tickets",
+        "Tickets opened in the 90 days before last use or later; unknown where no "
+        "account has any",
+        "asked for help {value:.0f} times near the end",
+        "asked for help only {value:.0f} times near the end",
+    ),
+    Feature(
+        "days_since_last_ticket",
+        "days",
+        "From the last ticket to the date",
+        "last asked for help {value:.0f} days ago",
+        "asked for help {value:.0f} days ago",
+    ),
+    Feature(
+        "nps",
+        "0 to 10",
+        "The last answer to whether it would recommend us; the mean of several at once",
+        "would recommend us ({value:.0f} of 10)",
+        "would not recommend us ({value:.0f} of 10)",
+    ),
+    Feature(
         "tenure",
         "days",
         "From the first sign of the account to its last use",
@@ -140,6 +273,20 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "Seats of the last paid subscription",
         "had {value:.0f} seats",
         "had only {value:.0f} seats",
+    ),
+    Feature(
+        "plan_changes",
+        "changes",
+        "Paid subscriptions begun after the first one",
+        "changed its plan {value:.0f} times",
+        "never changed its plan",
+    ),
+    Feature(
+        "discount_share",
+        "share",
+        "Discount of the last paid subscription, as a share of its price",
+        "had a discount of {value:.0%}",
+        "paid the full price",
     ),
     Feature(
         "ended_for_price",

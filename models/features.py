@@ -6,6 +6,9 @@ input is cut off first, so rows that come later change no byte of the result.
 
 "Before last use" windows end with the account's last event, not with the date: an
 account silent for a year is described by how it worked while it still did.
+
+`usage_features` and `contract_features` hold the expressions; here they are put
+together, some accounts at a time where there are many events: so memory stays bounded.
 """
 
 from datetime import datetime
@@ -14,12 +17,11 @@ from typing import Any, Final, NamedTuple
 import narwhals as nw
 from narwhals.typing import IntoLazyFrame
 
-from models.definitions import FEATURE_NAMES, INTEGRATION_PREFIX, WEEKS, WINDOWS_DAYS
+from models import contract_features, usage_features
+from models.definitions import FEATURE_NAMES
+from models.usage_features import RECENT_DAYS, SECONDS_PER_DAY, Frame, seconds
 
-_SECONDS_PER_DAY: Final = 86_400
-_DAYS_PER_WEEK: Final = 7
-_SQUARES: Final = sum((week - (WEEKS - 1) / 2) ** 2 for week in range(WEEKS))
-_PRICE_WORDS: Final = "(?i)price|pricing|cost|expensive|budget"
+_EVENTS_AT_ONCE: Final = 25_000_000
 
 
 class Inputs(NamedTuple):
@@ -29,51 +31,135 @@ class Inputs(NamedTuple):
         churned: account, churned_at: the accounts that are asked about.
         accounts: id, created_at.
         usage: account, at, feature, contact, count, outcome.
-        subscriptions: account, plan_is_free, seats, mrr_minor, started_at, ended_at,
-            end_reason.
+        subscriptions: account, plan_is_free, seats, mrr_minor, discount_minor,
+            started_at, ended_at, end_reason.
+        tickets: account, opened_at; None where tickets are not known.
+        nps: account, at, score; None where answers are not known.
     """
 
     churned: IntoLazyFrame
     accounts: IntoLazyFrame
     usage: IntoLazyFrame
     subscriptions: IntoLazyFrame
+    tickets: IntoLazyFrame | None = None
+    nps: IntoLazyFrame | None = None
 
 
-Frame = nw.LazyFrame[Any]
-
-
-def features_as_of(inputs: Inputs, *, as_of: datetime) -> nw.DataFrame[Any]:
+def features_as_of(
+    inputs: Inputs, *, as_of: datetime, events_at_once: int = _EVENTS_AT_ONCE
+) -> nw.DataFrame[Any]:
     """Return one row an account and one column a feature, as of a date.
 
     Args:
         inputs: What is known, later rows included: they are not read.
         as_of: Aware; rows at or after it do not exist for this function.
+        events_at_once: Where there are more, accounts are dealt with in shares.
 
     Returns:
         A frame with the columns `account` and FEATURE_NAMES, ordered by account, with
         null where a number cannot be known (an account without any use, say).
     """
-    churned = nw.from_native(inputs.churned).lazy()
-    events = _recent_events(inputs, as_of)
-    subscriptions = nw.from_native(inputs.subscriptions).lazy()
-    subscriptions = subscriptions.filter(nw.col("started_at") < as_of)
+    churned = nw.from_native(inputs.churned).lazy().select("account", "churned_at")
+    numbered = usage_features.kept(
+        churned.with_row_index("number", order_by="account").with_columns(
+            nw.col("number").cast(nw.Int64())
+        )
+    )
+    shares = _shares(inputs, events_at_once)
+    tables = [
+        _features_of(inputs, numbered.filter(nw.col("number") % shares == share), as_of)
+        for share in range(shares)
+    ]
+    return nw.concat(tables).sort("account")
+
+
+def _shares(inputs: Inputs, events_at_once: int) -> int:
+    usage = nw.from_native(inputs.usage).lazy()
+    if not usage.implementation.is_polars():
+        return 1
+    return 1 + int(usage.select(nw.len()).collect().item()) // events_at_once
+
+
+def _features_of(inputs: Inputs, churned: Frame, as_of: datetime) -> nw.DataFrame[Any]:
+    numbers = churned.select("account", "number")
+    usage = nw.from_native(inputs.usage).lazy()
+    events = usage_features.events_of(usage, numbers, as_of=as_of)
+    table = churned
+    for part in (
+        events.span,
+        usage_features.rhythm(events),
+        usage_features.gaps(events),
+        usage_features.by_feature(events),
+        usage_features.by_person(events),
+    ):
+        table = table.join(part, on="number", how="left")
+    for part in _by_account(inputs, numbers, events, as_of):
+        table = table.join(part, on="account", how="left")
+    return _finished(_with_unknown(table), inputs, as_of)
+
+
+def _with_unknown(table: Frame) -> Frame:
+    """Add the columns of what is not known at all."""
+    known = table.collect_schema().names()
+    for name in ("tickets_90d", "last_ticket", "nps"):
+        if name not in known:
+            table = table.with_columns(nw.lit(None, dtype=nw.Float64()).alias(name))
+    return table
+
+
+def _by_account(
+    inputs: Inputs, churned: Frame, events: usage_features.Events, as_of: datetime
+) -> list[Frame]:
+    """Return what is known beside the events, one frame a kind of record."""
     created = (
         nw.from_native(inputs.accounts)
         .lazy()
         .filter(nw.col("created_at") < as_of)
-        .select(account=nw.col("id"), created_at=nw.col("created_at"))
+        .select(account=nw.col("id"), created=seconds(nw.col("created_at")))
     )
-    table = churned.select("account", "churned_at")
-    for part in (
-        _rhythm(events),
-        _breadth(events),
-        _integrations(events),
-        _people(events),
-        _contract(subscriptions, as_of),
-        created,
-    ):
-        table = table.join(part, on="account", how="left")
-    return _finished(table, as_of)
+    subscriptions = nw.from_native(inputs.subscriptions).lazy()
+    parts = [created, contract_features.contract(subscriptions, as_of=as_of)]
+    if inputs.tickets is not None:
+        rows = nw.from_native(inputs.tickets).lazy()
+        last_use = events.span.join(churned, on="number").select("account", "last")
+        parts.append(contract_features.tickets(rows, last_use, as_of=as_of))
+    if inputs.nps is not None:
+        rows = nw.from_native(inputs.nps).lazy()
+        parts.append(contract_features.answers(rows, as_of=as_of))
+    return parts
+
+
+def _finished(table: Frame, inputs: Inputs, as_of: datetime) -> nw.DataFrame[Any]:
+    """Add what compares with the date, and order the columns."""
+    date = int(as_of.timestamp())
+    began = nw.min_horizontal("created", "first", "contract_began")
+    nothing_tried = ["integration_attempts", "integration_failure_rate"]
+    if inputs.tickets is not None:
+        nothing_tried.append("tickets_90d")
+    gaps = nw.col("active_days") - 1
+    table = table.with_columns(
+        *(nw.col(name).fill_null(0) for name in nothing_tried),
+        days_since_last_use=_days(date - nw.col("last")),
+        days_since_churn=_days(date - seconds(nw.col("churned_at"))),
+        days_since_last_ticket=_days(date - nw.col("last_ticket")),
+        days_to_onboarding_step=nw.col("step_day") - nw.col("first_day"),
+        usual_gap=nw.when(gaps > 0).then(
+            (nw.col("last_day") - nw.col("first_day")) / gaps
+        ),
+        seat_use=nw.when(nw.col("seats") > 0).then(
+            nw.col("active_users_90d") / nw.col("seats")
+        ),
+        tenure=_days(nw.col("last") - began),
+    ).with_columns(
+        silence_against_rhythm=nw.col("days_since_last_use")
+        / nw.max_horizontal(nw.col("usual_gap"), nw.lit(1.0))
+    )
+    columns = [nw.col(name).cast(nw.Float64()) for name in FEATURE_NAMES]
+    return table.select("account", *columns).collect()
+
+
+def _days(span: nw.Expr) -> nw.Expr:
+    return span / SECONDS_PER_DAY
 
 
 def used_features(inputs: Inputs, *, as_of: datetime) -> nw.DataFrame[Any]:
@@ -83,12 +169,22 @@ def used_features(inputs: Inputs, *, as_of: datetime) -> nw.DataFrame[Any]:
         A frame with the columns account, feature, events, failures and last_used_at (of
         the account), ordered by account, most used feature first.
     """
-    events = _recent_events(inputs, as_of).filter(
-        nw.col("days_before") < WINDOWS_DAYS[-1]
-    )
+    churned = nw.from_native(inputs.churned).lazy()
+    usage = nw.from_native(inputs.usage).lazy()
     failed = nw.when(nw.col("outcome") == "failed").then(nw.col("count")).otherwise(0)
+    events = (
+        usage.select("account", "at", "feature", "count", "outcome")
+        .filter(nw.col("at") < as_of)
+        .join(churned.select("account"), on="account")
+    )
+    last = events.group_by("account").agg(last_used_at=nw.col("at").max())
+    day, last_day = (
+        seconds(nw.col(c)) // SECONDS_PER_DAY for c in ("at", "last_used_at")
+    )
     return (
-        events.with_columns(failures=failed)
+        events.join(last, on="account")
+        .filter(last_day - day < RECENT_DAYS)
+        .with_columns(failures=failed)
         .group_by("account", "feature")
         .agg(
             events=nw.col("count").sum(),
@@ -98,175 +194,3 @@ def used_features(inputs: Inputs, *, as_of: datetime) -> nw.DataFrame[Any]:
         .sort("account", "events", "feature", descending=[False, True, False])
         .collect()
     )
-
-
-def _days(span: nw.Expr) -> nw.Expr:
-    return span.dt.total_seconds() / _SECONDS_PER_DAY
-
-
-def _recent_events(inputs: Inputs, as_of: datetime) -> Frame:
-    """Return the events before the date, each with its distance from the last one."""
-    churned = nw.from_native(inputs.churned).lazy()
-    usage = nw.from_native(inputs.usage).lazy()
-    events = usage.select(
-        "account", "at", "feature", "contact", "count", "outcome"
-    ).filter(nw.col("at") < as_of)
-    events = events.join(churned.select("account"), on="account")
-    span = events.group_by("account").agg(
-        first_used_at=nw.col("at").min(), last_used_at=nw.col("at").max()
-    )
-    day = nw.col("at").dt.truncate("1d")
-    last_day = nw.col("last_used_at").dt.truncate("1d")
-    seconds = (last_day - day).dt.total_seconds()
-    return events.join(span, on="account").with_columns(
-        day=day, days_before=seconds // _SECONDS_PER_DAY
-    )
-
-
-def _rhythm(events: Frame) -> Frame:
-    """Recency, events and active days by window, and the slope of weekly events."""
-    daily = events.group_by("account", "day").agg(
-        events=nw.col("count").sum(),
-        days_before=nw.col("days_before").min(),
-        first_used_at=nw.col("first_used_at").min(),
-        last_used_at=nw.col("last_used_at").max(),
-    )
-    columns = [
-        nw.col("first_used_at").min(),
-        nw.col("last_used_at").max(),
-        nw.col("weighted").sum(),
-    ]
-    for days in WINDOWS_DAYS:
-        columns.append(nw.col(f"events_{days}d").sum())
-        columns.append(nw.col(f"active_days_{days}d").sum())
-    windows = {}
-    for days in WINDOWS_DAYS:
-        inside = nw.col("days_before") < days
-        windows[f"events_{days}d"] = nw.when(inside).then(nw.col("events")).otherwise(0)
-        windows[f"active_days_{days}d"] = nw.when(inside).then(1).otherwise(0)
-    # Least squares over equally spaced weeks is a weighted sum of the weekly counts,
-    # so no week needs to be built that has no events. Twice the weights are whole
-    # numbers: their sum is the same in any order, and so are the bytes.
-    week = nw.col("days_before") // _DAYS_PER_WEEK
-    weight = nw.when(week < WEEKS).then(WEEKS - 1 - 2 * week).otherwise(0)
-    return (
-        daily.with_columns(**windows, weighted=nw.col("events") * weight)
-        .group_by("account")
-        .agg(*columns)
-        .with_columns(decline_per_week=nw.col("weighted") / (2 * _SQUARES))
-    )
-
-
-def _breadth(events: Frame) -> Frame:
-    by_feature = (
-        events.filter(nw.col("days_before") < WINDOWS_DAYS[-1])
-        .group_by("account", "feature")
-        .agg(events=nw.col("count").sum())
-    )
-    sums = by_feature.group_by("account").agg(
-        breadth=nw.len(), top=nw.col("events").max(), total=nw.col("events").sum()
-    )
-    return sums.select(
-        "account", "breadth", top_feature_share=nw.col("top") / nw.col("total")
-    )
-
-
-def _integrations(events: Frame) -> Frame:
-    failed = nw.when(nw.col("outcome") == "failed").then(nw.col("count")).otherwise(0)
-    sums = (
-        events.filter(
-            nw.col("days_before") < WINDOWS_DAYS[-1],
-            nw.col("feature").str.starts_with(INTEGRATION_PREFIX),
-        )
-        .with_columns(failures=failed)
-        .group_by("account")
-        .agg(
-            integration_attempts=nw.col("count").sum(),
-            failures=nw.col("failures").sum(),
-        )
-    )
-    rate = nw.col("failures") / nw.col("integration_attempts")
-    return sums.select("account", "integration_attempts", integration_failure_rate=rate)
-
-
-def _people(events: Frame) -> Frame:
-    by_contact = (
-        events.filter(~nw.col("contact").is_null())
-        .group_by("account", "contact")
-        .agg(events=nw.col("count").sum(), silence=nw.col("days_before").min())
-    )
-    sums = by_contact.group_by("account").agg(
-        top=nw.col("events").max(), total=nw.col("events").sum()
-    )
-    busiest = (
-        by_contact.join(sums, on="account")
-        .filter(nw.col("events") == nw.col("top"))
-        .group_by("account")
-        .agg(
-            top=nw.col("top").max(),
-            total=nw.col("total").max(),
-            top_contact_silence=nw.col("silence").min(),
-        )
-    )
-    return busiest.select(
-        "account",
-        "top_contact_silence",
-        top_contact_share=nw.col("top") / nw.col("total"),
-    )
-
-
-def _contract(subscriptions: Frame, as_of: datetime) -> Frame:
-    """Return price, seats and the reason of the end, of the last paid subscription."""
-    paid = subscriptions.filter(~nw.col("plan_is_free"))
-    span = paid.group_by("account").agg(
-        first=nw.col("started_at").min(), last=nw.col("started_at").max()
-    )
-    joined = paid.join(span, on="account")
-    has_ended = nw.col("ended_at") < as_of
-    speaks_of_price = nw.col("end_reason").str.contains(_PRICE_WORDS)
-    last = (
-        joined.filter(nw.col("started_at") == nw.col("last"))
-        .with_columns(
-            ended_for_price=nw.when(has_ended & speaks_of_price)
-            .then(1.0)
-            .otherwise(0.0)
-        )
-        .group_by("account")
-        .agg(
-            mrr_minor=nw.col("mrr_minor").max(),
-            seats=nw.col("seats").max(),
-            ended_for_price=nw.col("ended_for_price").max(),
-            contract_began_at=nw.col("first").min(),
-        )
-    )
-    first = (
-        joined.filter(nw.col("started_at") == nw.col("first"))
-        .group_by("account")
-        .agg(first_mrr_minor=nw.col("mrr_minor").max())
-    )
-    growth = nw.when(nw.col("first_mrr_minor") > 0).then(
-        nw.col("mrr_minor") / nw.col("first_mrr_minor") - 1
-    )
-    return last.join(first, on="account", how="left").select(
-        "account",
-        "seats",
-        "ended_for_price",
-        "contract_began_at",
-        mrr=nw.col("mrr_minor") / 100,
-        mrr_growth=growth,
-    )
-
-
-def _finished(table: Frame, as_of: datetime) -> nw.DataFrame[Any]:
-    """Add what compares with the date, and order rows and columns."""
-    date = nw.lit(as_of)
-    began = nw.min_horizontal("created_at", "first_used_at", "contract_began_at")
-    counted = ("integration_attempts", "integration_failure_rate")
-    table = table.with_columns(
-        *(nw.col(name).fill_null(0) for name in counted),
-        days_since_last_use=_days(date - nw.col("last_used_at")),
-        days_since_churn=_days(date - nw.col("churned_at")),
-        tenure=_days(nw.col("last_used_at") - began),
-    )
-    columns = [nw.col(name).cast(nw.Float64()) for name in FEATURE_NAMES]
-    return table.select("account", *columns).sort("account").collect()

@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from models.definitions import DEFINITION, FEATURE_NAMES, FEATURES
+from models.drift import reference_of
 from models.evaluation import Metrics, cross_validate
 from models.segments import SegmentClassifier
 
@@ -36,6 +37,7 @@ class TrainedSegments:
         data_hash: Of the rows it learnt from.
         as_of: The date the features were computed for.
         metrics: What it reaches on folds it did not learn from.
+        reference: What the features of all accounts were like then.
     """
 
     classifier: SegmentClassifier
@@ -46,6 +48,7 @@ class TrainedSegments:
     data_hash: str
     as_of: datetime
     metrics: Metrics
+    reference: dict[str, Any]
 
     def metadata(self) -> dict[str, Any]:
         """Return what is stored beside the model file, as plain values."""
@@ -62,6 +65,7 @@ class TrainedSegments:
             "data_hash": self.data_hash,
             "is_calibrated": self.classifier.is_calibrated_,
             "metrics": self.metrics._asdict(),
+            "reference": self.reference,
         }
 
 
@@ -116,6 +120,7 @@ def train_segments(
         metrics=cross_validate(
             classifier, X, y, folds=_FOLDS, random_state=random_state
         ),
+        reference=reference_of(features),
     )
 
 

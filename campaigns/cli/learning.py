@@ -1,6 +1,7 @@
 """`winback train` and `winback score`."""
 
 from datetime import datetime
+from typing import Any, Final
 
 from rich.console import Console
 from rich.table import Table
@@ -8,6 +9,8 @@ from rich.table import Table
 from campaigns.cli.options import in_utc
 from campaigns.steps import score
 from campaigns.wiring.workspace import Workspace
+
+_DRIFT_SHOWN: Final = 5
 
 
 def train_segments(workspace: Workspace, *, as_of: datetime | None) -> None:
@@ -45,3 +48,19 @@ def score_accounts(workspace: Workspace, *, as_of: datetime | None) -> None:
     for segment, count in result.sizes.items():
         table.add_row(segment, f"{count:,}")
     Console().print(table)
+    _print_drift(result.drift)
+
+
+def _print_drift(drift: list[dict[str, Any]]) -> None:
+    if not drift:
+        return
+    print("These accounts differ from those the model learnt from:")
+    table = Table("feature", "shift", "median then", "now", box=None, padding=(0, 2))
+    for each in drift[:_DRIFT_SHOWN]:
+        values = (each[name] for name in ("shift", "was", "now"))
+        shown = ("–" if value is None else f"{value:.3g}" for value in values)
+        table.add_row(each["feature"], *shown)
+    Console().print(table)
+    if len(drift) > _DRIFT_SHOWN:
+        print(f"  and {len(drift) - _DRIFT_SHOWN} more")
+    print("  (above 0.25 of the population stability index; train anew if it stays)")

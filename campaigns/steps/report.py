@@ -139,11 +139,16 @@ def gather(reporting: Reporting, *, as_of: datetime) -> WeeklyReport:
         win_back_definition=reporting.win_back.version,
         window_days=reporting.win_back.window.days,
         baseline=reporting.baseline,
-        model=model.metadata if model else None,
+        model=_told(model.metadata) if model else None,
         newest_usage_at=usage.newest_event(reporting.lake, before=as_of),
         known_until=min(known_until, as_of) if known_until else None,
         campaigns=reports,
     )
+
+
+def _told(metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return what a reader may want to know of a model."""
+    return {name: each for name, each in metadata.items() if name != "reference"}
 
 
 def _campaign(

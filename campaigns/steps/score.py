@@ -11,7 +11,14 @@ from campaigns.domain.definitions import ChurnDefinition, WinBackDefinition
 from campaigns.errors import NotFoundError
 from campaigns.rules.churn import find_churn
 from campaigns.steps.settle import record_returns
-from campaigns.store import episodes, instance, model_versions, records, scores
+from campaigns.store import (
+    episodes,
+    instance,
+    model_versions,
+    records,
+    scores,
+    snapshots,
+)
 from campaigns.store.session import Sessions
 from campaigns.store.usage import UsageLake
 
@@ -30,6 +37,7 @@ class Learning(NamedTuple):
         win_back: When it counts as won back.
         segments_file: The taxonomy with its starter rules.
         models_folder: Where trained models are kept.
+        snapshots_folder: Where the features that scores were made from are kept.
     """
 
     sessions: Sessions
@@ -38,15 +46,17 @@ class Learning(NamedTuple):
     win_back: WinBackDefinition
     segments_file: Path
     models_folder: Path
+    snapshots_folder: Path
 
 
 class ScoreResult(NamedTuple):
-    """How many accounts were scored, how many absences began, and the segments."""
+    """How many accounts were scored, how many absences began, segments, and drift."""
 
     as_of: datetime
     scored: int
     opened: int
     sizes: dict[str, int]
+    drift: list[dict[str, Any]]
 
 
 def train(learning: Learning, *, as_of: datetime, now: datetime) -> dict[str, Any]:
@@ -105,10 +115,19 @@ def score(learning: Learning, *, as_of: datetime) -> ScoreResult:
             session, known.churned_at, definition=learning.churn.version
         )
         instance.forget_returns_known(session)
-        scores.replace_batch(session, found, as_of=as_of, model=model.version)
+        scores.replace_batch(session, found.scores, as_of=as_of, model=model.version)
+        snapshots.keep(
+            session,
+            learning.snapshots_folder,
+            found.features,
+            as_of=as_of,
+            definition=found.definition,
+            drift=found.drift,
+        )
         sizes = scores.sizes(session, as_of)
-    logger.info("scored", scored=len(found), opened=opened)
-    return ScoreResult(as_of, len(found), opened, sizes)
+    scored = len(found.scores)
+    logger.info("scored", scored=scored, opened=opened, drifted=len(found.drift))
+    return ScoreResult(as_of, scored, opened, sizes, found.drift)
 
 
 def latest(learning: Learning, *, before: datetime) -> datetime | None:
@@ -131,4 +150,6 @@ def _known(learning: Learning, as_of: datetime) -> scoring.Known:
             records.account_facts(session),
             records.subscription_facts(session, before=as_of),
             learning.lake.scan(before=as_of),
+            records.ticket_facts(session, before=as_of),
+            records.nps_facts(session, before=as_of),
         )

@@ -144,6 +144,7 @@ def subscription_facts(session: Session, *, before: datetime) -> list[dict[str, 
             SubscriptionRow.plan_is_free,
             SubscriptionRow.seats,
             SubscriptionRow.mrr_minor,
+            SubscriptionRow.discount_minor,
             SubscriptionRow.started_at,
             SubscriptionRow.ended_at,
             SubscriptionRow.end_reason,
@@ -151,6 +152,19 @@ def subscription_facts(session: Session, *, before: datetime) -> list[dict[str, 
         .where(SubscriptionRow.started_at < before)
         .order_by(SubscriptionRow.account, SubscriptionRow.started_at)
     )
+    return [row._asdict() for row in session.execute(query)]
+
+
+def ticket_facts(session: Session, *, before: datetime) -> list[dict[str, Any]]:
+    """Return account and time of every ticket opened before a moment."""
+    query = select(TicketRow.account, TicketRow.opened_at)
+    query = query.where(TicketRow.opened_at < before)
+    return [row._asdict() for row in session.execute(query)]
+
+
+def nps_facts(session: Session, *, before: datetime) -> list[dict[str, Any]]:
+    """Return account, time and score of every NPS answer before a moment."""
+    query = select(NpsRow.account, NpsRow.at, NpsRow.score).where(NpsRow.at < before)
     return [row._asdict() for row in session.execute(query)]
 
 

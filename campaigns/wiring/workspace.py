@@ -75,6 +75,7 @@ class Workspace:
             self.settings.win_back.definition(),
             self.segments_file,
             self.root / "models",
+            self.root / "snapshots",
         )
 
     def address_hash(self) -> Callable[[str], str]:

@@ -47,6 +47,19 @@ class ModelVersionRow(Base):
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata")
 
 
+class SnapshotRow(Base):
+    """A table of features that scores were made from; it lies in a file."""
+
+    __tablename__ = "feature_snapshots"
+
+    as_of: Mapped[datetime] = mapped_column(primary_key=True)
+    definition: Mapped[str] = mapped_column(WORD)
+    content_hash: Mapped[str] = mapped_column(HASH)
+    accounts: Mapped[int]
+    file: Mapped[str] = mapped_column(Text)
+    drift: Mapped[list[dict[str, Any]]]
+
+
 class InstanceRow(Base):
     """This database: who it is, and what it last knew of the event pipeline."""
 

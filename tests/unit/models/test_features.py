@@ -22,6 +22,7 @@ SUBSCRIPTIONS = {
     "plan_is_free": pl.Boolean,
     "seats": pl.Int64,
     "mrr_minor": pl.Int64,
+    "discount_minor": pl.Int64,
     "started_at": MOMENT,
     "ended_at": MOMENT,
     "end_reason": pl.String,
@@ -33,12 +34,21 @@ def event(days_ago, feature="reports.export", *, account="a", who="p1", n=1, ok=
     return (account, AS_OF - timedelta(days=days_ago), feature, who, n, outcome)
 
 
-def contract(start, end=None, *, mrr=1000, seats=5, reason=None, free=False):
+def contract(
+    start, end=None, *, mrr=1000, seats=5, reason=None, free=False, discount=None
+):
     ends = at(end) if end else None
-    return ("a", free, seats, mrr, at(start), ends, reason)
+    return ("a", free, seats, mrr, discount, at(start), ends, reason)
 
 
-def inputs(events=(), subscriptions=(), accounts=("a",), created=None):
+def inputs(
+    events=(),
+    subscriptions=(),
+    accounts=("a",),
+    created=None,
+    tickets=None,
+    nps=None,
+):
     churned = [(account, AS_OF - timedelta(days=10)) for account in accounts]
     return Inputs(
         pl.LazyFrame(
@@ -51,6 +61,20 @@ def inputs(events=(), subscriptions=(), accounts=("a",), created=None):
         ),
         pl.LazyFrame(list(events), schema=USAGE, orient="row"),
         pl.LazyFrame(list(subscriptions), schema=SUBSCRIPTIONS, orient="row"),
+        None
+        if tickets is None
+        else pl.LazyFrame(
+            [("a", AS_OF - timedelta(days=days)) for days in tickets],
+            schema={"account": pl.String, "opened_at": MOMENT},
+            orient="row",
+        ),
+        None
+        if nps is None
+        else pl.LazyFrame(
+            [("a", AS_OF - timedelta(days=days), score) for days, score in nps],
+            schema={"account": pl.String, "at": MOMENT, "score": pl.Int64},
+            orient="row",
+        ),
     )
 
 
@@ -208,3 +232,121 @@ def test_what_was_used_is_told_most_used_first():
         (slack, 5, 5),
         ("reports.export", 2, 0),
     ]
+
+
+def test_there_are_at_least_thirty_features():
+    assert len(set(FEATURE_NAMES)) >= 30
+
+
+def test_entropy_is_that_of_the_features_used():
+    halves = [event(20, "a", n=2), event(21, "b"), event(22, "c")]
+
+    assert one(halves)["usage_entropy"] == pytest.approx(1.5, abs=1e-5)
+    assert one([event(20, "a", n=9)])["usage_entropy"] == 0
+
+
+def test_gaps_against_the_own_rhythm():
+    row = one([event(days) for days in (100, 102, 104, 140, 142)])
+
+    assert (row["usual_gap"], row["longest_gap"]) == (10.5, 36)
+    assert row["earlier_returns"] == 1
+    assert row["silence_against_rhythm"] == pytest.approx(100 / 10.5)
+
+
+def test_who_was_there_on_one_day_has_no_rhythm():
+    row = one([event(20)])
+
+    assert (row["usual_gap"], row["longest_gap"]) == (None, None)
+    assert row["silence_against_rhythm"] == 20
+    assert row["earlier_returns"] == 0
+
+
+def test_setting_up_and_connecting_count_what_worked():
+    row = one(
+        [
+            event(90, "onboarding.wizard"),
+            event(80, "onboarding.team"),
+            event(79, "onboarding.data", ok=False),
+            event(78, "integration.slack", ok=False),
+            event(77, "integration.slack"),
+            event(76, "integration.sap", ok=False),
+        ]
+    )
+
+    assert (row["onboarding_step"], row["days_to_onboarding_step"]) == (2, 10)
+    assert row["integrations_connected"] == 1
+    assert row["failure_rate"] == 0.5
+
+
+def test_people_and_the_seats_they_fill():
+    row = one(
+        [event(20), event(60, who="p2"), event(120, who="p3"), event(20, who=None)],
+        [contract("2025-01-01", seats=4)],
+    )
+
+    assert (row["active_users_30d"], row["active_users_90d"]) == (1, 2)
+    assert row["seat_use"] == 0.5
+
+
+def test_weekends_first_month_and_intensity():
+    # AS_OF is a Thursday: 4 and 5 days before are Sunday and Saturday.
+    row = one([event(4, n=3), event(5), event(7, n=4), event(62)])
+
+    assert row["weekend_share"] == pytest.approx(4 / 9)
+    assert row["first_month_events"] == 1
+    assert row["events_per_active_day"] == pytest.approx(9 / 4)
+
+
+def test_tickets_near_the_end_and_since_the_last():
+    row = one([event(50)], tickets=[20, 60, 200])
+
+    assert (row["tickets_90d"], row["days_since_last_ticket"]) == (2, 20)
+    assert one([event(50)], tickets=[])["tickets_90d"] == 0
+    assert one([event(50)])["tickets_90d"] is None
+
+
+def test_the_last_answer_counts():
+    row = one([event(50)], nps=[(20, 4), (20, 7), (300, 10)])
+
+    assert row["nps"] == 5.5
+    assert one([event(50)])["nps"] is None
+
+
+def test_changes_of_plan_and_discounts():
+    row = one(
+        [event(50)],
+        [
+            contract("2025-01-01", mrr=1000),
+            contract("2025-03-01", mrr=2000, discount=500),
+            contract("2025-02-01", free=True),
+        ],
+    )
+
+    assert (row["plan_changes"], row["discount_share"]) == (1, 0.25)
+
+
+def test_accounts_in_shares_are_the_same_as_all_at_once():
+    accounts = [f"a{n}" for n in range(7)]
+    events = [
+        event(20 + n % 50, f"f{n % 3}", account=f"a{n % 6}", who=f"p{n % 4}", n=n)
+        for n in range(1, 90)
+    ]
+    given = inputs(events, accounts=accounts)
+
+    together = features_as_of(given, as_of=AS_OF).to_native()
+    shares = features_as_of(given, as_of=AS_OF, events_at_once=10).to_native()
+
+    assert together.equals(shares)
+    assert together["account"].to_list() == accounts
+
+
+def test_what_comes_later_changes_no_feature():
+    given = [[event(50), event(3)], [contract("2025-01-01")]]
+    later = [
+        [*given[0], event(-1, "late", who="late")],
+        [*given[1], contract("2026-02-01", mrr=9)],
+    ]
+
+    assert features(*given, tickets=[9], nps=[(9, 3)]).equals(
+        features(*later, tickets=[9, -5], nps=[(9, 3), (-4, 10)])
+    )

@@ -151,7 +151,7 @@ def test_a_model_comes_back_as_it_was(kept):
     [
         {"feature_names": FEATURE_NAMES[::-1]},
         {"feature_names": FEATURE_NAMES[:-1]},
-        {"feature_definition": "features-2"},
+        {"feature_definition": "another"},
     ],
 )
 def test_a_model_for_other_features_is_refused(kept, changes):

@@ -1,0 +1,94 @@
+"""Feature snapshots: what was known of the accounts when they were scored.
+
+The table lies in a Parquet file; its row says which definition made it and the hash of
+its content, so that a score can be made again, and a changed file is noticed.
+"""
+
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from campaigns.errors import NotFoundError
+from campaigns.store.tables.operations import SnapshotRow
+from campaigns.store.upserts import upsert
+
+
+class Snapshot(NamedTuple):
+    """A stored table of features.
+
+    Attributes:
+        as_of: The date the features are of.
+        definition: The version of the features' definitions.
+        content_hash: Of the table.
+        accounts: How many rows it has.
+        file: Its name in the folder of snapshots.
+        drift: How it differs from what the model learnt from, as plain values.
+    """
+
+    as_of: datetime
+    definition: str
+    content_hash: str
+    accounts: int
+    file: str
+    drift: list[dict[str, Any]]
+
+
+def content_hash(features: pl.DataFrame) -> str:
+    """Return a hash of a table's columns and values."""
+    digest = sha256(",".join(features.columns).encode())
+    digest.update(features.sort("account").write_csv().encode())
+    return digest.hexdigest()
+
+
+def keep(
+    session: Session,
+    folder: Path,
+    features: pl.DataFrame,
+    *,
+    as_of: datetime,
+    definition: str,
+    drift: list[dict[str, Any]],
+) -> Snapshot:
+    """Store a table of features; one of the same date takes the place of an earlier."""
+    digest = content_hash(features)
+    file = f"{as_of:%Y%m%dT%H%M%S}-{digest[:12]}.parquet"
+    folder.mkdir(parents=True, exist_ok=True)
+    beside = folder / f".{file}.new"
+    features.write_parquet(beside)
+    beside.replace(folder / file)
+    earlier = session.get(SnapshotRow, as_of)
+    if earlier is not None and earlier.file != file:
+        (folder / earlier.file).unlink(missing_ok=True)
+    snapshot = Snapshot(as_of, definition, digest, features.height, file, drift)
+    upsert(session, SnapshotRow, [snapshot._asdict()], key=("as_of",))
+    return snapshot
+
+
+def of(session: Session, as_of: datetime) -> Snapshot:
+    """Return the snapshot of a date.
+
+    Raises:
+        NotFoundError: Nothing was scored as of that date.
+    """
+    row = session.get(SnapshotRow, as_of)
+    if row is None:
+        raise NotFoundError(f"no accounts were scored as of {as_of.isoformat()}")
+    return _to_snapshot(row)
+
+
+def latest(session: Session) -> Snapshot | None:
+    """Return the newest snapshot, or None."""
+    query = select(SnapshotRow).order_by(SnapshotRow.as_of.desc()).limit(1)
+    row = session.scalar(query)
+    return None if row is None else _to_snapshot(row)
+
+
+def _to_snapshot(row: SnapshotRow) -> Snapshot:
+    return Snapshot(
+        row.as_of, row.definition, row.content_hash, row.accounts, row.file, row.drift
+    )
