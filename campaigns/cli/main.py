@@ -155,11 +155,19 @@ def run_(
 
 @app.command("ses-local")
 def ses_local(
-    folder: Annotated[Path, typer.Option(help="where mails and the queue are kept")],
+    folder: Annotated[
+        Path, typer.Option(help="where mails and the queue are kept")
+    ] = Path("mails"),
     port: Annotated[int, typer.Option(help="0 takes a free one")] = 8026,
     max_per_second: Annotated[float, typer.Option(min=0.1)] = 50,
     max_per_day: Annotated[float, typer.Option(min=1)] = 50_000,
-    configuration_set: str = "winback",
+    configuration_set: Annotated[
+        list[str] | None, typer.Option(help="one that exists; may be given again")
+    ] = None,
+    identity: Annotated[
+        list[str] | None,
+        typer.Option(help="an address or domain mails may be from; none: all"),
+    ] = None,
     recipients: Annotated[
         Path | None, typer.Option(help="a CSV of address and behaviour")
     ] = None,
@@ -167,19 +175,29 @@ def ses_local(
         bool, typer.Option("--stop-with-stdin", help="end when standard input closes")
     ] = False,
 ) -> None:
-    """Serve a local stand-in for Amazon SES: it keeps every mail as a file."""
+    """Serve a local stand-in for Amazon SES: mails as files and pages, and faults."""
     from campaigns.clock import system_clock
-    from campaigns.mail.local_ses.app import Limits
     from campaigns.mail.local_ses.server import serve
+    from campaigns.mail.local_ses.ses import Limits
+    from campaigns.present.pages import Pages
+    from campaigns.shipped import templates_folder
+    from campaigns.web.mailbox import mailbox_routes
 
+    limits = Limits(
+        max_per_second,
+        max_per_day,
+        tuple(configuration_set or ["winback"]),
+        tuple(identity or []),
+    )
     serve(
         folder,
         port=port,
         clock=system_clock,
-        limits=Limits(max_per_second, max_per_day, (configuration_set,)),
+        limits=limits,
         recipients=recipients,
         stop_with_stdin=stop_with_stdin,
         announce=lambda line: print(line, flush=True),
+        pages=lambda ses: mailbox_routes(ses, Pages(templates_folder())),
     )
 
 

@@ -16,7 +16,7 @@ from campaigns.clock import Clock
 from campaigns.config import token_keys
 from campaigns.errors import ActionRefusedError, ConfigError
 from campaigns.mail.links import Tokens
-from campaigns.mail.local_ses.app import NOW_HEADER
+from campaigns.mail.local_ses.protocol import NOW_HEADER
 from campaigns.mail.local_ses.server import READY
 from campaigns.mail.ses import SesSender
 from campaigns.mail.sqs import EventQueue

@@ -21,9 +21,13 @@ from campaigns.errors import (
     RetryLaterError,
     SendingHaltedError,
 )
-from campaigns.mail.local_ses.app import NOW_HEADER, Limits, LocalSes, make_app
+from campaigns.mail.local_ses.app import make_app
+from campaigns.mail.local_ses.faults import FaultRequest
+from campaigns.mail.local_ses.in_process import answer_in_process
 from campaigns.mail.local_ses.outbox import Outbox
+from campaigns.mail.local_ses.protocol import NOW_HEADER, Protocol
 from campaigns.mail.local_ses.server import listen
+from campaigns.mail.local_ses.ses import Limits, LocalSes
 from campaigns.mail.ses import SesSender
 from campaigns.mail.sqs import EventQueue, translate
 from tests.conftest import shared
@@ -35,7 +39,7 @@ class Running:
     def __init__(self, folder, clock, limits, behaviours=None):
         self.folder, self.clock = folder, clock
         self.outbox = Outbox(folder)
-        ses = LocalSes(self.outbox, clock, limits, behaviours or {})
+        self.ses = ses = LocalSes(self.outbox, clock, limits, behaviours or {})
         self.posts = 0
         app = make_app(ses)
 
@@ -102,6 +106,90 @@ def start(tmp_path, clock):
     yield start
     for each in running:
         each.stop()
+
+
+@pytest.fixture
+def in_process(tmp_path, clock):
+    """A local SES without a socket, and boto3 clients that reach it."""
+    outbox = Outbox(tmp_path / "inside")
+    ses = LocalSes(outbox, clock)
+    protocol = Protocol(ses)
+
+    def client(name):
+        made = boto3.client(
+            name,
+            region_name="eu-west-1",
+            endpoint_url="http://nowhere.invalid",
+            aws_access_key_id="x",
+            aws_secret_access_key="x",
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+        answer_in_process(made, protocol)
+        return made
+
+    yield ses, client
+    outbox.close()
+
+
+def sender_of(client):
+    return SesSender(
+        client,
+        from_address="Tidemark <hello@tidemark.example>",
+        reply_to=None,
+        configuration_set="winback",
+    )
+
+
+def test_in_one_process_the_same_mails_events_and_errors_without_a_socket(
+    in_process, clock
+):
+    _, client = in_process
+    sender = sender_of(client("sesv2"))
+    sqs = client("sqs")
+    queue = EventQueue(
+        sqs, queue_url=sqs.get_queue_url(QueueName="winback-events")["QueueUrl"]
+    )
+
+    message_id = sender.send(mail())
+    clock.advance(seconds=2)
+    events = queue.receive(wait_seconds=0)
+
+    assert [each.event.kind for each in events] == [EventKind.SEND, EventKind.DELIVERY]
+    assert events[0].event.ses_message_id == message_id
+    queue.delete(events)
+    assert sender.quota().sent_last_day == 1
+    assert not SesSender(
+        client("sesv2"), from_address="x", reply_to=None, configuration_set="other"
+    ).has_configuration_set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "taken"),
+    [
+        ("throttle", RetryLaterError, 0),
+        ("server_error", OutcomeUnknownError, 0),
+        ("drop", OutcomeUnknownError, 0),
+        ("cut_answer", OutcomeUnknownError, 1),
+        ("time_out_after_accept", OutcomeUnknownError, 1),
+    ],
+)
+def test_a_fault_is_the_same_doubt_with_and_without_a_socket(
+    in_process, start, kind, error, taken
+):
+    inside, client = in_process
+    outside = start()
+    asked = FaultRequest.model_validate({"sends": [{"kind": kind}]})
+    impatient = outside.sender(client=outside.client("sesv2", read_timeout=1))
+    for ses, sender in (
+        (inside, sender_of(client("sesv2"))),
+        (outside.ses, impatient),
+    ):
+        ses.be_faulty(asked)
+
+        with pytest.raises(error):
+            sender.send(mail())
+        assert len(ses.outbox.mails_after(0)) == taken
+        sender.send(mail())
 
 
 def mail(to="ada@example.com"):

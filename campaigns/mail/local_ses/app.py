@@ -1,291 +1,121 @@
-"""The protocols: the operations of SES v2 and SQS that Winback uses, over HTTP.
+"""The local SES over HTTP, with the faults that only a connection can have."""
 
-A request may bear the header `x-winback-now`: its time is then used for rate, quota and
-events in place of ours. So a simulation and this server share one clock, and nothing of
-it can go stale.
-"""
-
-import base64
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from email.message import EmailMessage
-from typing import Any, Final
+import asyncio
+from typing import Final
 
 import orjson
+from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from campaigns.clock import Clock
-from campaigns.mail.local_ses.events import TakenMail, behaviour_of, events_of
-from campaigns.mail.local_ses.outbox import Outbox
+from campaigns.mail.local_ses.faults import FaultRequest, SendFault
+from campaigns.mail.local_ses.operations import Call
+from campaigns.mail.local_ses.protocol import Answer, Protocol
+from campaigns.mail.local_ses.ses import LocalSes
 
-NOW_HEADER: Final = "x-winback-now"
-QUEUE_NAME: Final = "winback-events"
-_HIDDEN_FOR: Final = 30
-_SECOND: Final = timedelta(seconds=1)
+_SILENCE_SECONDS: Final = 300
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What this SES allows.
+def make_app(ses: LocalSes, pages: list[BaseRoute] | None = None) -> ASGIApp:
+    """Return the HTTP application that serves `ses`.
 
-    Attributes:
-        max_per_second: MaxSendRate.
-        max_per_day: Max24HourSend.
-        configuration_sets: Names that exist; any other is an error.
+    Args:
+        ses: Which SES.
+        pages: Routes of pages for people, which come first.
     """
+    protocol = Protocol(ses)
 
-    max_per_second: float = 50
-    max_per_day: float = 50_000
-    configuration_sets: tuple[str, ...] = ("winback",)
-
-
-class RefusedError(Exception):
-    """An answer in the form of an AWS error."""
-
-    def __init__(self, code: str, message: str, status: int) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.status = status
-
-
-@dataclass(slots=True)
-class LocalSes:
-    """SES and SQS over one outbox."""
-
-    outbox: Outbox
-    clock: Clock
-    limits: Limits = field(default_factory=Limits)
-    behaviours: dict[str, str] = field(default_factory=dict)
-    _last_second: deque[datetime] = field(default_factory=deque)
-
-    def send_email(self, request: dict[str, Any], now: datetime) -> dict[str, Any]:
-        """Take one mail, or refuse it as SES would."""
-        self._check_limits(now)
-        name = request.get("ConfigurationSetName", "")
-        if name not in self.limits.configuration_sets:
-            raise RefusedError(
-                "NotFoundException", f"Configuration set <{name}> does not exist.", 404
-            )
-        recipients = request.get("Destination", {}).get("ToAddresses", [])
-        if len(recipients) != 1:
-            raise RefusedError("BadRequestException", "Missing destination.", 400)
-        message_id = self.outbox.next_message_id()
-        message = _to_message(request, recipients[0], message_id, now)
-        tags = {tag["Name"]: tag["Value"] for tag in request.get("EmailTags", [])}
-        mail = TakenMail(
-            message_id,
-            now,
-            request["FromEmailAddress"],
-            recipients[0],
-            str(message["Subject"]),
-            {key: str(value) for key, value in message.items()},
-            tags,
-            name,
+    async def aws(scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        call = Call(
+            request.method,
+            request.scope["path"],
+            dict(request.headers),
+            await request.body(),
+            dict(request.query_params),
         )
-        behaviour = behaviour_of(recipients[0], self.behaviours)
-        self.outbox.keep(
-            message,
-            message_id=message_id,
-            at=now,
-            tags=tags,
-            events=events_of(mail, behaviour),
-        )
-        self._last_second.append(now)
-        return {"MessageId": message_id}
-
-    def _check_limits(self, now: datetime) -> None:
-        while self._last_second and self._last_second[0] <= now - _SECOND:
-            self._last_second.popleft()
-        if len(self._last_second) >= self.limits.max_per_second:
-            raise RefusedError(
-                "TooManyRequestsException", "Maximum sending rate exceeded.", 429
-            )
-        if self.outbox.sent_last_day(now) >= self.limits.max_per_day:
-            raise RefusedError(
-                "TooManyRequestsException", "Daily message quota exceeded.", 429
-            )
-
-    def account(self, now: datetime) -> dict[str, Any]:
-        """Return quota and state, as GetAccount does."""
-        return {
-            "ProductionAccessEnabled": True,
-            "SendingEnabled": True,
-            "EnforcementStatus": "HEALTHY",
-            "SendQuota": {
-                "Max24HourSend": float(self.limits.max_per_day),
-                "MaxSendRate": float(self.limits.max_per_second),
-                "SentLast24Hours": float(self.outbox.sent_last_day(now)),
-            },
-        }
-
-    def configuration_set(self, name: str) -> dict[str, Any]:
-        """Return a configuration set, as GetConfigurationSet does."""
-        if name not in self.limits.configuration_sets:
-            raise RefusedError(
-                "NotFoundException", f"Configuration set <{name}> does not exist.", 404
-            )
-        return {
-            "ConfigurationSetName": name,
-            "SendingOptions": {"SendingEnabled": True},
-        }
-
-    def queue(
-        self, operation: str, request: dict[str, Any], now: datetime, base_url: str
-    ) -> dict[str, Any]:
-        """Answer one operation of SQS."""
-        if operation == "GetQueueUrl":
-            return {"QueueUrl": f"{base_url}/queue/{QUEUE_NAME}"}
-        if operation == "GetQueueAttributes":
-            waiting = str(self.outbox.queued(now=now))
-            return {"Attributes": {"ApproximateNumberOfMessages": waiting}}
-        if operation == "ReceiveMessage":
-            return self._receive(request, now)
-        if operation == "DeleteMessage":
-            self.outbox.delete([request["ReceiptHandle"]])
-            return {}
-        if operation == "DeleteMessageBatch":
-            entries = request["Entries"]
-            self.outbox.delete(entry["ReceiptHandle"] for entry in entries)
-            return {"Successful": [{"Id": entry["Id"]} for entry in entries]}
-        raise RefusedError(
-            "UnsupportedOperation", f"{operation} is not spoken here.", 400
-        )
-
-    def _receive(self, request: dict[str, Any], now: datetime) -> dict[str, Any]:
-        hidden_for = timedelta(seconds=request.get("VisibilityTimeout", _HIDDEN_FOR))
-        events = self.outbox.receive(
-            now=now, limit=request.get("MaxNumberOfMessages", 1), hidden_for=hidden_for
-        )
-        if not events:
-            return {}
-        return {
-            "Messages": [
-                {
-                    "MessageId": event.receipt,
-                    "ReceiptHandle": event.receipt,
-                    "MD5OfBody": event.body_md5,
-                    "Body": event.body,
-                    "Attributes": {"ApproximateReceiveCount": str(event.received)},
-                }
-                for event in events
-            ]
-        }
-
-
-def _to_message(
-    request: dict[str, Any], recipient: str, message_id: str, now: datetime
-) -> EmailMessage:
-    """Return the mail that SES would build from a simple content."""
-    content = request.get("Content", {}).get("Simple")
-    if content is None:
-        raise RefusedError("BadRequestException", "Only simple content is taken.", 400)
-    message = EmailMessage()
-    try:
-        message["From"] = request["FromEmailAddress"]
-        _check_sender(message)
-        message["To"] = recipient
-        if reply_to := request.get("ReplyToAddresses"):
-            message["Reply-To"] = ", ".join(reply_to)
-        message["Subject"] = content["Subject"]["Data"]
-        message["Date"] = now
-        # SES replaces these two, whatever the sender wrote.
-        message["Message-ID"] = f"<{message_id}@local.ses>"
-        for header in content.get("Headers", []):
-            message[header["Name"]] = header["Value"]
-        message.set_content(content["Body"]["Text"]["Data"])
-        if html := content["Body"].get("Html"):
-            message.add_alternative(html["Data"], subtype="html")
-            # Not a random one: the same mails, the same bytes.
-            message.set_boundary(f"=_{message_id}")
-    except (KeyError, ValueError) as error:
-        raise RefusedError(
-            "BadRequestException", f"Invalid mail: {error}", 400
-        ) from error
-    return message
-
-
-def _check_sender(message: EmailMessage) -> None:
-    sender = message["From"]
-    if sender.defects or len(sender.addresses) != 1:
-        raise ValueError("the From header is malformed")
-
-
-def make_app(ses: LocalSes) -> Starlette:
-    """Return the HTTP application that serves `ses`."""
-
-    async def send(request: Request) -> Response:
-        body = orjson.loads(await request.body())
-        return _answer(lambda: ses.send_email(body, _now(request, ses.clock)))
-
-    async def account(request: Request) -> Response:
-        return _answer(lambda: ses.account(_now(request, ses.clock)))
-
-    async def configuration_set(request: Request) -> Response:
-        return _answer(lambda: ses.configuration_set(request.path_params["name"]))
-
-    async def queue(request: Request) -> Response:
-        operation = request.headers.get("x-amz-target", "").removeprefix("AmazonSQS.")
-        body = orjson.loads(await request.body() or b"{}")
-        base_url = f"http://{request.headers['host']}"
-        now = _now(request, ses.clock)
-        return _answer(
-            lambda: ses.queue(operation, body, now, base_url),
-            media_type="application/x-amz-json-1.0",
-        )
+        await _give(protocol.answer(call), receive, send)
 
     async def local(_request: Request) -> Response:
         moment = ses.outbox.next_event_at()
-        return _answer(
-            lambda: {
-                "local_ses": True,
-                "next_event_at": moment.isoformat() if moment else None,
-            }
+        next_event_at = moment.isoformat() if moment else None
+        return Response(
+            orjson.dumps({"local_ses": True, "next_event_at": next_event_at}),
+            media_type="application/json",
         )
 
     async def mails(request: Request) -> Response:
         after = int(request.query_params.get("after", 0))
-        return _answer(lambda: {"mails": ses.outbox.mails_after(after)})
+        return JSONResponse({"mails": ses.outbox.mails_after(after)})
 
-    return Starlette(
+    async def faults(request: Request) -> Response:
+        if request.method == "POST":
+            try:
+                asked = FaultRequest.model_validate_json(await request.body())
+            except ValidationError as error:
+                return JSONResponse(
+                    {"error": str(error.errors()[0]["msg"])}, status_code=422
+                )
+            ses.be_faulty(asked)
+        return JSONResponse({**ses.faults.plain(), "paused": not ses.is_enabled})
+
+    starlette = Starlette(
         routes=[
-            Route("/v2/email/outbound-emails", send, methods=["POST"]),
-            Route("/v2/email/account", account, methods=["GET"]),
-            Route(
-                "/v2/email/configuration-sets/{name}",
-                configuration_set,
-                methods=["GET"],
-            ),
+            *(pages or []),
             Route("/_local", local, methods=["GET"]),
             Route("/_local/mails", mails, methods=["GET"]),
-            Route("/", queue, methods=["POST"]),
-            Route("/queue/{name}", queue, methods=["POST"]),
+            Route("/_local/faults", faults, methods=["GET", "POST"]),
         ]
     )
 
-
-def _now(request: Request, clock: Clock) -> datetime:
-    told = request.headers.get(NOW_HEADER)
-    return datetime.fromisoformat(told).astimezone(UTC) if told else clock()
-
-
-def _answer(
-    operation: Callable[[], dict[str, Any]], media_type: str = "application/json"
-) -> Response:
-    """Run one operation, and put its answer or its refusal as AWS would."""
-    request_id = base64.b32encode(b"local-ses-0").decode()
-    headers = {"x-amzn-requestid": request_id}
-    try:
-        body = orjson.dumps(operation())
-        return Response(body, media_type=media_type, headers=headers)
-    except RefusedError as refusal:
-        headers["x-amzn-errortype"] = refusal.code
-        body = orjson.dumps({"__type": refusal.code, "message": refusal.message})
-        return Response(
-            body, status_code=refusal.status, media_type=media_type, headers=headers
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        is_aws = scope["type"] == "http" and (
+            scope["path"].startswith("/v2/")
+            or any(name == b"x-amz-target" for name, _ in scope["headers"])
         )
+        await (aws if is_aws else starlette)(scope, receive, send)
+
+    return app
+
+
+async def _give(answer: Answer, receive: Receive, send: Send) -> None:
+    if answer.fault is SendFault.TIME_OUT_AFTER_ACCEPT:
+        await _until_gone(receive, within_seconds=_SILENCE_SECONDS)
+        return
+    if answer.fault is SendFault.DROP:
+        await _close(receive, send)
+        return
+    headers = {**answer.headers, "content-length": str(len(answer.body))}
+    await send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": [(k.encode(), v.encode()) for k, v in headers.items()],
+        }
+    )
+    is_cut = answer.fault is SendFault.CUT_ANSWER
+    body = answer.body[: len(answer.body) // 2] if is_cut else answer.body
+    await send({"type": "http.response.body", "body": body, "more_body": is_cut})
+    if is_cut:
+        await _close(receive, send)
+
+
+async def _close(receive: Receive, send: Send) -> None:
+    """Close the connection as it is; what was sent so far goes out."""
+    # ASGI has no way to say so: uvicorn's own object behind `send` has the connection.
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    if transport is not None:
+        transport.close()
+    await _until_gone(receive, within_seconds=1)
+
+
+async def _until_gone(receive: Receive, *, within_seconds: float) -> None:
+    try:
+        async with asyncio.timeout(within_seconds):
+            while (await receive())["type"] != "http.disconnect":
+                pass
+    except TimeoutError:
+        return

@@ -52,11 +52,12 @@ class TakenMail(NamedTuple):
     message_id: str
     at: datetime
     source: str
-    recipient: str
+    recipients: tuple[str, ...]
     subject: str
     headers: Mapping[str, str]
     tags: Mapping[str, str]
     configuration_set: str
+    rendering_failure: str | None = None
 
 
 def read_recipients(path: Path | None) -> dict[str, str]:
@@ -86,30 +87,42 @@ def behaviour_of(address: str, known: Mapping[str, str]) -> str:
     return known.get(address.casefold(), "receive")
 
 
-def events_of(mail: TakenMail, behaviour: str) -> Iterator[tuple[datetime, str]]:
+def events_of(
+    mail: TakenMail, behaviours: Mapping[str, str]
+) -> Iterator[tuple[datetime, str]]:
     """Yield each event of a mail: when it arrives, and the body in the queue."""
-    for number, (delay, kind, detail) in enumerate(_story(mail, behaviour)):
+    for number, (delay, kind, detail) in enumerate(_stories(mail, behaviours)):
         at = mail.at + delay
         event = {
             "eventType": kind,
             "mail": _mail_object(mail),
-            kind.lower(): _with_time(detail, at),
+            _DETAIL.get(kind, kind.lower()): _with_time(detail, at),
         }
         yield at, _envelope(event, f"{mail.message_id}/{number}", at)
 
 
+_DETAIL: Final = {"Rendering Failure": "failure"}
 _Story = Iterator[tuple[timedelta, str, dict[str, Any]]]
 
 
-def _story(mail: TakenMail, behaviour: str) -> _Story:
+def _stories(mail: TakenMail, behaviours: Mapping[str, str]) -> _Story:
+    if mail.rendering_failure is not None:
+        failure = {"errorMessage": mail.rendering_failure, "templateName": "template"}
+        yield timedelta(), "Rendering Failure", failure
+        return
     yield timedelta(), "Send", {}
+    for recipient in mail.recipients:
+        yield from _story(mail, recipient, behaviour_of(recipient, behaviours))
+
+
+def _story(mail: TakenMail, recipient: str, behaviour: str) -> _Story:
     if behaviour in {"hard_bounce", "soft_bounce", "on_suppression_list"}:
-        yield timedelta(seconds=3), "Bounce", _bounce(mail, behaviour)
+        yield timedelta(seconds=3), "Bounce", _bounce(mail, recipient, behaviour)
         return
     delivered = timedelta(seconds=2)
-    yield delivered, "Delivery", _delivery(mail)
+    yield delivered, "Delivery", _delivery(recipient)
     if behaviour == "complaint":
-        yield timedelta(hours=2), "Complaint", _complaint(mail)
+        yield timedelta(hours=2), "Complaint", _complaint(mail, recipient)
     if behaviour == "scanner":
         yield delivered + timedelta(seconds=1), "Open", _open(_SCANNER)
         yield delivered + timedelta(seconds=1), "Click", _click(_SCANNER)
@@ -132,12 +145,12 @@ def _mail_object(mail: TakenMail) -> dict[str, Any]:
         "source": mail.source,
         "sendingAccountId": "000000000000",
         "messageId": mail.message_id,
-        "destination": [mail.recipient],
+        "destination": list(mail.recipients),
         "headersTruncated": False,
         "headers": named,
         "commonHeaders": {
             "from": [mail.source],
-            "to": [mail.recipient],
+            "to": list(mail.recipients),
             "messageId": mail.message_id,
             "subject": mail.subject,
         },
@@ -146,7 +159,7 @@ def _mail_object(mail: TakenMail) -> dict[str, Any]:
     }
 
 
-def _bounce(mail: TakenMail, behaviour: str) -> dict[str, Any]:
+def _bounce(mail: TakenMail, recipient: str, behaviour: str) -> dict[str, Any]:
     kind, detail, status = {
         "hard_bounce": ("Permanent", "General", "5.1.1"),
         "soft_bounce": ("Transient", "MailboxFull", "4.2.2"),
@@ -156,25 +169,25 @@ def _bounce(mail: TakenMail, behaviour: str) -> dict[str, Any]:
         "bounceType": kind,
         "bounceSubType": detail,
         "bouncedRecipients": [
-            {"emailAddress": mail.recipient, "action": "failed", "status": status}
+            {"emailAddress": recipient, "action": "failed", "status": status}
         ],
         "feedbackId": mail.message_id,
         "reportingMTA": "dsn; mta.local",
     }
 
 
-def _delivery(mail: TakenMail) -> dict[str, Any]:
+def _delivery(recipient: str) -> dict[str, Any]:
     return {
         "processingTimeMillis": 2000,
-        "recipients": [mail.recipient],
+        "recipients": [recipient],
         "smtpResponse": "250 2.0.0 OK",
         "reportingMTA": "mta.local",
     }
 
 
-def _complaint(mail: TakenMail) -> dict[str, Any]:
+def _complaint(mail: TakenMail, recipient: str) -> dict[str, Any]:
     return {
-        "complainedRecipients": [{"emailAddress": mail.recipient}],
+        "complainedRecipients": [{"emailAddress": recipient}],
         "complaintFeedbackType": "abuse",
         "feedbackId": mail.message_id,
     }

@@ -6,8 +6,9 @@ after, so that after a kill the files agree with the rows.
 
 import fcntl
 import os
+import re
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -21,6 +22,7 @@ import orjson
 from campaigns.errors import SenderBusyError
 
 _DAY: Final = timedelta(days=1)
+_NO_NUMBER: Final = 2**62
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS mails (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -40,6 +42,12 @@ CREATE TABLE IF NOT EXISTS queue (
     body TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS queue_visible_at ON queue (visible_at);
+CREATE TABLE IF NOT EXISTS things (
+    kind TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (kind, name)
+);
 """
 
 
@@ -98,6 +106,7 @@ class Outbox:
         *,
         message_id: str,
         at: datetime,
+        recipients: Sequence[str],
         tags: dict[str, str],
         events: Iterable[tuple[datetime, str]],
     ) -> None:
@@ -118,8 +127,8 @@ class Outbox:
                 (
                     message_id,
                     _text(at),
-                    headers["To"],
-                    headers["Subject"],
+                    ", ".join(recipients),
+                    headers.get("Subject", ""),
                     orjson.dumps(tags),
                     orjson.dumps(headers),
                     name,
@@ -188,12 +197,12 @@ class Outbox:
         ).fetchone()
         return datetime.fromisoformat(moment) if moment else None
 
-    def mails_after(self, number: int) -> list[dict[str, Any]]:
+    def mails_after(self, number: int, *, limit: int = -1) -> list[dict[str, Any]]:
         """Return the mails with a higher number, as plain values."""
         rows = self._database.execute(
             "SELECT number, message_id, at, recipient, subject, tags, headers, file"
-            " FROM mails WHERE number > ? ORDER BY number",
-            (number,),
+            " FROM mails WHERE number > ? ORDER BY number LIMIT ?",
+            (number, limit),
         )
         return [
             {
@@ -208,6 +217,55 @@ class Outbox:
             }
             for number, message_id, at, recipient, subject, tags, headers, file in rows
         ]
+
+    def find_mails(
+        self, text: str, *, limit: int, before: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the newest mails whose recipient, subject or tags hold a text."""
+        pattern = "%" + re.sub(r"([%_\\])", r"\\\1", text) + "%"
+        rows = self._database.execute(
+            "SELECT number, at, recipient, subject FROM mails WHERE number < ? AND"
+            " (recipient LIKE ? ESCAPE '\\' OR subject LIKE ? ESCAPE '\\'"
+            " OR tags LIKE ? ESCAPE '\\') ORDER BY number DESC LIMIT ?",
+            (before or _NO_NUMBER, pattern, pattern, pattern, limit),
+        )
+        names = ("number", "at", "recipient", "subject")
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def mail(self, number: int) -> tuple[dict[str, Any], bytes] | None:
+        """Return one mail and its source, or None if there is none such."""
+        found = self.mails_after(number - 1, limit=1)
+        if not found or found[0]["number"] != number:
+            return None
+        return found[0], (self._folder / found[0]["file"]).read_bytes()
+
+    def put(self, kind: str, name: str, value: dict[str, Any]) -> None:
+        """Keep a named thing of a kind: an identity, a template, a suppression."""
+        self._database.execute(
+            "INSERT OR REPLACE INTO things VALUES (?, ?, ?)",
+            (kind, name, orjson.dumps(value)),
+        )
+
+    def drop(self, kind: str, name: str) -> bool:
+        """Forget a named thing; say whether it was there."""
+        done = self._database.execute(
+            "DELETE FROM things WHERE kind = ? AND name = ?", (kind, name)
+        )
+        return done.rowcount > 0
+
+    def things(self, kind: str) -> dict[str, dict[str, Any]]:
+        """Return the things of a kind by name, in order."""
+        rows = self._database.execute(
+            "SELECT name, value FROM things WHERE kind = ? ORDER BY name", (kind,)
+        )
+        return {name: orjson.loads(value) for name, value in rows}
+
+    def thing(self, kind: str, name: str) -> dict[str, Any] | None:
+        """Return a named thing of a kind, or None."""
+        row = self._database.execute(
+            "SELECT value FROM things WHERE kind = ? AND name = ?", (kind, name)
+        ).fetchone()
+        return orjson.loads(row[0]) if row else None
 
     def close(self) -> None:
         """Close the database and let another process serve the folder."""

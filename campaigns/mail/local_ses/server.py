@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Final
 
 import uvicorn
+from starlette.routing import BaseRoute
 
 from campaigns.clock import Clock
 from campaigns.errors import SenderBusyError
-from campaigns.mail.local_ses.app import Limits, LocalSes, make_app
+from campaigns.mail.local_ses.app import make_app
 from campaigns.mail.local_ses.events import read_recipients
 from campaigns.mail.local_ses.outbox import Outbox
+from campaigns.mail.local_ses.ses import Limits, LocalSes
 
 LOOPBACK: Final = "127.0.0.1"
 READY: Final = "local SES listens on "
@@ -31,6 +33,7 @@ def serve(
     recipients: Path | None = None,
     stop_with_stdin: bool = False,
     announce: Callable[[str], None],
+    pages: Callable[[LocalSes], list[BaseRoute]] = lambda _ses: [],
 ) -> None:
     """Serve until told to stop.
 
@@ -43,11 +46,12 @@ def serve(
         stop_with_stdin: End when standard input closes: with the process that started
             this one, however that ends.
         announce: Is told the READY line with the address.
+        pages: Makes the routes of pages for people.
     """
     outbox = _open_outbox(folder)
     ses = LocalSes(outbox, clock, limits, read_recipients(recipients))
     config = uvicorn.Config(
-        make_app(ses), log_level="error", access_log=False, lifespan="off"
+        make_app(ses, pages(ses)), log_level="error", access_log=False, lifespan="off"
     )
     server = uvicorn.Server(config)
     listener = listen(port)

@@ -1,0 +1,177 @@
+"""The local SES's pages: every mail it took, and the faults it is asked for.
+
+A mail's HTML is shown in a frame that runs no script and fetches nothing. How it looks
+in the dark is decided here, not by the reader's system, so both can be seen anywhere.
+"""
+
+import re
+from datetime import UTC, datetime
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import (
+    HTMLResponse,
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+)
+from starlette.routing import BaseRoute, Route
+
+from campaigns.mail.local_ses.faults import FaultRequest, SendFault
+from campaigns.mail.local_ses.ses import LocalSes
+from campaigns.present.pages import Pages
+
+_ON_A_PAGE: Final = 50
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_VIEWS: Final = ("html", "text", "headers", "source")
+_WIDTHS: Final = {"wide": "100%", "mail": "600px", "phone": "375px"}
+_SCHEMES: Final = ("light", "dark")
+_ASKS_FOR_SCHEME: Final = re.compile(
+    r"\(\s*prefers-color-scheme\s*:\s*(light|dark)\s*\)"
+)
+_ALWAYS, _NEVER = "(min-width: 0px)", "(max-width: 0px)"
+_NOTHING_RUNS: Final = {
+    "content-security-policy": "sandbox; default-src 'none'; "
+    "style-src 'unsafe-inline'; img-src data:; font-src data:",
+    "x-content-type-options": "nosniff",
+}
+_ELSEWHERE: Final = frozenset({"cross-site", "same-site"})
+_OURS_ONLY: Final = {
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; "
+    "frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+}
+
+
+def mailbox_routes(ses: LocalSes, pages: Pages) -> list[BaseRoute]:
+    """Return the routes of the pages of one local SES."""
+
+    async def listed(request: Request) -> Response:
+        text = request.query_params.get("q", "")
+        before = _whole_number(request.query_params.get("before"))
+        mails = ses.outbox.find_mails(text, limit=_ON_A_PAGE + 1, before=before)
+        older = mails[_ON_A_PAGE - 1]["number"] if len(mails) > _ON_A_PAGE else None
+        return _page(
+            pages,
+            "mailbox",
+            mails=mails[:_ON_A_PAGE],
+            text=text,
+            older=urlencode({"q": text, "before": older}) if older else None,
+            total=ses.outbox.sent_since(_LONG_AGO),
+            faults=ses.faults.plain(),
+            kinds=[str(kind) for kind in SendFault],
+            is_paused=not ses.is_enabled,
+            limits=ses.limits,
+            problem=request.query_params.get("problem"),
+        )
+
+    async def shown(request: Request) -> Response:
+        found = ses.outbox.mail(request.path_params["number"])
+        if found is None:
+            return HTMLResponse("There is no such mail.", status_code=404)
+        facts, source = found
+        asked = request.query_params
+        view = _one_of(asked.get("view"), _VIEWS)
+        width = _one_of(asked.get("width"), tuple(_WIDTHS))
+        scheme = _one_of(asked.get("scheme"), _SCHEMES)
+        message = _parsed(source)
+        return _page(
+            pages,
+            "mail",
+            mail=facts,
+            view=view,
+            views=_VIEWS,
+            width=width,
+            widths=_WIDTHS,
+            scheme=scheme,
+            schemes=_SCHEMES,
+            text=_part(message, "plain"),
+            source=source.decode("utf-8", "replace") if view == "source" else "",
+            headers=[(name, str(value)) for name, value in message.items()],
+        )
+
+    async def html(request: Request) -> Response:
+        found = ses.outbox.mail(request.path_params["number"])
+        if found is None:
+            return PlainTextResponse("There is no such mail.", status_code=404)
+        scheme = _one_of(request.query_params.get("scheme"), _SCHEMES)
+        text = _part(_parsed(found[1]), "html") or "<p>This mail has no HTML part.</p>"
+        return HTMLResponse(in_scheme(text, scheme), headers=_NOTHING_RUNS)
+
+    async def be_faulty(request: Request) -> Response:
+        if request.headers.get("sec-fetch-site") in _ELSEWHERE:
+            return PlainTextResponse("Not from another site.", status_code=403)
+        async with request.form() as form:
+            asked = _fault_request({name: str(value) for name, value in form.items()})
+        try:
+            ses.be_faulty(FaultRequest.model_validate(asked))
+        except ValidationError as error:
+            first = error.errors()[0]
+            problem = f"{first['loc'][-1]}: {first['msg']}"
+            return RedirectResponse(f"/?{urlencode({'problem': problem})}", 303)
+        return RedirectResponse("/", 303)
+
+    return [
+        Route("/", listed, methods=["GET"]),
+        Route("/mails/{number:int}", shown, methods=["GET"]),
+        Route("/mails/{number:int}/html", html, methods=["GET"]),
+        Route("/faults", be_faulty, methods=["POST"]),
+    ]
+
+
+def in_scheme(html: str, scheme: str) -> str:
+    """Return a mail's HTML as it looks in a scheme, whatever the reader's is.
+
+    >>> in_scheme("@media (prefers-color-scheme: dark) { … }", "light")
+    '@media (max-width: 0px) { … }'
+    """
+    return _ASKS_FOR_SCHEME.sub(
+        lambda asked: _ALWAYS if asked.group(1) == scheme else _NEVER, html
+    )
+
+
+def _page(pages: Pages, name: str, **facts: Any) -> HTMLResponse:  # noqa: ANN401
+    return HTMLResponse(
+        pages.page(name, company="local SES", **facts), headers=_OURS_ONLY
+    )
+
+
+def _parsed(source: bytes) -> EmailMessage:
+    message = message_from_bytes(source, policy=default)
+    if not isinstance(message, EmailMessage):
+        raise TypeError("not a message")
+    return message
+
+
+def _part(message: EmailMessage, kind: str) -> str:
+    part = message.get_body((kind,))
+    return str(part.get_content()) if part is not None else ""
+
+
+def _one_of(asked: str | None, known: tuple[str, ...]) -> str:
+    return asked if asked in known else known[0]
+
+
+def _whole_number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() else None
+
+
+def _fault_request(form: dict[str, str]) -> dict[str, Any]:
+    """Return what the form asks for; "clear" lifts every fault."""
+    if "clear" in form:
+        return {"sends": [], "events": {}, "paused": False}
+    asked: dict[str, Any] = {"paused": "paused" in form}
+    if form.get("kind"):
+        asked["sends"] = [{"kind": form["kind"], "times": form.get("times") or 1}]
+    names = ("lost", "duplicated", "delay_seconds", "disorder_seconds")
+    asked["events"] = {name: form[name] for name in names if form.get(name)}
+    for name in ("max_per_second", "max_per_day"):
+        if form.get(name):
+            asked[name] = form[name]
+    return asked

@@ -1,0 +1,392 @@
+"""`winback ses-local` for clients that know nothing of us: plain boto3."""
+
+import email
+import email.policy
+import json
+import signal
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from email.message import EmailMessage
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+
+FROM = "Ada <ada@shop.example>"
+
+
+@pytest.fixture
+def serve(winback, tmp_path):
+    """Start the tool; returns its folder, its address and a client for SES or SQS."""
+    running = []
+
+    def serve(*options):
+        folder = tmp_path / "mails"
+        process = subprocess.Popen(
+            [winback, "ses-local", "--port", "0", "--folder", str(folder), *options],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        running.append(process)
+        url = process.stdout.readline().strip().removeprefix("local SES listens on ")
+        return folder, url, lambda name="sesv2", **config: client(url, name, **config)
+
+    yield serve
+    for process in running:
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+        process.stdout.close()
+
+
+def client(url, name, **config):
+    return boto3.client(
+        name,
+        region_name="eu-west-1",
+        endpoint_url=url,
+        aws_access_key_id="x",
+        aws_secret_access_key="x",
+        config=Config(**config),
+    )
+
+
+def simple(to="bob@example.com", **more):
+    body = {"Text": {"Data": "Hello"}, "Html": {"Data": "<p>Hello</p>"}}
+    return {
+        "FromEmailAddress": FROM,
+        "Destination": {"ToAddresses": [to]},
+        "Content": {"Simple": {"Subject": {"Data": "Grüße"}, "Body": body}},
+        "ConfigurationSetName": "winback",
+        **more,
+    }
+
+
+def mails(folder):
+    return [
+        email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+        for path in sorted(folder.glob("*.eml"))
+    ]
+
+
+def events(make):
+    sqs = make("sqs")
+    url = sqs.get_queue_url(QueueName="winback-events")["QueueUrl"]
+    got = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    return [json.loads(json.loads(each["Body"])["Message"]) for each in got]
+
+
+def refused(call, **request):
+    with pytest.raises(ClientError) as caught:
+        call(**request)
+    answer = caught.value.response
+    return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def ask(url, path, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{url}{path}", data=data)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return answer.read().decode()
+
+
+def test_a_simple_mail_with_attachment_copies_and_tags(serve):
+    folder, _, make = serve()
+    request = simple(
+        EmailTags=[{"Name": "shop", "Value": "7"}],
+        ReplyToAddresses=["team@shop.example"],
+    )
+    request["Destination"] |= {
+        "CcAddresses": ["carl@example.com"],
+        "BccAddresses": ["dora@example.com"],
+    }
+    request["Content"]["Simple"] |= {
+        "Headers": [{"Name": "X-Shop", "Value": "yes"}],
+        "Attachments": [
+            {"FileName": "a.txt", "RawContent": b"abc", "ContentType": "text/plain"}
+        ],
+    }
+
+    message_id = make().send_email(**request)["MessageId"]
+
+    (kept,) = mails(folder)
+    assert (kept["Subject"], kept["Cc"], kept["Bcc"]) == (
+        "Grüße",
+        "carl@example.com",
+        None,
+    )
+    assert (kept["X-Shop"], kept["Reply-To"]) == ("yes", "team@shop.example")
+    assert message_id in kept["Message-ID"]
+    assert [part.get_filename() for part in kept.iter_attachments()] == ["a.txt"]
+    (sent,) = [each for each in events(make) if each["eventType"] == "Send"]
+    assert sent["mail"]["destination"] == [
+        "bob@example.com",
+        "carl@example.com",
+        "dora@example.com",
+    ]
+    assert sent["mail"]["tags"]["shop"] == ["7"]
+
+
+def test_a_raw_mail_is_taken_as_it_is_but_for_what_ses_replaces(serve):
+    folder, _, make = serve()
+    message = EmailMessage()
+    message["From"], message["To"] = FROM, "bob@example.com"
+    message["Bcc"], message["Subject"] = "eve@example.com", "Raw"
+    message["Message-ID"] = "<mine@shop.example>"
+    message["X-SES-MESSAGE-TAGS"] = "shop=7, kind=raw"
+    message["X-SES-CONFIGURATION-SET"] = "winback"
+    message.set_content("Hello\n")
+
+    message_id = make().send_email(Content={"Raw": {"Data": bytes(message)}})[
+        "MessageId"
+    ]
+
+    (kept,) = mails(folder)
+    assert message_id in kept["Message-ID"]
+    assert not {"Bcc", "X-SES-MESSAGE-TAGS"} & set(kept.keys())
+    assert kept.get_content().split() == ["Hello"]
+    (sent,) = [each for each in events(make) if each["eventType"] == "Send"]
+    assert sent["mail"]["tags"]["kind"] == ["raw"]
+    assert sent["mail"]["destination"] == ["bob@example.com", "eve@example.com"]
+
+
+TEMPLATE = {
+    "Subject": "Hello {{name}}",
+    "Html": "<p>{{name}} of {{company.name}} {{{raw}}}</p>",
+    "Text": "{{name}}",
+}
+
+
+def test_a_template_is_stored_rendered_and_sent(serve):
+    folder, _, make = serve()
+    ses = make()
+    ses.create_email_template(TemplateName="hello", TemplateContent=TEMPLATE)
+    data = json.dumps({"name": "B&B", "company": {"name": "C"}, "raw": "<b>!</b>"})
+    request = simple(
+        Content={"Template": {"TemplateName": "hello", "TemplateData": data}}
+    )
+
+    ses.send_email(**request)
+
+    (kept,) = mails(folder)
+    assert kept["Subject"] == "Hello B&B"
+    html = kept.get_body(("html",)).get_content()
+    assert html.strip() == "<p>B&amp;B of C <b>!</b></p>"
+    assert kept.get_body(("plain",)).get_content().strip() == "B&B"
+    assert ses.get_email_template(TemplateName="hello")["TemplateContent"] == TEMPLATE
+    listed = ses.list_email_templates()["TemplatesMetadata"]
+    assert [each["TemplateName"] for each in listed] == ["hello"]
+    rendered = ses.test_render_email_template(TemplateName="hello", TemplateData=data)
+    assert "<p>B&amp;B of C" in rendered["RenderedTemplate"]
+    again = {"TemplateName": "hello", "TemplateContent": TEMPLATE}
+    assert refused(ses.create_email_template, **again) == (
+        "AlreadyExistsException",
+        400,
+    )
+    ses.update_email_template(**again)
+    ses.delete_email_template(TemplateName="hello")
+    assert refused(ses.send_email, **request) == ("NotFoundException", 404)
+
+
+def test_a_value_that_is_missing_is_a_rendering_failure(serve):
+    _, _, make = serve()
+    ses = make()
+    ses.create_email_template(TemplateName="hello", TemplateContent=TEMPLATE)
+
+    lacking = {"TemplateName": "hello", "TemplateData": "{}"}
+    ses.send_email(**simple(Content={"Template": lacking}))
+
+    (event,) = events(make)
+    assert event["eventType"] == "Rendering Failure"
+    assert "'name' is not present" in event["failure"]["errorMessage"]
+    assert (
+        refused(ses.test_render_email_template, **lacking)[0] == "BadRequestException"
+    )
+
+
+def test_bulk_has_an_answer_for_each_entry(serve):
+    folder, _, make = serve()
+    ses = make()
+    ses.create_email_template(TemplateName="hello", TemplateContent=TEMPLATE)
+    default = json.dumps({"name": "you", "company": {"name": "C"}, "raw": ""})
+    mine = json.dumps({"name": "Bob", "company": {"name": "C"}, "raw": ""})
+    entries = [
+        {
+            "Destination": {"ToAddresses": ["bob@example.com"]},
+            "ReplacementEmailContent": {
+                "ReplacementTemplate": {"ReplacementTemplateData": mine}
+            },
+            "ReplacementTags": [{"Name": "n", "Value": "1"}],
+            "ReplacementHeaders": [{"Name": "X-N", "Value": "1"}],
+        },
+        {"Destination": {"ToAddresses": ["carl@example.com"]}},
+        {"Destination": {"ToAddresses": ["nobody"]}},
+    ]
+
+    results = ses.send_bulk_email(
+        FromEmailAddress=FROM,
+        ConfigurationSetName="winback",
+        DefaultEmailTags=[{"Name": "all", "Value": "1"}],
+        DefaultContent={"Template": {"TemplateName": "hello", "TemplateData": default}},
+        BulkEmailEntries=entries,
+    )["BulkEmailEntryResults"]
+
+    assert [each["Status"] for each in results] == [
+        "SUCCESS",
+        "SUCCESS",
+        "INVALID_PARAMETER",
+    ]
+    first, second = mails(folder)
+    assert (first["Subject"], second["Subject"]) == ("Hello Bob", "Hello you")
+    assert (first["X-N"], second["X-N"]) == ("1", None)
+    assert results[0]["MessageId"] in first["Message-ID"]
+
+
+def test_identities_sets_and_the_suppression_list_are_checked(serve):
+    _, _, make = serve("--identity", "shop.example")
+    ses = make()
+
+    ses.send_email(**simple())
+    other = simple(FromEmailAddress="x@other.example")
+    assert refused(ses.send_email, **other) == ("MessageRejected", 400)
+    ses.create_email_identity(EmailIdentity="x@other.example")
+    assert ses.get_email_identity(EmailIdentity="x@other.example")[
+        "VerifiedForSendingStatus"
+    ]
+    ses.send_email(**other)
+    assert len(ses.list_email_identities()["EmailIdentities"]) == 2
+    ses.delete_email_identity(EmailIdentity="x@other.example")
+    assert refused(ses.send_email, **other) == ("MessageRejected", 400)
+
+    elsewhere = simple(ConfigurationSetName="other")
+    assert refused(ses.send_email, **elsewhere) == ("NotFoundException", 404)
+    ses.create_configuration_set(ConfigurationSetName="other")
+    ses.send_email(**elsewhere)
+    assert ses.list_configuration_sets()["ConfigurationSets"] == ["other", "winback"]
+    ses.put_configuration_set_sending_options(
+        ConfigurationSetName="other", SendingEnabled=False
+    )
+    assert refused(ses.send_email, **elsewhere) == ("SendingPausedException", 400)
+
+    ses.put_suppressed_destination(EmailAddress="Eve@example.com", Reason="BOUNCE")
+    listed = ses.list_suppressed_destinations()["SuppressedDestinationSummaries"]
+    assert [each["EmailAddress"] for each in listed] == ["eve@example.com"]
+    assert ses.get_suppressed_destination(EmailAddress="eve@example.com")
+    ses.delete_suppressed_destination(EmailAddress="eve@example.com")
+    missing = {"EmailAddress": "eve@example.com"}
+    assert refused(ses.get_suppressed_destination, **missing) == (
+        "NotFoundException",
+        404,
+    )
+
+
+def test_what_is_not_a_mail_is_refused(serve):
+    folder, _, make = serve()
+    ses = make()
+    both = {**simple()["Content"], "Raw": {"Data": b"x"}}
+    for bad in (
+        simple(FromEmailAddress="nobody"),
+        simple(to="nobody"),
+        simple(Content=both),
+        simple(EmailTags=[{"Name": "a b", "Value": "1"}]),
+        simple(Destination={"ToAddresses": ["a@example.com"] * 51}),
+        simple(Content={"Template": {"TemplateContent": {"Html": "{{#if a}}{{/if}}"}}}),
+    ):
+        assert refused(ses.send_email, **bad) == ("BadRequestException", 400)
+    assert mails(folder) == []
+
+
+def test_faults_come_when_they_are_asked_for(serve):
+    folder, url, make = serve()
+    once = make(retries={"total_max_attempts": 1}, read_timeout=1)
+    kinds = ["throttle", "server_error", "unavailable", "drop", "cut_answer"]
+    kinds.append("time_out_after_accept")
+    ask(url, "/_local/faults", {"sends": [{"kind": kind} for kind in kinds]})
+
+    assert refused(once.send_email, **simple()) == ("TooManyRequestsException", 429)
+    assert refused(once.send_email, **simple()) == ("InternalFailure", 500)
+    assert refused(once.send_email, **simple()) == ("ServiceUnavailable", 503)
+    with pytest.raises(ConnectionClosedError):
+        once.send_email(**simple())
+    assert mails(folder) == []
+    # boto3 takes half of an answer for one without a message id.
+    assert "MessageId" not in once.send_email(**simple())
+    assert len(mails(folder)) == 1
+    with pytest.raises(ReadTimeoutError):
+        once.send_email(**simple())
+    assert len(mails(folder)) == 2
+    once.send_email(**simple())
+    assert json.loads(ask(url, "/_local/faults"))["sends"] == []
+
+
+def test_a_pause_and_a_quota_hold_until_they_are_lifted(serve):
+    _, url, make = serve()
+    ses = make(retries={"total_max_attempts": 1})
+    ask(url, "/_local/faults", {"paused": True})
+    assert refused(ses.send_email, **simple()) == ("SendingPausedException", 400)
+    assert not ses.get_account()["SendingEnabled"]
+    ses.put_account_sending_attributes(SendingEnabled=True)
+    ses.send_email(**simple())
+    ask(url, "/_local/faults", {"max_per_day": 1})
+    assert refused(ses.send_email, **simple()) == ("TooManyRequestsException", 429)
+    assert ses.get_account()["SendQuota"]["Max24HourSend"] == 1
+    with pytest.raises(urllib.error.HTTPError, match="422"):
+        ask(url, "/_local/faults", {"sends": [{"kind": "explode"}]})
+
+
+def test_events_are_lost_doubled_and_late_on_request(serve):
+    _, url, make = serve()
+    ses = make()
+    ask(url, "/_local/faults", {"events": {"lost": 1}})
+    ses.send_email(**simple())
+    ask(url, "/_local/faults", {"events": {"duplicated": 1}})
+    ses.send_email(**simple())
+    ask(url, "/_local/faults", {"events": {"delay_seconds": 3600}})
+    ses.send_email(**simple())
+
+    time.sleep(1.2)
+    came = [each["eventType"] for each in events(make)]
+    assert came == ["Send", "Send"]
+
+
+def test_the_pages_list_search_and_show_mails(serve):
+    _, url, make = serve()
+    ses = make()
+    evil = simple(to="bob@example.com")
+    evil["Content"]["Simple"]["Subject"]["Data"] = "<script>alert(1)</script>"
+    ses.send_email(**simple(to="ada@example.com"))
+    ses.send_email(**evil)
+
+    listed = ask(url, "/")
+    assert "2 mails taken" in listed
+    assert "ada@example.com" in listed
+    assert "<script>" not in listed
+    assert "ada@" not in ask(url, "/?q=bob")
+    assert "No mail fits" in ask(url, "/?q=100%25")
+    assert "Grüße" in ask(url, "/mails/1")
+    assert "Hello" in ask(url, "/mails/1?view=text")
+    assert "Message-ID" in ask(url, "/mails/1?view=headers")
+    assert "multipart/alternative" in ask(url, "/mails/1?view=source")
+    with urllib.request.urlopen(f"{url}/mails/1/html") as answer:
+        assert answer.read().strip() == b"<p>Hello</p>"
+        assert "sandbox" in answer.headers["content-security-policy"]
+    for path in ("/mails/99", "/mails/99/html"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            ask(url, path)
+
+
+def test_the_form_puts_faults_in_force_and_says_what_is_wrong(serve):
+    _, url, _ = serve()
+
+    def post(form, **headers):
+        request = urllib.request.Request(f"{url}/faults", data=form, headers=headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.read().decode()
+
+    assert "the next 3 sends fail" in post(b"kind=throttle&times=3&lost=0.5")
+    assert json.loads(ask(url, "/_local/faults"))["events"]["lost"] == 0.5
+    assert "less than or equal to 1" in post(b"lost=7")
+    assert "sends fail" not in post(b"clear=1")
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        post(b"paused=on", **{"Sec-Fetch-Site": "cross-site"})
