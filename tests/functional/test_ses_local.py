@@ -3,6 +3,7 @@
 import email
 import email.policy
 import json
+import re
 import signal
 import subprocess
 import time
@@ -14,6 +15,8 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+
+from tests.conftest import ROOT
 
 FROM = "Ada <ada@shop.example>"
 
@@ -390,3 +393,16 @@ def test_the_form_puts_faults_in_force_and_says_what_is_wrong(serve):
     assert "sends fail" not in post(b"clear=1")
     with pytest.raises(urllib.error.HTTPError, match="403"):
         post(b"paused=on", **{"Sec-Fetch-Site": "cross-site"})
+
+
+def test_the_documentation_s_client_and_faults_work_as_they_stand(serve):
+    folder, url, _ = serve()
+    page = (ROOT / "docs" / "how-to" / "ses-local.md").read_text()
+    (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    (faults,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+
+    exec(program.replace("http://127.0.0.1:8026", url), {})  # noqa: S102 — our own page
+
+    assert mails(folder)[0]["Subject"] == "Hello"
+    in_force = json.loads(ask(url, "/_local/faults", json.loads(faults)))
+    assert in_force["sends"] == ["throttle"] * 3 + ["time_out_after_accept"]
