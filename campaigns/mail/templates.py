@@ -1,9 +1,9 @@
-"""E-mail templates: three files become a mail.
+"""E-mail templates: a subject and a body become a mail.
 
 Compiled once per version: Jinja's tags are masked, MJML (with the shared base, by
-mj-include) becomes HTML, CSS is inlined, the tags are put back. Rendered once per
-recipient by Jinja alone, strictly: a name that does not exist is an error, a template
-cannot load another, and it sees plain values only.
+mj-include) becomes HTML and text, CSS is inlined, the tags are put back. Rendered once
+per recipient by Jinja alone, strictly: a name that does not exist is an error, a
+template cannot load another, and it sees plain values only.
 """
 
 import re
@@ -21,9 +21,10 @@ import mjml
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from campaigns.errors import RenderError, TemplateError
+from campaigns.mail.text_part import text_of
 
 _BASE: Final = "_base"
-_FILES: Final = ("subject.txt", "body.mjml", "body.txt")
+_FILES: Final = ("subject.txt", "body.mjml")
 _STATEMENT: Final = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _EXPRESSION: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _INCLUDE: Final = re.compile(r"""<mj-include[^>]*\bpath\s*=\s*["']([^"']*)["']""")
@@ -105,11 +106,17 @@ class Templates:
 
     def _compile(self, name: str) -> CompiledTemplate:
         sources = {file: self._read(f"{name}/{file}") for file in _FILES}
-        foot = self._read(f"{_BASE}/foot.txt")
-        html = self._compile_mjml(name, sources["body.mjml"])
-        text = f"{sources['body.txt'].rstrip()}\n\n{foot}"
-        version = sha256("\x1f".join([sources["subject.txt"], html, text]).encode())
         for_html, for_text = self._environments
+        for file, source in sources.items():
+            # As it was written, so that an error has the line its author sees.
+            try:
+                for_text.parse(source)
+            except jinja2.TemplateSyntaxError as error:
+                raise TemplateError(
+                    f"template {name}, {file}, line {error.lineno}: {error.message}"
+                ) from error
+        html, text = self._compile_mjml(name, sources["body.mjml"])
+        version = sha256("\x1f".join([sources["subject.txt"], html, text]).encode())
         try:
             return CompiledTemplate(
                 name,
@@ -119,9 +126,7 @@ class Templates:
                 for_text.from_string(text),
             )
         except jinja2.TemplateSyntaxError as error:
-            raise TemplateError(
-                f"template {name}, line {error.lineno}: {error.message}"
-            ) from error
+            raise TemplateError(f"template {name}: {error.message}") from error
 
     def _read(self, path: str) -> str:
         for folder in self._folders:
@@ -131,7 +136,8 @@ class Templates:
             f"there is no template file {path} in {', '.join(map(str, self._folders))}"
         )
 
-    def _compile_mjml(self, name: str, source: str) -> str:
+    def _compile_mjml(self, name: str, source: str) -> tuple[str, str]:
+        """Return HTML and text made of a body, with Jinja's tags in their places."""
         for path in _INCLUDE.findall(source):
             # Only the shared base: a template cannot read other files.
             if not _SHARED.fullmatch(path):
@@ -144,10 +150,12 @@ class Templates:
             return mask.hide(self._read(path))
 
         try:
-            html = mjml.mjml2html(mask.hide(source), include_loader=include)
+            masked = mask.hide(source)
+            html = mjml.mjml2html(masked, include_loader=include)
         except (OSError, ValueError, TypeError) as error:
             raise TemplateError(f"template {name}: body.mjml: {error}") from error
-        return mask.show(_INLINER.inline(html))
+        text = text_of(masked, include=include)
+        return mask.show(_INLINER.inline(html)), mask.show(text)
 
 
 def _text_of(path: Path) -> str:

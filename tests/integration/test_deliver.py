@@ -157,11 +157,9 @@ def test_a_template_that_names_what_is_not_there_refuses_that_message_only(
     folder = tmp_path / "general"
     folder.mkdir()
     (folder / "subject.txt").write_text("Hello")
-    (folder / "body.txt").write_text(
-        "{% if account.name == 'Company acc-1' %}{{ contact.frist_name }}{% endif %}"
-    )
     (folder / "body.mjml").write_text(
-        "<mjml><mj-body><mj-section><mj-column><mj-text>x</mj-text></mj-column>"
+        "<mjml><mj-body><mj-section><mj-column><mj-text>x{% if account.name == "
+        "'Company acc-1' %}{{ contact.frist_name }}{% endif %}</mj-text></mj-column>"
         "</mj-section></mj-body></mjml>"
     )
     templates = Templates([tmp_path, ROOT / "templates" / "email"])
@@ -419,7 +417,7 @@ def test_a_template_that_is_no_text_refuses_its_mails_and_stops_nobody(
 ):
     folder = tmp_path / "general"
     folder.mkdir()
-    for name in ("subject.txt", "body.txt", "body.mjml"):
+    for name in ("subject.txt", "body.mjml"):
         (folder / name).write_bytes("Grüße".encode("latin-1"))
     templates = Templates([tmp_path, ROOT / "templates" / "email"])
     sender.composer = sender.composer._replace(templates=templates)

@@ -100,15 +100,33 @@ BODY = (
 
 @pytest.fixture
 def own(tmp_path):
-    def own(body="x", subject="Hello", text="x", mjml=BODY):
+    def own(body="x", subject="Hello", mjml=BODY):
         folder = tmp_path / "own"
         folder.mkdir(exist_ok=True)
         (folder / "subject.txt").write_text(subject)
-        (folder / "body.txt").write_text(text)
         (folder / "body.mjml").write_text(mjml.replace("{}", body))
         return Templates([tmp_path, ROOT / "templates" / "email"]).compiled("own")
 
     return own
+
+
+def test_the_text_part_says_what_the_html_says(own):
+    body = (
+        "Hello{% if contact.first_name %} {{ contact.first_name }}{% endif %},"
+        "</mj-text>"
+        "{% if releases %}<mj-text>Since <b>you</b>&nbsp;left:<ul><li>one</li>"
+        '<li>two</li></ul></mj-text>{% endif %}<mj-button href="{{ links.come_back }}">'
+        'Come back</mj-button><mj-image src="x.png" alt="A chart" /><mj-text>'
+        '<a href="{{ links.unsubscribe }}">Stop</a> here,<br />or {% if false %}x'
+        "{% endif %}"
+    )
+    text = own(body).render(FACTS | {"contact": {"first_name": "Ada"}}).text
+
+    assert text == (
+        "Hello Ada,\n\nSince you\xa0left:\n- one\n- two\n\n"
+        f"Come back: {FACTS['links']['come_back']}\n\nA chart\n\n"
+        f"Stop ({FACTS['links']['unsubscribe']}) here,\nor "
+    )
 
 
 def test_tags_survive_mjml_and_css_wherever_they_stand(own):
@@ -123,11 +141,11 @@ def test_tags_survive_mjml_and_css_wherever_they_stand(own):
     ("parts", "message"),
     [
         ({"body": "{{ contact.frist_name }}"}, "frist_name"),
-        ({"text": "{{ nobody }}"}, "nobody"),
+        ({"body": "{{ nobody }}"}, "nobody"),
         ({"subject": "{{ account.nmae }}"}, "nmae"),
         ({"subject": "two\nlines"}, "one line"),
         ({"subject": "{% if false %}x{% endif %}"}, "one line"),
-        ({"text": "{{ 1 / 0 }}"}, "ZeroDivisionError"),
+        ({"body": "{{ 1 / 0 }}"}, "ZeroDivisionError"),
     ],
 )
 def test_a_mail_that_cannot_be_made_says_why(own, parts, message):
@@ -143,7 +161,7 @@ def test_a_header_cannot_be_smuggled_in_by_a_value(own):
 
 def test_wrong_templates_are_found_when_they_are_compiled(own):
     with pytest.raises(TemplateError, match="line 1"):
-        own(text="{% if %}")
+        own(body="{% if %}")
     with pytest.raises(TemplateError, match=r"body\.mjml"):
         own(mjml="<mjml><mj-body><mj-section>")
     with pytest.raises(TemplateError, match="may only include _base"):
@@ -160,7 +178,7 @@ def test_what_would_escape_the_sandbox_is_refused(own):
         if "Security" not in wanted and "error" not in wanted and "FAIL" not in wanted:
             continue  # limits of time and size: not in this version
         with pytest.raises((RenderError, TemplateError)):
-            own(text=case["template"]).render(FACTS | {"x": "x"})
+            own(body=case["template"]).render(FACTS | {"x": "x"})
         refused += 1
     assert refused >= 8
 
