@@ -5,6 +5,7 @@ The environment wins over the file, so one workspace can be run in several place
 file of their own that only its owner may read; nothing else ever writes them down.
 """
 
+import logging
 import os
 import secrets as randomness
 import stat
@@ -232,6 +233,24 @@ def workspace_from_environment() -> Path | None:
     """Return the workspace that WINBACK_WORKSPACE names, or None."""
     named = os.environ.get("WINBACK_WORKSPACE")  # noqa: TID251 — this is its home
     return Path(named) if named else None
+
+
+def log_level_from_environment(*, default: int) -> int:
+    """Return the level that WINBACK_LOG_LEVEL names, such as `info`.
+
+    Raises:
+        ConfigError: It names none.
+    """
+    named = os.environ.get("WINBACK_LOG_LEVEL")  # noqa: TID251 — this is its home
+    if named is None:
+        return default
+    level = logging.getLevelNamesMapping().get(named.upper())
+    if level is None:
+        raise ConfigError(
+            f"WINBACK_LOG_LEVEL: {named!r} is no level; there are: debug, info, "
+            "warning, error"
+        )
+    return level
 
 
 def _check_toml(path: Path, workspace: Path) -> None:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any, Final
 
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from campaigns.clock import Clock, SimulatedClock
 from campaigns.domain.campaign import Schedule
@@ -155,50 +157,57 @@ def enrol_due(work: Work) -> None:
     """Enrol each due cohort, with fresh scores; one that fails stops no other."""
     now = work.clock()
     for cohort in enrol.due(work.sessions, now=now):
-        job, error = f"enrol {cohort.campaign}", None
-        try:
-            _enrol(work, cohort, now)
-        except WinbackError as cause:
-            error = str(cause)
-            logger.exception("cohort_failed", cohort=cohort.id)
-        with work.sessions.begin() as session:
-            runs.begin(session, job, due_at=cohort.due_at, now=now)
-            runs.end(session, job, due_at=cohort.due_at, now=now, error=error)
+        _run(
+            work,
+            f"enrol {cohort.campaign}",
+            cohort.due_at,
+            partial(_enrol, work, cohort, now),
+        )
 
 
-def _enrol(work: Work, cohort: Cohort, now: datetime) -> None:
+def _enrol(work: Work, cohort: Cohort, now: datetime) -> dict[str, Any]:
     latest = score.latest(work.learning, before=now)
     if latest is None or now - latest > _SCORES_HOLD_FOR:
         score.score(work.learning, as_of=now)
-    enrol.enrol(work.sessions, cohort, programme=work.programme, now=now)
+    enrolled = enrol.enrol(work.sessions, cohort, programme=work.programme, now=now)
+    return enrolled._asdict()
 
 
 def run_due_jobs(work: Work) -> None:
     """Run each job of the timetable that is due and did not run for that time."""
-    now = work.clock()
     for job, recurrence in TIMETABLE.items():
-        due_at = recurrence.latest(now)
+        due_at = recurrence.latest(work.clock())
         if work.known_runs.get(job) == due_at:
             continue
-        work.known_runs[job] = due_at
+        _run(work, job, due_at, partial(_JOBS[job], work, due_at))
         with work.sessions.begin() as session:
-            is_ours = runs.begin(session, job, due_at=due_at, now=now)
-        if is_ours:
-            _run(work, job, due_at)
+            if runs.is_done(session, job, due_at=due_at):
+                work.known_runs[job] = due_at
 
 
-def _run(work: Work, job: str, due_at: datetime) -> None:
+def _run(
+    work: Work, job: str, due_at: datetime, act: Callable[[], dict[str, Any]]
+) -> None:
+    """Do what is due unless it was done, or failed and is to be tried later."""
+    with work.sessions.begin() as session:
+        run = runs.begin(session, job, due_at=due_at, now=work.clock())
+    if run is None:
+        return
     result: dict[str, Any] | None = None
     error: str | None = None
-    try:
-        result = _JOBS[job](work, due_at)
-    except WinbackError as cause:
-        error = str(cause)
-        logger.exception("job_failed", job=job)
+    with bound_contextvars(run=run, job=job):
+        try:
+            result = act()
+        except WinbackError as cause:
+            error = str(cause)
+            logger.exception("run_failed")
+        except Exception as cause:  # a run ends here, and the others go on
+            error = f"{type(cause).__name__}: the log says more"
+            logger.exception("run_failed")
+        else:
+            logger.info("run_done")
     with work.sessions.begin() as session:
-        runs.end(
-            session, job, due_at=due_at, now=work.clock(), result=result, error=error
-        )
+        runs.end(session, run, now=work.clock(), result=result, error=error)
 
 
 def _settle(work: Work, _due_at: datetime) -> dict[str, Any]:
@@ -310,6 +319,7 @@ def _next_moment(
     """Return the next moment at which something is due."""
     with work.sessions.begin() as session:
         cohort_at = campaigns.next_cohort_at(session)
+        retry_at = runs.next_retry_at(session, after=now)
     if delivered.again_at is not None:
         message_at: datetime | None = delivered.again_at
     else:
@@ -318,7 +328,7 @@ def _next_moment(
         receive_at,
         datetime.combine(now.date() + timedelta(days=1), time(), UTC),
         *(recurrence.next(now) for recurrence in TIMETABLE.values()),
-        *(moment for moment in (cohort_at, message_at) if moment is not None),
+        *(moment for moment in (cohort_at, message_at, retry_at) if moment),
     ]
     # A moment already past was dealt with just now or waits for something else.
     return min(moment for moment in moments if moment > now)

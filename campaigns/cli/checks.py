@@ -157,9 +157,10 @@ def _running(workspace: Workspace) -> Iterator[Check]:
     if doubtful:
         remedy = "winback held list"
         yield Check("note", "messages", f"{len(doubtful)} in doubt", remedy)
-    for job, due_at, error in failed:
-        remedy = "mend the cause; it runs again when it is next due"
-        yield Check("wrong", job, f"failed on {due_at:%Y-%m-%d}: {error}", remedy)
+    for run in failed:
+        again = run.retry_at and f"; it is tried again at {run.retry_at:%Y-%m-%d %H:%M}"
+        finding = f"failed on {run.due_at:%Y-%m-%d}: {run.error}"
+        yield Check("wrong", run.job, finding, f"mend the cause{again or ''}")
 
 
 _CHECKS: Final[tuple[Callable[[Workspace], Iterator[Check]], ...]] = (

@@ -23,6 +23,8 @@ from campaigns.errors import ActionRefusedError
 from campaigns.schedule import Work
 from campaigns.steps import ingest, report
 from campaigns.store import enrolments
+from campaigns.store.schema import is_empty
+from campaigns.store.session import open_engine
 from campaigns.wiring.workspace import Workspace, open_workspace, publish
 from campaigns.world import Arrival, World, make_world
 
@@ -32,13 +34,18 @@ _MARKER: Final = "made by winback demo"
 _UNSUBSCRIBE_SHARE: Final = 97  # one in so many of the mails' numbers
 
 
-def run_demo(root: Path, *, accounts: int, seed: int) -> None:
+def run_demo(
+    root: Path, *, accounts: int, seed: int, database: str | None = None
+) -> None:
     """Run the whole story into the folder `root`, anew each time.
 
     Raises:
-        ActionRefusedError: `root` holds something that no demo made.
+        ActionRefusedError: `root` holds something that no demo made, or `database`
+            something at all.
     """
     console = Console()
+    if database is not None and not is_empty(open_engine(database)):
+        raise ActionRefusedError("the database holds tables already; name an empty one")
     _clear(root)
     _say(console, "init", f"a workspace in {root}")
     make_workspace(root, _keys_of(seed))
@@ -47,7 +54,7 @@ def run_demo(root: Path, *, accounts: int, seed: int) -> None:
     world = make_world(
         root / "world", seed=seed, accounts=accounts, launch=_LAUNCH, days=days + 1
     )
-    _use_world_mailboxes(root, world)
+    _use_world(root, world, database)
     start = datetime.combine(_LAUNCH, time(), UTC)
     workspace, _ = _at(root, start)
 
@@ -93,13 +100,15 @@ def _clear(root: Path) -> None:
         shutil.rmtree(root)
 
 
-def _use_world_mailboxes(root: Path, world: World) -> None:
+def _use_world(root: Path, world: World, database: str | None) -> None:
     world.folder.mkdir(parents=True)
     world.write_recipients()
     settings = root / "winback.toml"
     text = settings.read_text("utf-8")
     old = '# recipients = "imports/recipients.csv"        # how'
     text = text.replace(old, 'recipients = "world/recipients.csv"           # how')
+    if database is not None:
+        text = text.replace("sqlite:///winback.db", database)
     settings.write_text(text.replace("listen_port = 8025", "listen_port = 0"), "utf-8")
 
 

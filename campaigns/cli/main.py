@@ -30,8 +30,8 @@ def run() -> None:
     """Run the command line; what a person can act on is told without a traceback."""
     from campaigns.cli.logs import configure_logs
 
-    configure_logs()
     try:
+        configure_logs()
         app()
     except WinbackError as error:
         print(f"winback: {error}", file=sys.stderr)
@@ -68,6 +68,21 @@ def doctor(
     if what != "all":
         raise NotFoundError(f"there is nothing called {what!r} to look at; try: data")
     if not print_checks(workspace):
+        sys.exit(1)
+
+
+@app.command()
+def status(
+    job: Annotated[
+        str | None, typer.Argument(help="its latest runs; default: the last of each")
+    ] = None,
+    workspace: WorkspaceOption = Path(),
+) -> None:
+    """Say what ran, what is due next and what is stuck; exit 1 if anything is."""
+    from campaigns.cli.overview import print_overview
+    from campaigns.wiring.workspace import open_workspace
+
+    if not print_overview(open_workspace(workspace), job=job):
         sys.exit(1)
 
 
@@ -221,8 +236,12 @@ def demo(
     directory: Annotated[Path, typer.Argument()] = Path("demo"),
     accounts: Annotated[int, typer.Option(min=200)] = 3000,
     seed: int = 7,
+    database: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="an empty PostgreSQL; default: SQLite"),
+    ] = None,
 ) -> None:
     """Run the whole story on an embedded world, from import to report, in 16 weeks."""
     from campaigns.cli.demo import run_demo
 
-    run_demo(directory, accounts=accounts, seed=seed)
+    run_demo(directory, accounts=accounts, seed=seed, database=database)

@@ -1,40 +1,98 @@
-"""Runs: which scheduled job ran for which due time."""
+"""Runs: which job ran for which due time, how it ended, and when it will again."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
+from campaigns.rules.retries import retry_at
 from campaigns.store.tables.operations import RunRow
 from campaigns.store.upserts import insert_new
 
 
-def begin(session: Session, job: str, *, due_at: datetime, now: datetime) -> bool:
-    """Record that a job begins for a due time; False if it was begun before.
+class Run(NamedTuple):
+    """One run of a job.
 
-    The unique key is the guarantee: two processes, a late start or a repeated hour can
-    ask as often as they like, one of them is told yes.
+    Attributes:
+        id: Its number.
+        job: Which job.
+        due_at: For which due time.
+        started_at: When it last began.
+        finished_at: When it ended; None while it runs.
+        result: What came of it.
+        error: Why it failed.
+        attempts: How often it was tried.
+        retry_at: When it is tried again.
     """
-    values = {"job": job, "due_at": due_at, "started_at": now}
-    return insert_new(session, RunRow, values)
+
+    id: int
+    job: str
+    due_at: datetime
+    started_at: datetime
+    finished_at: datetime | None
+    result: dict[str, Any] | None
+    error: str | None
+    attempts: int
+    retry_at: datetime | None
+
+
+def begin(session: Session, job: str, *, due_at: datetime, now: datetime) -> int | None:
+    """Record that a job begins for a due time; return the run's number.
+
+    None if it was begun before, unless it failed and its time to be tried again has
+    come. The unique key is the guarantee: two processes, a late start or a repeated
+    hour can ask as often as they like, one of them is told yes.
+    """
+    values = {"job": job, "due_at": due_at, "started_at": now, "attempts": 1}
+    if not insert_new(session, RunRow, values):
+        again = (
+            update(RunRow)
+            .where(RunRow.job == job, RunRow.due_at == due_at, RunRow.retry_at <= now)
+            .values(
+                started_at=now,
+                finished_at=None,
+                retry_at=None,
+                attempts=RunRow.attempts + 1,
+            )
+            .returning(RunRow.id)
+        )
+        return session.scalar(again)
+    query = select(RunRow.id).where(RunRow.job == job, RunRow.due_at == due_at)
+    return session.scalars(query).one()
 
 
 def end(
     session: Session,
-    job: str,
+    run: int,
     *,
-    due_at: datetime,
     now: datetime,
     result: dict[str, Any] | None = None,
     error: str | None = None,
 ) -> None:
-    """Record that a job ended, with its result or its error."""
+    """Record that a run ended, with its result or its error and the next try."""
+    row = session.get_one(RunRow, run)
+    row.finished_at, row.result, row.error = now, result, error
+    row.retry_at = None if error is None else retry_at(row.attempts, failed_at=now)
+    if error is not None:
+        return
+    # What this run did, earlier due times of its job need not do any more.
     session.execute(
         update(RunRow)
-        .where(RunRow.job == job, RunRow.due_at == due_at)
-        .values(finished_at=now, result=result, error=error)
+        .where(RunRow.job == row.job, RunRow.due_at < row.due_at)
+        .values(retry_at=None)
     )
+
+
+def is_done(session: Session, job: str, *, due_at: datetime) -> bool:
+    """Say whether a job's run for a due time came to a good end."""
+    query = select(RunRow.id).where(
+        RunRow.job == job,
+        RunRow.due_at == due_at,
+        RunRow.finished_at.is_not(None),
+        RunRow.error.is_(None),
+    )
+    return session.scalar(query) is not None
 
 
 def forget_unfinished(session: Session) -> None:
@@ -42,10 +100,41 @@ def forget_unfinished(session: Session) -> None:
     session.execute(delete(RunRow).where(RunRow.finished_at.is_(None)))
 
 
-def failed(session: Session) -> list[tuple[str, datetime, str]]:
-    """Return jobs whose latest run failed, with the error."""
+def next_retry_at(session: Session, *, after: datetime) -> datetime | None:
+    """Return when, after a moment, a run that failed is next tried again."""
+    query = select(func.min(RunRow.retry_at)).where(RunRow.retry_at > after)
+    return session.scalar(query)
+
+
+def failed(session: Session) -> list[Run]:
+    """Return the latest run of each job that failed, by job."""
+    return [run for run in latest(session) if run.error is not None]
+
+
+def history(session: Session, *, limit: int, job: str | None = None) -> list[Run]:
+    """Return the runs that began last, the newest first, of all jobs or of one."""
+    query = select(RunRow).order_by(RunRow.started_at.desc(), RunRow.id.desc())
+    if job is not None:
+        query = query.where(RunRow.job == job)
+    return [_to_run(row) for row in session.scalars(query.limit(limit))]
+
+
+def latest(session: Session) -> list[Run]:
+    """Return the latest run of each job, the newest first."""
     newest = select(func.max(RunRow.id)).group_by(RunRow.job)
-    query = select(RunRow.job, RunRow.due_at, RunRow.error).where(
-        RunRow.id.in_(newest), RunRow.error.is_not(None)
+    query = select(RunRow).where(RunRow.id.in_(newest))
+    return [_to_run(row) for row in session.scalars(query.order_by(RunRow.id.desc()))]
+
+
+def _to_run(row: RunRow) -> Run:
+    return Run(
+        row.id,
+        row.job,
+        row.due_at,
+        row.started_at,
+        row.finished_at,
+        row.result,
+        row.error,
+        row.attempts,
+        row.retry_at,
     )
-    return [(job, due_at, error or "") for job, due_at, error in session.execute(query)]

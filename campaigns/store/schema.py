@@ -6,7 +6,10 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine
+from sqlalchemy import Engine, inspect
+from sqlalchemy.exc import OperationalError
+
+from campaigns.errors import ConfigError
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -21,6 +24,21 @@ def _config(engine: Engine) -> Config:
 def upgrade(engine: Engine) -> None:
     """Create the tables, or migrate them to the newest revision."""
     command.upgrade(_config(engine), "head")
+
+
+def is_empty(engine: Engine) -> bool:
+    """Say whether the database holds no table at all.
+
+    Raises:
+        ConfigError: It does not answer.
+    """
+    try:
+        return not inspect(engine).get_table_names()
+    except OperationalError as error:
+        raise ConfigError(
+            f"the database does not answer: {type(error.orig).__name__}; is its "
+            "address right, and is it running?"
+        ) from error
 
 
 def is_current(engine: Engine) -> bool:

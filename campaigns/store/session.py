@@ -23,6 +23,7 @@ __all__ = [
     "Engine",
     "Session",
     "Sessions",
+    "is_sending",
     "is_sound",
     "make_sessions",
     "open_engine",
@@ -55,7 +56,12 @@ def open_engine(url: str) -> Engine:
         event.listen(engine, "begin", _begin_immediate)
         return engine
     if parsed.drivername == "postgresql+psycopg":
-        return create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
+        try:
+            return create_engine(parsed, pool_pre_ping=True, hide_parameters=True)
+        except ModuleNotFoundError as error:
+            raise ConfigError(
+                "PostgreSQL needs its driver: pip install 'winback[postgres]'"
+            ) from error
     raise ConfigError(
         f"database url: {parsed.drivername} is not supported; use sqlite:///FILE or "
         "postgresql://…"
@@ -149,6 +155,15 @@ def sender_lock(engine: Engine) -> Iterator[None]:
             held.execute(
                 text("SELECT pg_advisory_unlock(:key)"), {"key": _SENDER_LOCK_KEY}
             )
+
+
+def is_sending(engine: Engine) -> bool:
+    """Say whether a process holds the right to send from a database."""
+    try:
+        with sender_lock(engine):
+            return False
+    except SenderBusyError:
+        return True
 
 
 @contextmanager

@@ -1,8 +1,10 @@
 """The whole story, as a newcomer sees it; and the notebook on top of it."""
 
 import email
+import gzip
 import json
 import re
+import shutil
 import subprocess
 
 import jupytext
@@ -144,3 +146,37 @@ def test_notebooks_run_on_the_demos_workspace(notebook, demo, monkeypatch):
         for output in cell.get("outputs", [])
     )
     assert "accounts" in said
+
+
+def test_status_says_what_ran_what_is_due_and_what_is_stuck(demo, walk, tmp_path):
+    root, _ = demo
+    copy = tmp_path / "demo"
+    shutil.copytree(root, copy)
+
+    said = walk("status", workspace=copy)
+    assert re.search(r"settle +\d+ s", said)
+    assert re.search(r"report +\d+ s +week 2026-W16", said)
+    assert re.search(r"enrol win-back +\d+ s +campaign win-back", said)
+    assert "2026-04-27 06:00  report" in said
+    assert "Nothing is stuck" in said
+    assert walk("status", "report", workspace=copy).count("week 2026-W") >= 10
+
+    broken = tmp_path / "usage.csv.gz"
+    whole = gzip.compress(
+        b"account,at,feature\n" + b"acc-00001,2026-01-01T00:00Z,f\n" * 9
+    )
+    broken.write_bytes(whole[:-9])
+    walk("import", "usage", broken, workspace=copy, fails=1)
+    said = walk("status", workspace=copy, fails=1)
+    assert "the import of usage.csv.gz did not end" in said
+
+
+def test_the_demo_runs_on_postgresql_by_one_setting(walk, postgres_url, tmp_path):
+    url = postgres_url.replace("+psycopg", "")
+
+    said = walk("demo", tmp_path / "demo", "--accounts", "200", "--database", url)
+
+    assert "The truth, known to the world alone" in said
+    assert not (tmp_path / "demo" / "winback.db").exists()
+    refused = walk("demo", tmp_path / "other", "--database", url, fails=1)
+    assert "holds tables already" in refused

@@ -279,16 +279,49 @@ def test_a_job_is_begun_once_for_a_due_time_by_two_at_the_same_time(sessions):
     for thread in threads:
         thread.join()
 
-    assert sorted(won) == [False] * 5 + [True]
+    assert [each for each in won if each is not None] == [1]
+    assert len(won) == 6
 
 
 def test_a_run_that_a_kill_cut_off_is_run_again(session):
     runs.begin(session, "report", due_at=NOON, now=NOON)
     runs.forget_unfinished(session)
 
-    assert runs.begin(session, "report", due_at=NOON, now=NOON)
-    runs.end(session, "report", due_at=NOON, now=NOON, error="no space left")
-    assert runs.failed(session) == [("report", NOON, "no space left")]
+    run = runs.begin(session, "report", due_at=NOON, now=NOON)
+    runs.end(session, run, now=NOON, error="no space left")
+    (failed,) = runs.failed(session)
+    assert (failed.job, failed.error) == ("report", "no space left")
+
+
+def test_a_run_that_failed_is_tried_again_when_its_time_has_come(session):
+    first = runs.begin(session, "report", due_at=NOON, now=NOON)
+    runs.end(session, first, now=NOON, error="no space left")
+    again_at = NOON + timedelta(minutes=5)
+    assert runs.next_retry_at(session, after=NOON) == again_at
+
+    def begin(now):
+        return runs.begin(session, "report", due_at=NOON, now=now)
+
+    assert begin(again_at - timedelta(seconds=1)) is None
+    assert begin(again_at) == first
+    assert begin(again_at) is None  # it runs
+    runs.end(session, first, now=again_at, error="still none")
+    assert runs.next_retry_at(session, after=NOON) == again_at + timedelta(minutes=30)
+
+    later = NOON + timedelta(days=7)
+    second = runs.begin(session, "report", due_at=later, now=later)
+    runs.end(session, second, now=later, result={"week": "2026-W03"})
+    assert begin(later) is None  # what is newer did it
+    assert runs.failed(session) == []
+    newest, oldest = runs.history(session, limit=5)
+    assert (newest.id, newest.result) == (second, {"week": "2026-W03"})
+    assert (oldest.error, oldest.attempts) == ("still none", 2)
+    assert runs.is_done(session, "report", due_at=later)
+    assert not runs.is_done(session, "report", due_at=NOON)
+
+
+def test_a_campaign_of_the_longest_name_has_runs(session):
+    assert runs.begin(session, f"enrol {'a' * 63}", due_at=NOON, now=NOON)
 
 
 def test_one_model_is_active(session):

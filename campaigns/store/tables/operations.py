@@ -16,12 +16,14 @@ class RunRow(Base):
     __table_args__ = (UniqueConstraint("job", "due_at"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    job: Mapped[str] = mapped_column(WORD)
+    job: Mapped[str] = mapped_column(ID)
     due_at: Mapped[datetime]
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
     result: Mapped[dict[str, Any] | None]
     error: Mapped[str | None] = mapped_column(Text)
+    attempts: Mapped[int]
+    retry_at: Mapped[datetime | None]
 
 
 class ModelVersionRow(Base):

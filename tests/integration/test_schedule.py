@@ -1,0 +1,126 @@
+"""What is due runs once; what failed is kept with its cause and tried again by rule."""
+
+import json
+
+import pytest
+import structlog
+
+from campaigns import schedule
+from campaigns.config import ChurnSettings, WinBackSettings
+from campaigns.errors import ConfigError
+from campaigns.steps.report import Reporting
+from campaigns.steps.settle import SettleResult
+from campaigns.store import runs
+from campaigns.store.usage import UsageLake
+
+
+class Settling:
+    """Settles, or fails as it is told to."""
+
+    def __init__(self):
+        self.errors = []
+        self.done = 0
+
+    def __call__(self, _now):
+        if self.errors:
+            raise self.errors.pop(0)
+        self.done += 1
+        return SettleResult(0, 0, 0)
+
+
+@pytest.fixture
+def settling():
+    return Settling()
+
+
+@pytest.fixture
+def work(sessions, clock, tmp_path, settling):
+    reporting = Reporting(
+        sessions,
+        UsageLake(tmp_path / "usage"),
+        "Tidemark",
+        ChurnSettings().definition(),
+        WinBackSettings().definition(),
+        0.12,
+        {},
+    )
+    return schedule.Work(
+        sessions=sessions,
+        clock=clock,
+        desk=None,
+        post=None,
+        learning=None,
+        programme=None,
+        reporting=reporting,
+        import_place=None,
+        settle=settling,
+        publish=lambda _report: None,
+    )
+
+
+def latest(work):
+    with work.sessions.begin() as session:
+        return {run.job: run for run in runs.latest(session)}
+
+
+def test_a_job_runs_once_for_a_due_time(work, settling, clock):
+    schedule.run_due_jobs(work)
+    schedule.run_due_jobs(work)
+    assert settling.done == 1
+
+    clock.advance(days=1)
+    schedule.run_due_jobs(work)
+    assert settling.done == 2
+    assert latest(work)["settle"].result["settled"] == 0
+
+
+def test_a_run_that_failed_shows_its_cause_and_is_tried_again_by_rule(
+    work, settling, clock
+):
+    settling.errors = [ConfigError("the key is gone"), OSError("disk full")]
+    schedule.run_due_jobs(work)
+    assert latest(work)["settle"].error == "the key is gone"
+    schedule.run_due_jobs(work)
+    assert settling.done == 0
+
+    clock.advance(minutes=5)
+    schedule.run_due_jobs(work)
+    assert latest(work)["settle"].error == "OSError: the log says more"
+    clock.advance(minutes=29)
+    schedule.run_due_jobs(work)
+    assert settling.done == 0
+    clock.advance(minutes=1)
+    schedule.run_due_jobs(work)
+
+    run = latest(work)["settle"]
+    assert (settling.done, run.error, run.attempts, run.retry_at) == (1, None, 3, None)
+
+
+def test_one_job_that_fails_stops_no_other(work, settling):
+    settling.errors = [ConfigError("no")]
+    schedule.run_due_jobs(work)
+
+    found = latest(work)
+    assert found["settle"].error
+    assert found["report"].error is None
+
+
+def test_what_a_run_logs_bears_its_number_and_its_job(work, settling, capsys):
+    settling.errors = [ConfigError("the key is gone")]
+    old = structlog.get_config()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        cache_logger_on_first_use=False,
+    )
+    try:
+        schedule.run_due_jobs(work)
+    finally:
+        structlog.configure(**old)
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (failed,) = [line for line in lines if line["event"] == "run_failed"]
+    assert (failed["run"], failed["job"]) == (latest(work)["settle"].id, "settle")
