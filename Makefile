@@ -27,7 +27,7 @@ imports: $(VENV)/.dev ## Check that imports point one way
 tests: test
 
 bench: $(VENV)/.dev ## Measure speed against peers in the same run
-	$(BIN)/python benchmarks/run.py
+	$(BIN)/python -m benchmarks.run
 
 pictures: $(VENV)/.dev ## Draw the mails and the demo's report into docs/pictures (needs Chromium)
 	$(BIN)/python docs/draw_pictures.py

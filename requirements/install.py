@@ -50,8 +50,6 @@ def main() -> int:
     itself = locked and run(
         *install, "--no-deps", "--no-build-isolation", "--editable", "."
     )
-    if not itself:
-        pass
     return 0 if itself else 1
 
 

@@ -1,0 +1,173 @@
+"""What is timed. Each case runs in a process of its own, so that its memory is its own.
+
+    python -m benchmarks.cases NAME FOLDER
+
+Prints one line of JSON: the seconds of the timed part, and the process's peak memory.
+"""
+
+import json
+import resource
+import shutil
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+
+from benchmarks.data import AS_OF, account_ids
+
+KIB_PER_MB = 1000
+
+
+def fresh(folder: Path, name: str) -> Path:
+    """Return an empty folder within `folder`."""
+    path = folder / name
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir()
+    return path
+
+
+def open_sessions(folder: Path):
+    from campaigns.store import schema
+    from campaigns.store.session import make_sessions, open_engine
+
+    engine = open_engine(f"sqlite:///{folder / 'bench.db'}")
+    schema.upgrade(engine)
+    return make_sessions(engine)
+
+
+def import_ours(folder: Path):
+    from campaigns.clock import system_clock
+    from campaigns.domain.records import Account
+    from campaigns.steps.import_file import Workplace
+    from campaigns.steps.ingest import ingest
+    from campaigns.store import records
+    from campaigns.store.usage import UsageLake
+
+    place = fresh(folder, "ours")
+    sessions = open_sessions(place)
+    known = [Account(id=id_, name=id_) for id_ in _accounts(folder)]
+    with sessions.begin() as session:
+        records.put(session, "accounts", known, address_hash=str)
+    lake = UsageLake(place / "usage")
+    work = Workplace(sessions, lake, place / "rejects", str, system_clock)
+
+    def act():
+        result = ingest("usage", folder / "usage.csv", place=work)
+        assert result.counts.taken == _rows(folder), result.counts
+
+    return act
+
+
+def import_polars(folder: Path):
+    def act():
+        scan = pl.scan_csv(folder / "usage.csv", try_parse_dates=True)
+        scan.sink_parquet(folder / "polars.parquet")
+
+    return act
+
+
+def import_pandas(folder: Path):
+    import pandas as pd
+
+    def act():
+        frame = pd.read_csv(folder / "usage.csv", parse_dates=["at"])
+        frame.to_parquet(folder / "pandas.parquet")
+
+    return act
+
+
+def features_ours(folder: Path):
+    from models.features import Inputs, features_as_of
+
+    names = ("churned", "accounts", "subscriptions", "tickets", "nps")
+    read = {name: pl.scan_parquet(folder / f"{name}.parquet") for name in names}
+    read["usage"] = pl.scan_parquet(folder / "usage" / "*" / "*.parquet")
+    return lambda: features_as_of(Inputs(**read), as_of=AS_OF).to_native()
+
+
+def features_polars(folder: Path):
+    from benchmarks.feature_peers import polars_features
+
+    return lambda: polars_features(folder)
+
+
+def features_pandas(folder: Path):
+    from benchmarks.feature_peers import pandas_features
+
+    return lambda: pandas_features(folder)
+
+
+def enrol(folder: Path):
+    from benchmarks.programme import launched
+    from campaigns.steps.enrol import enrol as enrol_cohort
+    from tests.factories import NOON, programme
+
+    sessions, cohort = launched(fresh(folder, "enrol"), accounts=_count(folder))
+
+    def act():
+        rules = programme(holdout_share=0.2)
+        result = enrol_cohort(sessions, cohort, programme=rules, now=NOON)
+        assert result.treated + result.held_out == _count(folder)
+
+    return act
+
+
+def report(folder: Path):
+    from benchmarks.programme import settled_programme
+    from campaigns.present.pages import Pages
+    from campaigns.shipped import templates_folder
+    from campaigns.steps.report import gather
+    from tests.factories import NOON
+
+    reporting = settled_programme(fresh(folder, "report"), enrolments=_count(folder))
+
+    def act():
+        weekly = gather(reporting, as_of=NOON + timedelta(days=200))
+        html = Pages(templates_folder()).report_html(weekly)
+        assert "12" in html
+
+    return act
+
+
+CASES = (
+    import_ours,
+    import_polars,
+    import_pandas,
+    features_ours,
+    features_polars,
+    features_pandas,
+    enrol,
+    report,
+)
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    return json.loads((folder / "sizes.json").read_text())
+
+
+def _rows(folder: Path) -> int:
+    return _sizes(folder)["rows"]
+
+
+def _count(folder: Path) -> int:
+    return _sizes(folder)["accounts"]
+
+
+def _accounts(folder: Path) -> pl.Series:
+    return account_ids(_count(folder))
+
+
+def main() -> None:
+    name, folder = sys.argv[1], Path(sys.argv[2])
+    act = {case.__name__: case for case in CASES}[name](folder)
+    began = time.perf_counter()
+    act()
+    seconds = time.perf_counter() - began
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / KIB_PER_MB
+    print(json.dumps({"seconds": seconds, "peak_mb": peak}))
+
+
+if __name__ == "__main__":
+    main()

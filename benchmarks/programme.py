@@ -1,0 +1,194 @@
+"""Programmes of any size, written straight into the tables."""
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import insert
+
+from campaigns.config import ChurnSettings, WinBackSettings
+from campaigns.steps.report import Reporting
+from campaigns.store import campaigns
+from campaigns.store.schema import upgrade
+from campaigns.store.session import make_sessions, open_engine
+from campaigns.store.tables.delivery import MessageRow
+from campaigns.store.tables.operations import InstanceRow
+from campaigns.store.tables.programme import (
+    CohortRow,
+    EnrolmentRow,
+    EpisodeRow,
+    HoldoutRow,
+    OutcomeRow,
+    ScoreRow,
+)
+from campaigns.store.tables.records import AccountRow, ContactRow, ImportRunRow
+from campaigns.store.usage import UsageLake
+from tests.factories import NOON, campaign
+
+PIECE = 20_000
+COHORTS = 20
+SEGMENTS = ("slow-fade", "never-activated", "blocked-integration", "general")
+
+
+def _write(session, row, values: Iterable[dict]) -> None:
+    piece: list[dict] = []
+    for value in values:
+        piece.append(value)
+        if len(piece) == PIECE:
+            session.execute(insert(row), piece)
+            piece = []
+    if piece:
+        session.execute(insert(row), piece)
+
+
+def _churned_accounts(session, accounts: int) -> None:
+    """Write accounts with a contact each that left ten days ago, scored."""
+    _write(session, AccountRow, map(_account, range(accounts)))
+    _write(session, ContactRow, map(_contact, range(accounts)))
+    _write(session, EpisodeRow, map(_episode, range(accounts)))
+    _write(session, ScoreRow, map(_score, range(accounts)))
+
+
+def _account(n: int) -> dict:
+    return {"id": f"acc-{n:07}", "name": f"A{n}", "attributes": {}, "content_hash": ""}
+
+
+def _contact(n: int) -> dict:
+    return {
+        "id": f"p-{n:07}",
+        "account": f"acc-{n:07}",
+        "email": f"p{n}@example.com",
+        "address_hash": f"{n:064x}",
+        "is_admin": True,
+        "content_hash": "",
+    }
+
+
+def _episode(n: int) -> dict:
+    return {
+        "id": n + 1,
+        "account": f"acc-{n:07}",
+        "sequence": 1,
+        "churned_at": NOON - timedelta(days=10 + n % 200),
+        "definition": "ended",
+    }
+
+
+def _score(n: int) -> dict:
+    return {
+        "as_of": NOON,
+        "account": f"acc-{n:07}",
+        "segment": SEGMENTS[n % len(SEGMENTS)],
+        "confidence": 0.9,
+        "reasons": ["because"],
+        "facts": {},
+        "model": "m",
+    }
+
+
+def _open(folder: Path):
+    engine = open_engine(f"sqlite:///{folder / 'bench.db'}")
+    upgrade(engine)
+    return make_sessions(engine)
+
+
+def launched(folder: Path, *, accounts: int):
+    """Return the sessions of a programme, and the one cohort that is due."""
+    sessions = _open(folder)
+    definition = campaign(steps=2)
+    with sessions.begin() as session:
+        _churned_accounts(session, accounts)
+        campaigns.apply(session, definition, now=NOON)
+        campaigns.launch(session, definition.name, cohorts=[NOON], now=NOON)
+        (cohort,) = campaigns.due_cohorts(session, now=NOON)
+    return sessions, cohort
+
+
+def settled_programme(folder: Path, *, enrolments: int) -> Reporting:
+    """Return what a report is made with, of a programme whose windows have closed."""
+    sessions = _open(folder)
+    with sessions.begin() as session:
+        session.add(InstanceRow(id=1, name="bench", created_at=NOON))
+        _churned_accounts(session, enrolments)
+        campaigns.apply(session, campaign(), now=NOON)
+        moments = [NOON + timedelta(weeks=number) for number in range(COHORTS)]
+        campaigns.launch(session, "spring", cohorts=moments, now=NOON)
+        for number, moment in enumerate(moments, start=1):
+            row = session.get_one(CohortRow, number)
+            row.enrolled_at = moment
+            row.window_ends_at = moment + timedelta(days=30)
+            row.churned = enrolments // COHORTS
+        session.flush()
+        _write(session, HoldoutRow, map(_arm, range(enrolments)))
+        _write(session, EnrolmentRow, map(_enrolment, range(enrolments)))
+        _write(session, MessageRow, _messages(enrolments))
+        _write(session, OutcomeRow, map(_outcome, range(enrolments)))
+        finished = NOON + timedelta(days=190)
+        session.add(
+            ImportRunRow(
+                kind="usage", file="u", sha256="", started_at=finished,
+                finished_at=finished, taken=1, unchanged=0, rejected=0,
+            )
+        )  # fmt: skip
+    win_back = WinBackSettings().definition()
+    churn = ChurnSettings().definition()
+    titles = {name: name for name in SEGMENTS}
+    lake = UsageLake(folder / "usage")
+    return Reporting(sessions, lake, "Bench", churn, win_back, 0.12, titles)
+
+
+def _is_held_out(n: int) -> bool:
+    return n % 5 == 0
+
+
+def _arm(n: int) -> dict:
+    arm = "holdout" if _is_held_out(n) else "treated"
+    account = f"acc-{n:07}"
+    return {"account": account, "arm": arm, "stratum": "s", "assigned_at": NOON}
+
+
+def _enrolment(n: int) -> dict:
+    enrolled = NOON + timedelta(weeks=n % COHORTS)
+    return {
+        "id": n + 1,
+        "campaign": "spring",
+        "campaign_version": 1,
+        "cohort": n % COHORTS + 1,
+        "account": f"acc-{n:07}",
+        "episode": n + 1,
+        "contact": f"p-{n:07}",
+        "contact_choice": "only_contact",
+        "arm": "holdout" if _is_held_out(n) else "treated",
+        "segment": SEGMENTS[n // COHORTS % len(SEGMENTS)],
+        "stratum": "s",
+        "enrolled_at": enrolled,
+        "window_ends_at": enrolled + timedelta(days=30),
+    }
+
+
+def _messages(enrolments: int) -> Iterator[dict]:
+    for n in range(enrolments):
+        if not _is_held_out(n):
+            yield {
+                "enrolment": n + 1,
+                "campaign": "spring",
+                "episode": n + 1,
+                "step": 1,
+                "template": "general",
+                "contact": f"p-{n:07}",
+                "address_hash": f"{n:064x}",
+                "due_at": NOON,
+                "state": "accepted",
+                "delivery": "bounced" if n % 50 == 1 else "delivered",
+            }
+
+
+def _outcome(n: int) -> dict:
+    came_back = n % 7 == 0 if _is_held_out(n) else n % 6 == 0
+    return {
+        "enrolment": n + 1,
+        "definition": "d",
+        "came_back": came_back,
+        "returned_at": NOON if came_back else None,
+        "settled_at": NOON,
+    }
