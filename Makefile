@@ -1,6 +1,6 @@
 # Everything runs from .venv, which each target sets up by itself.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types imports tests bench lock pictures clean
+.PHONY: help demo test check format lint types imports tests bench proof lock pictures clean
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
@@ -28,6 +28,9 @@ tests: test
 
 bench: $(VENV)/.dev ## Measure speed against peers in the same run
 	$(BIN)/python -m benchmarks.run
+
+proof: $(VENV)/.dev ## Kill an import of 20 million rows and compare it with an unbroken one
+	$(BIN)/python -m benchmarks.proof
 
 pictures: $(VENV)/.dev ## Draw the mails and the demo's report into docs/pictures (needs Chromium)
 	$(BIN)/python docs/draw_pictures.py

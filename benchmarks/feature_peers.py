@@ -188,7 +188,7 @@ def pandas_features(folder: Path) -> pd.DataFrame:
         2 * SQUARES
     )
     total = daily.groupby("account")["count"].sum()
-    weekend = daily[daily["day"].dt.dayofweek >= 5].groupby("account")["count"].sum()
+    weekend = daily[daily["day"].dt.day_of_week >= 5].groupby("account")["count"].sum()
     t["weekend_share"] = weekend.reindex(total.index, fill_value=0) / total
     first_day = account.map(span["first"].dt.floor("D"))
     early = daily[(daily["day"] - first_day).dt.days < 30]

@@ -49,7 +49,13 @@ def ingest(
             )
         name = f"{kind}-{path.name}-{run}.csv"
         take = take_usage.take if kind == "usage" else take_records.take
-        damage = take(work, rejects_file=place.rejects_folder / name)
+        try:
+            damage = take(work, rejects_file=place.rejects_folder / name)
+        except OSError as error:
+            raise InputError(
+                f"{path}: what was read could not be kept ({error}); make room and "
+                "import it again: it goes on where it was"
+            ) from error
     _finish(work, run, damage)
     if damage is not None:
         raise damage

@@ -4,6 +4,7 @@ Clean blocks are taken as columns, the rest row by row; all is staged with a jou
 that a killed import goes on where it was; then the days are merged.
 """
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ def take(work: Import, *, rejects_file: Path) -> InputError | None:
     """Take a file's good rows, list the others; return the damage it ended at."""
     lake = work.place.lake
     with lake.writing():
-        staging = Staging(lake.root / ".staging" / work.key)
+        folder = lake.root / ".staging"
+        staging = Staging(folder / work.file_hash[:16] / work.key())
         try:
             note = staging.note
             path = Path(note.get("rejects", rejects_file))
@@ -38,7 +40,9 @@ def take(work: Import, *, rejects_file: Path) -> InputError | None:
         except BaseException:
             staging.close()
             raise
-        staging.remove()
+        staging.close()
+        # With what earlier tries left that read the file in another way.
+        shutil.rmtree(folder / work.file_hash[:16])
     return damage
 
 

@@ -5,8 +5,6 @@ the last whole line. When all is staged, `merging` brings it into the lake, some
 a time, each with its line too. Nothing in memory grows with the file.
 """
 
-import os
-import shutil
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
@@ -16,7 +14,7 @@ from typing import Any, Final, NamedTuple
 import orjson
 import polars as pl
 
-from campaigns.store.usage import COLUMNS
+from campaigns.store.usage import COLUMNS, write_durably
 
 STAGED: Final = pl.Schema({**COLUMNS, "row": pl.Int64})
 _JOURNAL: Final = "journal.jsonl"
@@ -76,10 +74,13 @@ class Staging:
         # The days of an ordered block are in order, so a day is one slice of it.
         counted = events.select(day=day).group_by("day", maintain_order=True).len()
         path = self._folder / f"{len(self._pieces):06}.parquet"
-        events.write_parquet(
-            path, compression="lz4", row_group_size=_ROW_GROUP, statistics=False
+        write_durably(
+            events,
+            path,
+            compression="lz4",
+            row_group_size=_ROW_GROUP,
+            statistics=False,
         )
-        _sync(path)
         days = dict(counted.iter_rows())
         self._pieces.append(_Piece(path, days))
         self.note = note
@@ -127,11 +128,6 @@ class Staging:
         """Keep what is staged for a later try."""
         self._journal.close()
 
-    def remove(self) -> None:
-        """Delete what is staged: all of it is in the lake."""
-        self.close()
-        shutil.rmtree(self._folder)
-
 
 def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the journal's lines; what a kill cut off is removed from the file."""
@@ -143,8 +139,3 @@ def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
         path.write_bytes(whole)
     for line in whole.splitlines():
         yield orjson.loads(line)
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

@@ -147,10 +147,22 @@ def _replace(path: Path, events: pl.DataFrame) -> None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".new")
-    events.write_parquet(beside, compression="zstd", compression_level=1)
-    with beside.open("rb") as file:
-        os.fsync(file.fileno())
+    write_durably(events, beside, compression="zstd", compression_level=1)
     beside.replace(path)
+
+
+def write_durably(events: pl.DataFrame, path: Path, **options: Any) -> None:  # noqa: ANN401
+    """Write a Parquet file that outlives a power cut.
+
+    Raises:
+        OSError: There is no room for it, or the disk failed.
+    """
+    try:
+        events.write_parquet(path, **options)
+    except pl.exceptions.ComputeError as error:
+        raise OSError(str(error)) from error
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def newest_event(lake: UsageLake, *, before: datetime) -> datetime | None:

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import time
+import tomllib
 from collections import Counter
 
 import polars as pl
@@ -29,6 +30,17 @@ def workspace(walk, tmp_path):
         settings.replace("max_per_second = 50", "max_per_second = 20")
     )
     return root
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def on_each(workspace, request):
+    """The workspace, on each kind of database."""
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_url").replace("+psycopg", "")
+        settings = workspace / "winback.toml"
+        text = settings.read_text().replace("sqlite:///winback.db", url)
+        settings.write_text(text)
+    return workspace
 
 
 def start(winback, *arguments):
@@ -95,7 +107,10 @@ def test_a_killed_import_ends_as_an_unbroken_one(workspace, walk, winback, tmp_p
 
 
 def rows_of(root, query):
-    engine = open_engine(f"sqlite:///{root / 'winback.db'}")
+    url = tomllib.loads((root / "winback.toml").read_text())["database"]["url"]
+    if url.startswith("sqlite"):
+        url = f"sqlite:///{root / 'winback.db'}"
+    engine = open_engine(url)
     with engine.begin() as connection:
         found = [tuple(row) for row in connection.execute(text(query))]
     engine.dispose()
@@ -156,8 +171,9 @@ def mails_in(root):
 
 
 def test_a_killed_sender_mails_nobody_twice_and_loses_nobody(
-    workspace, walk, winback, tmp_path
+    on_each, walk, winback, tmp_path
 ):
+    workspace = on_each
     prepare(workspace, walk, tmp_path)
     process = start(winback, "run", "-w", workspace)
     assert kill_when(process, lambda: len(mails_in(workspace)) >= 5, timeout=120)
@@ -221,7 +237,7 @@ def test_an_import_killed_while_it_reads_goes_on_behind_what_it_read(
         walk("import", "accounts", accounts, workspace=root)
 
     def staged():
-        return list((workspace / "usage" / ".staging").glob("*/000001.parquet"))
+        return list((workspace / "usage" / ".staging").glob("*/*/000001.parquet"))
 
     process = start(winback, "import", "usage", file, "-w", workspace)
     assert kill_when(process, staged)

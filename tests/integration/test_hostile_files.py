@@ -341,3 +341,17 @@ def test_an_id_that_moved_to_another_day_is_there_once(take, place):
     assert events["at"].dt.date().to_list() == [date(2025, 5, 9), date(2025, 5, 1)]
     take("usage", columns + "u2,acc-1,2025-05-09T10:00:00Z,f\n")
     assert place.lake.days() == [date(2025, 5, 9)]
+
+
+def test_a_full_disk_is_said_and_the_import_goes_on_where_it_was(take, place, tmp_path):
+    """The lake cannot be written: a file stands where its year's folder should be."""
+    place.lake.root.mkdir()
+    (place.lake.root / "2025").write_text("in the way")
+
+    with pytest.raises(InputError, match="make room and import it again"):
+        take("usage", USAGE + USAGE_ROW)
+    assert list((place.lake.root / ".staging").rglob("*.parquet"))
+
+    (place.lake.root / "2025").unlink()
+    assert take("usage", USAGE + USAGE_ROW) == (1, 0, 0)
+    assert not list((place.lake.root / ".staging").rglob("*.parquet"))
