@@ -21,7 +21,7 @@ from models import contract_features, usage_features
 from models.definitions import FEATURE_NAMES
 from models.usage_features import RECENT_DAYS, SECONDS_PER_DAY, Frame, seconds
 
-_EVENTS_AT_ONCE: Final = 25_000_000
+_EVENTS_AT_ONCE: Final = 10_000_000
 
 
 class Inputs(NamedTuple):
@@ -77,7 +77,8 @@ def _shares(inputs: Inputs, events_at_once: int) -> int:
     usage = nw.from_native(inputs.usage).lazy()
     if not usage.implementation.is_polars():
         return 1
-    return 1 + int(usage.select(nw.len()).collect().item()) // events_at_once
+    events = int(usage.select(nw.len()).collect().item())
+    return max(1, -(-events // events_at_once))
 
 
 def _features_of(inputs: Inputs, churned: Frame, as_of: datetime) -> nw.DataFrame[Any]:
