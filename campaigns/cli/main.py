@@ -196,7 +196,7 @@ def ses_local(
     from campaigns.mail.local_ses.ses import Limits
     from campaigns.present.pages import Pages
     from campaigns.shipped import templates_folder
-    from campaigns.web.mailbox import mailbox_routes
+    from campaigns.web.mailbox import Mailbox
 
     limits = Limits(
         max_per_second,
@@ -212,7 +212,7 @@ def ses_local(
         recipients=recipients,
         stop_with_stdin=stop_with_stdin,
         announce=lambda line: print(line, flush=True),
-        pages=lambda ses: mailbox_routes(ses, Pages(templates_folder())),
+        pages=lambda ses: Mailbox(ses, Pages(templates_folder())).routes(),
     )
 
 

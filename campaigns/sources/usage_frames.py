@@ -128,8 +128,9 @@ class UsageFrames:
         if source.default is not None:
             column = column.cast(pl.String).fill_null(str(source.default))
         if source.values is not None:
-            meant = {key: str(value) for key, value in source.values.items()}
-            column = _looked_up(column, meant)
+            if not all(isinstance(value, str) for value in source.values.values()):
+                return None
+            column = _looked_up(column, source.values)
         if source.through is not None:
             column = _looked_up(column, self._lookups[source.through])
         return column

@@ -99,8 +99,13 @@ def find(session: Session, lake: UsageLake, *, now: datetime) -> list[Oddity]:
     """Return the oddities there are, in the order a reader would look for them."""
     tables = {name: _read(session, name) for name in _TABLES}
     usage = lake.scan(before=now)
-    found = [*_of_usage(usage, tables), *_of_subscriptions(tables, now)]
-    found += [*_of_accounts(tables, usage), *_of_contacts(tables, usage)]
+    found = [
+        *_of_usage(usage, tables),
+        *_of_subscriptions(tables, now),
+        *_of_endings(tables, now),
+        *_of_accounts(tables, usage),
+        *_of_contacts(tables, usage),
+    ]
     return [each for each in found if each.odd]
 
 
@@ -175,8 +180,8 @@ def _of_usage(usage: pl.LazyFrame, tables: Tables) -> Iterator[Oddity]:
 
 
 def _of_subscriptions(tables: Tables, now: datetime) -> Iterator[Oddity]:
-    every = tables["subscriptions"]
-    paid = every.filter(~pl.col("plan_is_free"))
+    """Yield what subscriptions of one account say against each other."""
+    paid = tables["subscriptions"].filter(~pl.col("plan_is_free"))
     ended = paid.filter(pl.col("ended_at") < now)
     others = paid.select(
         "account", other="id", begins="started_at", ends=pl.col("ended_at")
@@ -216,6 +221,13 @@ def _of_subscriptions(tables: Tables, now: datetime) -> Iterator[Oddity]:
         "labels",
         "learnt from only if the account has churned by then",
     )
+
+
+def _of_endings(tables: Tables, now: datetime) -> Iterator[Oddity]:
+    """Yield what single subscriptions leave open."""
+    every = tables["subscriptions"]
+    paid = every.filter(~pl.col("plan_is_free"))
+    ended = paid.filter(pl.col("ended_at") < now)
     yield _oddity(
         "ended, and nobody says how",
         ended.filter(pl.col("end_kind").is_null()),

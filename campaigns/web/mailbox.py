@@ -49,16 +49,34 @@ _OURS_ONLY: Final = {
 }
 
 
-def mailbox_routes(ses: LocalSes, pages: Pages) -> list[BaseRoute]:
-    """Return the routes of the pages of one local SES."""
+class Mailbox:
+    """The pages of one local SES.
 
-    async def listed(request: Request) -> Response:
-        text = request.query_params.get("q", "")
+    Args:
+        ses: Whose mails and faults.
+        pages: Draws them.
+    """
+
+    def __init__(self, ses: LocalSes, pages: Pages) -> None:
+        self._ses = ses
+        self._pages = pages
+
+    def routes(self) -> list[BaseRoute]:
+        """Return where the pages are."""
+        return [
+            Route("/", self.listed, methods=["GET"]),
+            Route("/mails/{number:int}", self.shown, methods=["GET"]),
+            Route("/mails/{number:int}/html", self.html, methods=["GET"]),
+            Route("/faults", self.be_faulty, methods=["POST"]),
+        ]
+
+    async def listed(self, request: Request) -> Response:
+        """Show the newest mails, or those that a search finds, and the faults."""
+        ses, text = self._ses, request.query_params.get("q", "")
         before = _whole_number(request.query_params.get("before"))
         mails = ses.outbox.find_mails(text, limit=_ON_A_PAGE + 1, before=before)
         older = mails[_ON_A_PAGE - 1]["number"] if len(mails) > _ON_A_PAGE else None
-        return _page(
-            pages,
+        return self._page(
             "mailbox",
             mails=mails[:_ON_A_PAGE],
             text=text,
@@ -71,58 +89,54 @@ def mailbox_routes(ses: LocalSes, pages: Pages) -> list[BaseRoute]:
             problem=request.query_params.get("problem"),
         )
 
-    async def shown(request: Request) -> Response:
-        found = ses.outbox.mail(request.path_params["number"])
+    async def shown(self, request: Request) -> Response:
+        """Show one mail: a part of it, in a width and a scheme."""
+        found = self._ses.outbox.mail(request.path_params["number"])
         if found is None:
-            return HTMLResponse("There is no such mail.", status_code=404)
+            return PlainTextResponse("There is no such mail.", status_code=404)
         facts, source = found
         asked = request.query_params
-        view = _one_of(asked.get("view"), _VIEWS)
-        width = _one_of(asked.get("width"), tuple(_WIDTHS))
-        scheme = _one_of(asked.get("scheme"), _SCHEMES)
         message = _parsed(source)
-        return _page(
-            pages,
+        return self._page(
             "mail",
             mail=facts,
-            view=view,
+            view=_one_of(asked.get("view"), _VIEWS),
             views=_VIEWS,
-            width=width,
+            width=_one_of(asked.get("width"), tuple(_WIDTHS)),
             widths=_WIDTHS,
-            scheme=scheme,
+            scheme=_one_of(asked.get("scheme"), _SCHEMES),
             schemes=_SCHEMES,
             text=_part(message, "plain"),
-            source=source.decode("utf-8", "replace") if view == "source" else "",
+            source=source.decode("utf-8", "replace"),
             headers=[(name, str(value)) for name, value in message.items()],
         )
 
-    async def html(request: Request) -> Response:
-        found = ses.outbox.mail(request.path_params["number"])
+    async def html(self, request: Request) -> Response:
+        """Give a mail's HTML for the frame it is shown in."""
+        found = self._ses.outbox.mail(request.path_params["number"])
         if found is None:
             return PlainTextResponse("There is no such mail.", status_code=404)
         scheme = _one_of(request.query_params.get("scheme"), _SCHEMES)
         text = _part(_parsed(found[1]), "html") or "<p>This mail has no HTML part.</p>"
         return HTMLResponse(in_scheme(text, scheme), headers=_NOTHING_RUNS)
 
-    async def be_faulty(request: Request) -> Response:
+    async def be_faulty(self, request: Request) -> Response:
+        """Put the form's faults in force."""
         if request.headers.get("sec-fetch-site") in _ELSEWHERE:
             return PlainTextResponse("Not from another site.", status_code=403)
         async with request.form() as form:
             asked = _fault_request({name: str(value) for name, value in form.items()})
         try:
-            ses.be_faulty(FaultRequest.model_validate(asked))
+            self._ses.be_faulty(FaultRequest.model_validate(asked))
         except ValidationError as error:
             first = error.errors()[0]
             problem = f"{first['loc'][-1]}: {first['msg']}"
             return RedirectResponse(f"/?{urlencode({'problem': problem})}", 303)
         return RedirectResponse("/", 303)
 
-    return [
-        Route("/", listed, methods=["GET"]),
-        Route("/mails/{number:int}", shown, methods=["GET"]),
-        Route("/mails/{number:int}/html", html, methods=["GET"]),
-        Route("/faults", be_faulty, methods=["POST"]),
-    ]
+    def _page(self, name: str, **facts: Any) -> HTMLResponse:  # noqa: ANN401
+        page = self._pages.page(name, company="local SES", **facts)
+        return HTMLResponse(page, headers=_OURS_ONLY)
 
 
 def in_scheme(html: str, scheme: str) -> str:
@@ -133,12 +147,6 @@ def in_scheme(html: str, scheme: str) -> str:
     """
     return _ASKS_FOR_SCHEME.sub(
         lambda asked: _ALWAYS if asked.group(1) == scheme else _NEVER, html
-    )
-
-
-def _page(pages: Pages, name: str, **facts: Any) -> HTMLResponse:  # noqa: ANN401
-    return HTMLResponse(
-        pages.page(name, company="local SES", **facts), headers=_OURS_ONLY
     )
 
 
