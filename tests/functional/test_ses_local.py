@@ -406,3 +406,33 @@ def test_the_documentation_s_client_and_faults_work_as_they_stand(serve):
     assert mails(folder)[0]["Subject"] == "Hello"
     in_force = json.loads(ask(url, "/_local/faults", json.loads(faults)))
     assert in_force["sends"] == ["throttle"] * 3 + ["time_out_after_accept"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "headers"),
+    [
+        ("/v2/email/outbound-emails", b"[1, 2", {}),
+        ("/v2/email/outbound-emails", b'{"Content": [1], "Destination": 7}', {}),
+        (
+            "/v2/email/outbound-bulk-emails",
+            b'{"BulkEmailEntries": [3], "DefaultContent": {"Template": {"T": 5}}}',
+            {},
+        ),
+        ("/v2/email/outbound-emails", b"{}", {"x-winback-now": "junk"}),
+        ("/", b'{"Entries": 4}', {"x-amz-target": "AmazonSQS.DeleteMessageBatch"}),
+        ("/v2/email/nothing", b"{}", {}),
+    ],
+)
+def test_a_request_of_another_form_is_refused_and_breaks_nothing(
+    serve, path, body, headers
+):
+    folder, url, make = serve()
+    request = urllib.request.Request(f"{url}{path}", data=body, headers=headers)
+
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(request, timeout=10)
+
+    assert 400 <= caught.value.code < 500
+    assert caught.value.headers["x-amzn-errortype"]
+    make().send_email(**simple())
+    assert len(mails(folder)) == 1

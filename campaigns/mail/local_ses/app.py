@@ -48,7 +48,8 @@ def make_app(ses: LocalSes, pages: list[BaseRoute] | None = None) -> ASGIApp:
         )
 
     async def mails(request: Request) -> Response:
-        after = int(request.query_params.get("after", 0))
+        told = request.query_params.get("after", "")
+        after = int(told) if told.isascii() and told.isdigit() else 0
         return JSONResponse({"mails": ses.outbox.mails_after(after)})
 
     async def faults(request: Request) -> Response:

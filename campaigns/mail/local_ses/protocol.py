@@ -14,12 +14,15 @@ from itertools import count
 from typing import Any, Final
 
 import orjson
+import structlog
 
 from campaigns.mail.local_ses import refusals, sqs
 from campaigns.mail.local_ses.faults import BEFORE_ACCEPT, SendFault
 from campaigns.mail.local_ses.operations import Call, is_sending, operate
 from campaigns.mail.local_ses.refusals import RefusedError
 from campaigns.mail.local_ses.ses import LocalSes
+
+logger = structlog.get_logger(__name__)
 
 NOW_HEADER: Final = "x-winback-now"
 _OK: Final = 200
@@ -68,6 +71,11 @@ class Protocol:
                 self._of_queue(call, now) if is_queue else operate(self._ses, call, now)
             )
             status, headers = _OK, {}
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            # A list where the operation has an object, a name that is no text.
+            logger.warning("request_not_understood", error=type(error).__name__)
+            found = {"message": "The request is not of the operation's form."}
+            status, headers = 400, {"x-amzn-errortype": "SerializationException"}
         except RefusedError as refusal:
             status, headers = refusal.status, {"x-amzn-errortype": refusal.code}
             found = {"__type": refusal.code, "message": refusal.message}
