@@ -30,9 +30,11 @@ _SPACES: Final = str.maketrans(
 )
 
 
-def _with_plain_spaces(text: object) -> object:
-    """Spaces that only typesetting tells apart are the same to us."""
-    return text.translate(_SPACES) if isinstance(text, str) else text
+def _as_text(value: object) -> object:
+    """Numbers are names too, and spaces that only typesetting tells apart are one."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return value.translate(_SPACES) if isinstance(value, str) else value
 
 
 def _without_control_characters(text: str) -> str:
@@ -77,13 +79,13 @@ def _without_nul(text: str) -> str:
 
 Id = Annotated[
     str,
-    BeforeValidator(_with_plain_spaces),
+    BeforeValidator(_as_text),
     StringConstraints(strip_whitespace=True, min_length=1, max_length=200),
     AfterValidator(_without_control_characters),
 ]
 Line = Annotated[
     str,
-    BeforeValidator(_with_plain_spaces),
+    BeforeValidator(_as_text),
     StringConstraints(strip_whitespace=True, min_length=1, max_length=500),
     AfterValidator(_without_control_characters),
 ]

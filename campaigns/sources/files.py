@@ -61,7 +61,7 @@ def open_data_file(path: Path, *, encoding: str | None = None) -> Iterator[DataF
 
     Args:
         path: The file.
-        encoding: Of its text; None for UTF-8, or what a byte order mark says.
+        encoding: Of its text; None for UTF-8. What a byte order mark says comes first.
 
     Raises:
         InputError: It does not exist, is empty, or is of another kind.
@@ -164,7 +164,7 @@ def _as_utf8(stream: IO[bytes], encoding: str | None, path: Path) -> IO[bytes]:
     with _damage_named(path):
         beginning = stream.read(3)
     marked = encoding or ("utf-16" if beginning.startswith(_UTF16) else None)
-    if marked is None:
+    if marked is None or beginning.startswith(codecs.BOM_UTF8):
         text = _Chained(beginning.removeprefix(codecs.BOM_UTF8), stream)
         return cast("IO[bytes]", text)
     try:

@@ -29,6 +29,8 @@ _LONGEST_LINE: Final = 500
 _MOST_COUNT: Final = 10**12
 _MOST_ODD_VALUES: Final = 10_000
 _OUTCOMES: Final = ("ok", "failed")
+_NAMES: Final = frozenset({"account", "feature", "contact", "id"})
+"""Fields that may be numbers in files with types, and are text to us."""
 
 USAGE_COLUMNS: Final = (
     "account",
@@ -123,6 +125,8 @@ class UsageFrames:
         column = _origin(source, frame)
         if column is None or source.zone_column:
             return None
+        if name in _NAMES and column.dtype.is_integer():
+            column = column.cast(pl.String)
         if column.dtype == pl.String:
             column = column.set(column == "", None)
         if source.default is not None:

@@ -105,6 +105,16 @@ def test_text_that_is_not_utf_8_is_refused_or_read_as_it_is_said_to_be(take, pla
         assert session.scalar(query) == "Müller"
 
 
+def test_a_mark_says_more_than_the_mapping(take):
+    content = "\ufeffemail,name\na@example.com,M\xfcller\n".encode()
+
+    assert take("contacts", content, mapping=f'encoding = "cp1252"\n{NAMED}') == (
+        1,
+        0,
+        0,
+    )
+
+
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
 def test_utf_16_is_known_by_its_mark(take, encoding):
     content = "\ufeff" * (encoding != "utf-16") + "email\tname\na@example.com\tÄ\n"

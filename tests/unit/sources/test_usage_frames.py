@@ -17,7 +17,7 @@ from campaigns.sources.usage_frames import (
     canonical_properties,
 )
 
-ACCOUNTS = frozenset({"acc-1", "acc-2", "Ümläut"})
+ACCOUNTS = frozenset({"acc-1", "acc-2", "Ümläut", "7"})
 LATEST = datetime(2026, 6, 1, tzinfo=UTC)
 THROUGH = {"subscriptions": {"s1": "acc-1", "s2": "acc-9"}, "contacts": {}}
 
@@ -177,3 +177,20 @@ def test_typed_columns_are_taken_as_they_are():
     assert list(fast) == [1]
     assert fast[1][1] == datetime(2025, 5, 1, 8, tzinfo=UTC)
     assert both == one_by_one(mapper, block.rows())
+
+
+def test_numbers_are_names_in_files_with_types():
+    at = pl.Series([datetime(2025, 5, 1, tzinfo=UTC)] * 3)
+    frame = pl.DataFrame(
+        {"account": [7, 7, 8], "at": at, "feature": [1, 2, 3], "id": [4, None, 6]}
+    )
+    block = Block(1, Place(), frame)
+    mapper, frames = machines(None, frame.columns)
+
+    fast, both = as_columns(mapper, frames, block)
+
+    assert [(row[0], row[2], row[7]) for row in fast.values()] == [
+        ("7", "1", "4"),
+        ("7", "2", None),
+    ]
+    assert fast == both == one_by_one(mapper, block.rows())
