@@ -50,16 +50,25 @@ def postgres():
     shutil.rmtree(folder, ignore_errors=True)
 
 
-@pytest.fixture
-def postgres_url(postgres, request):
-    """A database of its own in the shared server."""
-    import zlib
+@pytest.fixture(scope="session")
+def new_postgres(postgres):
+    """Makes a database of its own in the shared server, and returns its address."""
+    from itertools import count
 
-    name = f"t{zlib.crc32(request.node.nodeid.encode()):08x}"
-    postgres.psql(f"DROP DATABASE IF EXISTS {name};")
-    postgres.psql(f"CREATE DATABASE {name};")
-    base = postgres.get_uri(database=name)
-    return base.replace("postgresql://", "postgresql+psycopg://", 1)
+    numbers = count(1)
+
+    def new_postgres():
+        name = f"t{next(numbers):06}"
+        postgres.psql(f"CREATE DATABASE {name};")
+        return postgres.get_uri(database=name)
+
+    return new_postgres
+
+
+@pytest.fixture
+def postgres_url(new_postgres):
+    """A database of its own."""
+    return new_postgres().replace("postgresql://", "postgresql+psycopg://", 1)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])

@@ -1,6 +1,8 @@
 """Journeys are walked through the installed command, and patch nothing."""
 
+import os
 import subprocess
+from functools import partial
 
 import pytest
 
@@ -9,20 +11,30 @@ import pytest
 def walk(winback):
     """Run the command; returns what it printed, and fails if it did."""
 
-    def walk(*arguments, workspace=None, fails=None, timeout=600):
+    def walk(*arguments, workspace=None, fails=None, timeout=600, database=None):
         options = ["--workspace", str(workspace)] if workspace else []
+        setting = {"WINBACK_DATABASE__URL": database} if database else {}
         done = subprocess.run(
             [winback, *map(str, arguments), *options],
             capture_output=True,
             text=True,
             timeout=timeout,
             check=False,
+            env={**os.environ, **setting},  # noqa: TID251 — for a child process
         )
         expected = 0 if fails is None else fails
         assert done.returncode == expected, done.stdout + done.stderr
         return done.stdout + done.stderr
 
     return walk
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def walk_on_each(walk, request):
+    """The same on each kind of database, by the one setting that chooses it."""
+    if request.param == "sqlite":
+        return walk
+    return partial(walk, database=request.getfixturevalue("new_postgres")())
 
 
 @pytest.fixture(scope="session")

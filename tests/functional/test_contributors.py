@@ -27,7 +27,7 @@ def commands():
 
 
 @pytest.fixture(scope="module")
-def followed(walk, tmp_path_factory):
+def followed(walk_on_each, tmp_path_factory):
     """The guide, followed to its end in a folder of its own."""
     import shutil
 
@@ -48,8 +48,9 @@ def followed(walk, tmp_path_factory):
             shutil.copy(*placed)
             continue
         assert program == "winback"
-        said += walk(*placed)
-    return root, said
+        said += walk_on_each(*placed)
+    database = getattr(walk_on_each, "keywords", {}).get("database")
+    return root, said, database or f"sqlite:///{root / 'winback.db'}"
 
 
 def test_the_counts_agree_with_the_file_by_hand(followed):
@@ -67,7 +68,7 @@ def test_the_counts_agree_with_the_file_by_hand(followed):
     back = silent.filter(pl.col("account").is_in(window["account"].unique().to_list()))
     assert (silent.height, back.height) == (3638, 69)
 
-    root, _ = followed
+    root, _, _ = followed
     (report,) = json.loads((root / "reports" / "2018-W15.json").read_text())[
         "campaigns"
     ]
@@ -80,7 +81,7 @@ def test_the_counts_agree_with_the_file_by_hand(followed):
 
 
 def test_no_lift_is_claimed_where_nobody_was_mailed(followed):
-    root, said = followed
+    root, said, _ = followed
     report = json.loads((root / "reports" / "2018-W15.json").read_text())
 
     assert report["campaigns"][0]["verdict"] == "no_difference_shown"
@@ -93,8 +94,8 @@ def test_over_200_keys_a_false_lift_is_claimed_no_more_often_than_it_may_be(foll
 
     from campaigns.store.session import open_engine
 
-    root, _ = followed
-    engine = open_engine(f"sqlite:///{root / 'winback.db'}")
+    _, _, database = followed
+    engine = open_engine(database)
     with engine.begin() as connection:
         accounts = connection.execute(
             text(

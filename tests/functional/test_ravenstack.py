@@ -6,7 +6,10 @@ import re
 from tests.conftest import shared
 
 
-def test_every_row_is_accounted_for_and_oddities_are_on_one_screen(walk, tmp_path):
+def test_every_row_is_accounted_for_and_oddities_are_on_one_screen(
+    walk_on_each, tmp_path
+):
+    walk = walk_on_each
     folder = shared("data", "ravenstack")
     root = tmp_path / "workspace"
     walk("init", root)
