@@ -137,7 +137,7 @@ def print_result(kind: str, path: Path, result: ImportResult) -> None:
     )
     if result.unused_columns:
         print(f"  columns left out: {', '.join(result.unused_columns)}")
-    if not result.first_rejections:
+    if result.rejects_file is None:
         return
     table = Table("row", "column", "value", "reason", box=None, padding=(0, 2))
     for each in result.first_rejections:

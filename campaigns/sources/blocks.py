@@ -26,8 +26,15 @@ class RowError(ValueError):
     def __init__(self, column: str, value: object, reason: str) -> None:
         super().__init__(reason)
         self.column = column
-        self.value = "" if value is None else str(value)
+        self.value = _shown(value)
         self.reason = reason
+
+
+def _shown(value: object) -> str:
+    try:
+        return "" if value is None else str(value)
+    except (ValueError, RecursionError):
+        return "(too large to show)"
 
 
 NumberedRow = tuple[int, Row | RowError]

@@ -7,11 +7,13 @@ begins: so a quote that never closes costs the line it stands on, not those afte
 import csv
 import io
 import re
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 import polars as pl
 
+from campaigns.errors import InputError
 from campaigns.sources.blocks import (
     BLOCK_BYTES,
     LONGEST_ROW_BYTES,
@@ -63,9 +65,16 @@ def csv_blocks(
             continue
         else:
             until = text.offset + len(data)
-            listed = list(records(text, columns, delimiter, row, until))
+            listed: list[NumberedRow] = []
+            damage: Exception | None = None
+            try:
+                listed.extend(records(text, columns, delimiter, row, until))
+            except (OSError, EOFError, UnicodeError, zlib.error, InputError) as error:
+                damage = error
             end = Place(text.offset, row + len(listed))
             yield Block(row + 1, end, listed=listed)
+            if damage is not None:
+                raise damage
         row = end.row
 
 

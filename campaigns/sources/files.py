@@ -163,16 +163,18 @@ def _as_utf8(stream: IO[bytes], encoding: str | None, path: Path) -> IO[bytes]:
     """Return the stream's text as UTF-8, without a byte order mark."""
     with _damage_named(path):
         beginning = stream.read(3)
-    marked = encoding or ("utf-16" if beginning.startswith(_UTF16) else None)
+    marked = "utf-16" if beginning.startswith(_UTF16) else encoding
     if marked is None or beginning.startswith(codecs.BOM_UTF8):
         text = _Chained(beginning.removeprefix(codecs.BOM_UTF8), stream)
         return cast("IO[bytes]", text)
     try:
-        codecs.lookup(marked)
-    except LookupError as error:
+        "a".encode(marked)
+    except (LookupError, UnicodeError) as error:
         raise InputError(f"{path}: there is no encoding {marked!r}") from error
     whole = _Chained(beginning, stream)
-    return cast("IO[bytes]", codecs.EncodedFile(whole, "utf-8", marked))
+    # A byte that is none stays one, to be found in its row.
+    errors = "strict" if marked.startswith("utf") else "surrogateescape"
+    return cast("IO[bytes]", codecs.EncodedFile(whole, "utf-8", marked, errors))
 
 
 class _Chained(io.RawIOBase):
@@ -203,7 +205,10 @@ def _open_csv(text: Lookahead, path: Path) -> _Opened:
             'mapping file: encoding = "cp1252"'
         ) from error
     delimiter = max(_DELIMITERS, key=header_line.count)
-    header = next(csv.reader([header_line], delimiter=delimiter), [])
+    try:
+        header = next(csv.reader([header_line], delimiter=delimiter), [])
+    except csv.Error as error:
+        raise InputError(f"{path}: the first line is no header: {error}") from error
     columns = [name.strip() for name in header]
     if not any(columns):
         raise InputError(f"{path}: the first line holds no column names")
@@ -235,7 +240,7 @@ def _open_json_lines(text: Lookahead, path: Path) -> _Opened:
 
 def _open_parquet(path: Path) -> DataFile:
     try:
-        frame = pl.scan_parquet(path)
+        frame = pl.scan_parquet(path, glob=False)
         columns = frame.collect_schema().names()
         height = int(frame.select(pl.len()).collect().item())
     except (pl.exceptions.PolarsError, OSError) as error:

@@ -44,7 +44,7 @@ def files_in(folder: Path, mappings: Path) -> tuple[list[Found], list[Path]]:
     found: list[Found] = []
     unknown: list[Path] = []
     for path in sorted(folder.iterdir()):
-        name = path.name.removesuffix(".gz")
+        name = path.name.lower().removesuffix(".gz")
         if not path.is_file() or not name.endswith(_ENDINGS):
             continue
         kinds = [kind for kind in RECORDS if _fits(path.name, kind, patterns)]

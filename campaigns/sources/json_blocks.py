@@ -20,6 +20,9 @@ from campaigns.sources.blocks import (
 _BYTES_AT_ONCE: Final = BLOCK_BYTES // 4
 """Objects take far more memory than their text."""
 
+_MOST_FIELDS: Final = 100
+_PLAIN: Final = frozenset({str, int, float, bool})
+
 
 def json_blocks(text: Lookahead, row: int) -> Iterator[Block]:
     """Yield the file's objects, from row number `row` + 1 on."""
@@ -56,14 +59,19 @@ def parse(line: bytes) -> Row | RowError:
 
 
 def _frame(listed: list[NumberedRow]) -> pl.DataFrame | None:
-    """Return the objects as a frame, if each field holds one kind of value."""
+    """Return the objects as a frame, if each field holds one kind of plain value."""
     objects = [value for _, value in listed if not isinstance(value, RowError)]
-    if not objects or len(objects) < len(listed):
-        return None
     names = {name: None for each in objects for name in each}
-    try:
-        return pl.DataFrame(
-            [pl.Series(name, [each.get(name) for each in objects]) for name in names]
-        )
-    except (TypeError, pl.exceptions.PolarsError, OverflowError):
+    if len(objects) < len(listed) or not 0 < len(names) <= _MOST_FIELDS:
         return None
+    columns = []
+    for name in names:
+        values = [each.get(name) for each in objects]
+        kinds = {type(value) for value in values} - {type(None)}
+        if len(kinds) > 1 or not kinds <= _PLAIN:
+            return None
+        try:
+            columns.append(pl.Series(name, values))
+        except (TypeError, OverflowError, pl.exceptions.PolarsError):
+            return None
+    return pl.DataFrame(columns)

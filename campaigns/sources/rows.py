@@ -1,5 +1,6 @@
 """Rows of a file become records, one by one, each value read by its field's kind."""
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -16,6 +17,7 @@ from campaigns.sources.mapping import FieldSource, MappingFile, field_sources
 
 SECONDS: Final = {"s": 1, "ms": 1000}
 _MINOR_PER_MAJOR: Final = 100
+_MOST_DIGITS: Final = 18
 Lookups = Mapping[str, Mapping[str, str]]
 """The account of each subscription and contact, for fields read `through` them."""
 
@@ -216,18 +218,21 @@ def _minor_units(value: object) -> int:
         minor = Decimal(str(value)) * _MINOR_PER_MAJOR
     except InvalidOperation as error:
         raise ValueError("is not an amount of money such as 12.50") from error
+    if not minor.is_finite() or minor.adjusted() > _MOST_DIGITS:
+        raise ValueError("is not an amount of money such as 12.50")
     if minor != int(minor):
         raise ValueError("has more than two decimals")
     return int(minor)
 
 
 def _json_object(value: object) -> object:
-    if not isinstance(value, str):
-        return value
     try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        raise ValueError("is not a JSON object") from error
+        found = orjson.loads(value) if isinstance(value, str) else value
+        # It is kept as text: what cannot be, is found here.
+        json.dumps(found, allow_nan=False)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError("is not a JSON object of plain values") from error
+    return found
 
 
 def _list_of_words(value: object) -> object:

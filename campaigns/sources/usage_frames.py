@@ -18,16 +18,20 @@ from campaigns.sources.rows import SECONDS, Lookups, RowMapper
 
 _MOMENT: Final = pl.Datetime("us", "UTC")
 _PLAIN: Final = r"^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$"
-_DATE: Final = r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
-_CLOCK: Final = r"[T ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.(?:\d{3}|\d{6}))?"
-_ZONED: Final = rf"^{_DATE}{_CLOCK}(?:Z|[+-](?:0\d|1[0-3]):[0-5]\d)$"
+# A digit is one of ten here: \d would be any script's.
+_DATE: Final = r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])"
+_CLOCK: Final = (
+    r"[T ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.(?:[0-9]{3}|[0-9]{6}))?"
+)
+_ZONED: Final = rf"^{_DATE}{_CLOCK}(?:Z|[+-](?:0[0-9]|1[0-3]):[0-5][0-9])$"
 _LOCAL: Final = rf"^{_DATE}(?:{_CLOCK})?$"
 _SHORTEST_LOCAL: Final = len("2026-01-31")
-_WHOLE_NUMBER: Final = r"^[1-9]\d{0,11}$"
+_WHOLE_NUMBER: Final = r"^[1-9][0-9]{0,11}$"
 _LONGEST_ID: Final = 200
 _LONGEST_LINE: Final = 500
 _MOST_COUNT: Final = 10**12
 _MOST_ODD_VALUES: Final = 10_000
+_MOST_SECONDS: Final = 10**11
 _OUTCOMES: Final = ("ok", "failed")
 _NAMES: Final = frozenset({"account", "feature", "contact", "id"})
 """Fields that may be numbers in files with types, and are text to us."""
@@ -120,10 +124,14 @@ class UsageFrames:
     def _column(self, name: str, frame: pl.DataFrame) -> pl.Series | None:
         """Return a field's raw values; None where they are not to be had as columns."""
         source = self._sources.get(name)
-        if source is None or (source.column and source.column not in frame.columns):
-            return pl.Series([None], dtype=pl.Null).new_from_index(0, frame.height)
+        if source is None:
+            return _nothing(frame.height)
         column = _origin(source, frame)
-        if column is None or source.zone_column:
+        is_odd = source.zone_column or (source.unit and name != "at")
+        if column is None or is_odd:
+            return None
+        has_meanings = source.default is not None or source.values is not None
+        if has_meanings and column.dtype not in {pl.String, pl.Null}:
             return None
         if name in _NAMES and column.dtype.is_integer():
             column = column.cast(pl.String)
@@ -156,10 +164,15 @@ def _all_left(frame: pl.DataFrame) -> Sorted:
 
 def _origin(source: FieldSource, frame: pl.DataFrame) -> pl.Series | None:
     if source.column is not None:
-        return frame[source.column]
+        is_there = source.column in frame.columns
+        return frame[source.column] if is_there else _nothing(frame.height)
     if source.template is not None:
         return None
     return pl.Series([source.constant]).new_from_index(0, frame.height)
+
+
+def _nothing(height: int) -> pl.Series:
+    return pl.Series([None], dtype=pl.Null).new_from_index(0, height)
 
 
 def _looked_up(column: pl.Series, meanings: Any) -> pl.Series:  # noqa: ANN401
@@ -212,7 +225,8 @@ def _counts(column: pl.Series) -> _Values:
         is_plain = values.is_between(1, _MOST_COUNT)
     else:
         return _none_good(column, pl.Int64)
-    return values.fill_null(1), is_plain.set(column.is_null(), value=True)
+    is_good = (is_plain & values.is_not_null()).set(column.is_null(), value=True)
+    return values.fill_null(1), is_good
 
 
 def _outcomes(column: pl.Series) -> _Values:
@@ -242,9 +256,9 @@ def _properties(column: pl.Series) -> _Values:
 def _object(text: str) -> str | None:
     try:
         value = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        return canonical_properties(value) if isinstance(value, dict) else None
+    except (ValueError, RecursionError):
         return None
-    return canonical_properties(value) if isinstance(value, dict) else None
 
 
 def _moments(
@@ -267,9 +281,11 @@ def _moments(
 def _since_1970(column: pl.Series, per_second: int) -> pl.Series:
     whole = column.cast(pl.Int64, strict=False)
     if column.dtype == pl.String:
-        whole = whole.set(~column.str.contains(r"^\d{1,14}$"), None)
+        whole = whole.set(~column.str.contains(r"^[0-9]{1,14}$"), None)
     elif not column.dtype.is_integer():
         whole = pl.Series([None], dtype=pl.Int64).new_from_index(0, len(column))
+    # Larger ones are no time, and would not fit once they are microseconds.
+    whole = whole.set(~whole.is_between(0, _MOST_SECONDS * per_second), None)
     return (whole * (1_000_000 // per_second)).cast(_MOMENT)
 
 

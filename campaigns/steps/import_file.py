@@ -115,6 +115,8 @@ class Import:
         digest = sha256(repr(self.mapping).encode())
         for account in sorted(self.accounts):
             digest.update(account.encode() + b"\n")
+        for known in self.lookups.values():
+            digest.update(repr(sorted(known.items())).encode())
         return digest.hexdigest()[:16]
 
     def advance(self, phase: str, share: float, rows: int) -> None:

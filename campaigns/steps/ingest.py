@@ -5,7 +5,7 @@ from pathlib import Path
 
 import structlog
 
-from campaigns.errors import InputError
+from campaigns.errors import InputError, WinbackError
 from campaigns.sources.files import open_data_file
 from campaigns.sources.mapping import read_mapping
 from campaigns.steps import take_records, take_usage
@@ -52,10 +52,18 @@ def ingest(
         try:
             damage = take(work, rejects_file=place.rejects_folder / name)
         except OSError as error:
-            raise InputError(
+            damage = InputError(
                 f"{path}: what was read could not be kept ({error}); make room and "
                 "import it again: it goes on where it was"
-            ) from error
+            )
+        except WinbackError:
+            raise
+        except Exception as error:  # an import ends here; the file did it
+            logger.exception("import_failed", kind=kind, run=run)
+            damage = InputError(
+                f"{path}: could not be read to its end ({type(error).__name__}); the "
+                "log says more"
+            )
     _finish(work, run, damage)
     if damage is not None:
         raise damage

@@ -4,7 +4,6 @@ Clean blocks are taken as columns, the rest row by row; all is staged with a jou
 that a killed import goes on where it was; then the days are merged.
 """
 
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,15 +17,15 @@ from campaigns.sources.rejects import RejectsFile
 from campaigns.sources.usage_frames import UsageFrames, canonical_properties
 from campaigns.steps.import_file import Import
 from campaigns.store.merging import Repeats, find_repeats, merge
-from campaigns.store.staging import STAGED, Staging
+from campaigns.store.staging import STAGED, Staging, forget
 
 
 def take(work: Import, *, rejects_file: Path) -> InputError | None:
     """Take a file's good rows, list the others; return the damage it ended at."""
     lake = work.place.lake
     with lake.writing():
-        folder = lake.root / ".staging"
-        staging = Staging(folder / work.file_hash[:16] / work.key())
+        folder = lake.root / ".staging" / work.file_hash[:16]
+        staging = Staging(folder / work.key())
         try:
             note = staging.note
             path = Path(note.get("rejects", rejects_file))
@@ -42,7 +41,9 @@ def take(work: Import, *, rejects_file: Path) -> InputError | None:
             raise
         staging.close()
         # With what earlier tries left that read the file in another way.
-        shutil.rmtree(folder / work.file_hash[:16])
+        for each in folder.iterdir():
+            forget(each)
+        folder.rmdir()
     return damage
 
 
@@ -105,7 +106,7 @@ def _values(number: int, event: Usage) -> tuple[Any, ...]:
 
 
 def _reject_clashes(work: Import, repeats: Repeats) -> None:
-    for clash in repeats.clashes:
+    for clash in () if work.mapper.is_distinct else repeats.clashes:
         reason = "stands earlier in this file with other values"
         work.reject(clash.row, RowError("id", clash.id, reason))
 
@@ -118,5 +119,6 @@ def _merge(work: Import, staging: Staging, repeats: Repeats) -> None:
         work.advance(
             "merging", len(staging.merged) / max(1, len(staging.sizes())), rows
         )
-    unchanged = rows - taken - len(repeats.clashes)
+    clashes = 0 if work.mapper.is_distinct else len(repeats.clashes)
+    unchanged = rows - taken - clashes
     work.result.add(taken=taken, unchanged=unchanged)

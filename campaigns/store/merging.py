@@ -82,8 +82,11 @@ def _clashes(rows: pl.DataFrame) -> list[Clash]:
 def merge(staging: Staging, lake: UsageLake, repeats: Repeats) -> Iterator[int]:
     """Bring what is staged into the lake; yield how many rows were taken, by and by.
 
-    Days that were merged before a kill are not looked at again.
+    Days that were merged before a kill are not looked at again, unless another import
+    changed the lake since.
     """
+    if lake.begin_merging(staging.name) != staging.name:
+        staging.merged.clear()
     yield sum(staging.merged.values())
     for group in _groups(staging, repeats.gone):
         events = staging.of_days(group[0], group[-1])
@@ -113,6 +116,8 @@ def _merge_days(
     lake: UsageLake, group: Sequence[date], events: pl.DataFrame, gone: pl.DataFrame
 ) -> Iterator[tuple[date, int]]:
     """Merge some days, and yield of each, once it is done, how many rows were taken."""
+    # Between the days of a group may lie days that were merged before.
+    events = events.filter(_DAY.is_in(group))
     ordered = events.select(SCHEMA.names()).sort(pl.col("at").dt.date(), *SCHEMA)
     sizes = dict(ordered.group_by(_DAY).len().iter_rows())
     starts, start = {}, 0

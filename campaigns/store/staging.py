@@ -5,6 +5,7 @@ the last whole line. When all is staged, `merging` brings it into the lake, some
 a time, each with its line too. Nothing in memory grows with the file.
 """
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date
@@ -35,6 +36,7 @@ class Staging:
         folder: Where they are; what an earlier import of the same file left is used.
 
     Attributes:
+        name: By which the lake knows whose events came last.
         note: What the importer wrote beside the last staged block; empty at first.
         merged: The days that are in the lake, and how many rows of each were taken.
     """
@@ -42,7 +44,8 @@ class Staging:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        lines = list(_whole_lines(folder / _JOURNAL))
+        self.name = f"{folder.parent.name}/{folder.name}"
+        lines = list(_sound_lines(folder / _JOURNAL))
         blocks = [line for line in lines if "days" in line]
         self._pieces = [
             _Piece(
@@ -108,7 +111,9 @@ class Staging:
     def scan(self) -> pl.LazyFrame:
         """Return all that is staged."""
         paths = [piece.path for piece in self._pieces]
-        return pl.scan_parquet(paths) if paths else pl.LazyFrame(schema=STAGED)
+        return (
+            pl.scan_parquet(paths, glob=False) if paths else pl.LazyFrame(schema=STAGED)
+        )
 
     def of_days(self, first: date, last: date) -> pl.DataFrame:
         """Return what is staged of some days."""
@@ -117,7 +122,8 @@ class Staging:
             before = sum(n for day, n in days.items() if day < first)
             inside = sum(n for day, n in days.items() if first <= day <= last)
             if inside:
-                found.append(pl.scan_parquet(path).slice(before, inside).collect())
+                piece = pl.scan_parquet(path, glob=False).slice(before, inside)
+                found.append(piece.collect())
         return pl.concat(found, rechunk=True)
 
     def _write(self, line: dict[str, Any]) -> None:
@@ -129,13 +135,29 @@ class Staging:
         self._journal.close()
 
 
-def _whole_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the journal's lines; what a kill cut off is removed from the file."""
+def forget(folder: Path) -> None:
+    """Delete a staging folder, its journal first: what is left then says nothing."""
+    (folder / _JOURNAL).unlink(missing_ok=True)
+    shutil.rmtree(folder)
+
+
+def _sound_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the journal's lines as far as they are whole and their blocks are there.
+
+    What follows is removed from the file: it is staged again.
+    """
     if not path.exists():
         return
     text = path.read_bytes()
-    whole = text[: text.rfind(b"\n") + 1]
-    if whole != text:
-        path.write_bytes(whole)
-    for line in whole.splitlines():
-        yield orjson.loads(line)
+    sound = 0
+    for line in text.splitlines(keepends=True):
+        try:
+            found = orjson.loads(line) if line.endswith(b"\n") else None
+        except orjson.JSONDecodeError:
+            break
+        if found is None or not (path.parent / found.get("file", ".")).exists():
+            break
+        sound += len(line)
+        yield found
+    if sound < len(text):
+        path.write_bytes(text[:sound])

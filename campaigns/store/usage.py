@@ -47,6 +47,15 @@ class UsageLake:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
+    def begin_merging(self, name: str) -> str:
+        """Note whose events are brought in from now on; return whose came last."""
+        note = self.root / ".merging"
+        last = note.read_text("utf-8") if note.exists() else ""
+        beside = note.with_suffix(".new")
+        beside.write_text(name, "utf-8")
+        beside.replace(note)
+        return last
+
     def days(self) -> list[date]:
         """Return the days that have a file, in order."""
         names = (path.stem for path in self.root.glob("????/????-??-??.parquet"))
@@ -103,7 +112,9 @@ def _scan(files: Sequence[Path]) -> pl.LazyFrame:
     if not files:
         return pl.LazyFrame(schema=SCHEMA)
     # Files of the first version had columns that are made when they are needed now.
-    return pl.scan_parquet(list(files), schema=SCHEMA, extra_columns="ignore")
+    return pl.scan_parquet(
+        list(files), schema=SCHEMA, extra_columns="ignore", glob=False
+    )
 
 
 def merge_day(lake: UsageLake, day: date, new: pl.DataFrame, *, gone: pl.Series) -> int:
@@ -169,7 +180,7 @@ def newest_event(lake: UsageLake, *, before: datetime) -> datetime | None:
     """Return the time of the newest event before a moment, or None."""
     for day in reversed([day for day in lake.days() if day <= before.date()]):
         at = pl.col("at")
-        newest = pl.scan_parquet(lake.path_of(day)).filter(at < before)
+        newest = _scan([lake.path_of(day)]).filter(at < before)
         found: datetime | None = newest.select(at.max()).collect().item()
         if found is not None:
             return found

@@ -365,3 +365,101 @@ def test_a_full_disk_is_said_and_the_import_goes_on_where_it_was(take, place, tm
     (place.lake.root / "2025").unlink()
     assert take("usage", USAGE + USAGE_ROW) == (1, 0, 0)
     assert not list((place.lake.root / ".staging").rglob("*.parquet"))
+
+
+def test_a_name_that_looks_like_a_pattern_is_a_name(take, place, tmp_path):
+    frame = pl.DataFrame(
+        {
+            "account": ["acc-1"] * 2,
+            "at": ["2025-05-01T10:00:00Z"] * 2,
+            "feature": ["f", "g"],
+        }
+    )
+    frame.write_parquet(tmp_path / "usage1.parquet")
+    frame.head(1).write_parquet(tmp_path / "one.parquet")
+    content = (tmp_path / "one.parquet").read_bytes()
+
+    assert take("usage", content, name="usage[1].parquet") == (1, 0, 0)
+    in_folder = UsageLake(tmp_path / "data[1]" / "usage")
+    other = place._replace(lake=in_folder)
+    ingest("usage", tmp_path / "usage1.parquet", place=other)
+    ingest("usage", tmp_path / "one.parquet", place=other)
+    assert in_folder.scan_all().collect().height == 2
+
+
+def test_a_byte_that_its_encoding_does_not_know_costs_one_row(take):
+    rows = [f"acc-1,2025-05-01T10:00:00Z,f{n}\n".encode() for n in range(3000)]
+    rows[2000] = b"acc-1,2025-05-01T10:00:00Z,\x81\n"
+
+    *counts, said = take(
+        "usage", USAGE.encode() + b"".join(rows), mapping='encoding = "cp1252"'
+    )
+
+    assert counts == [2999, 0, 1]
+    assert "not valid UTF-8" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "content"),
+    [
+        (
+            "usage",
+            "deep.csv",
+            USAGE.strip() + ",properties\n" + USAGE_ROW.strip() + ",ok\n"
+            "acc-1,2025-05-01T10:00:00Z,f,"
+            + '"'
+            + '{""a"":' * 1500
+            + "1"
+            + "}" * 1500
+            + '"\n',
+        ),
+        (
+            "usage",
+            "deep.jsonl",
+            '{"account": "acc-1", "at": "2025-05-01T10:00:00Z", "feature": "f", '
+            '"properties": ' + '{"a":' * 900 + "1" + "}" * 900 + "}\n",
+        ),
+    ],
+)
+def test_a_value_nested_without_end_breaks_nothing(take, kind, name, content):
+    taken, _, rejected, *_ = take(kind, content, name=name)
+
+    assert taken + rejected == content.count("\n") - name.endswith("csv")
+    assert rejected >= name.endswith("csv")
+
+
+def test_an_amount_without_end_is_a_rejected_row(take):
+    rows = (
+        "id,account,plan,started_at,mrr_minor,currency\n"
+        "s1,acc-1,Team,2025-05-01T00:00Z,1e5000,EUR\n"
+        "s2,acc-1,Team,2025-05-01T00:00Z,12,EUR\n"
+    )
+    mapping = '[fields]\nmrr_minor = { column = "mrr_minor", unit = "major" }'
+
+    assert take("subscriptions", rows, mapping=mapping)[:3] == (1, 0, 1)
+
+
+def test_whole_rows_before_a_cut_within_a_quote_are_kept(take, place):
+    rows = "".join(f"acc-1,2025-05-01T10:00:00Z,f{n}\n" for n in range(500))
+    packed = gzip.compress((USAGE + rows + 'acc-1,2025-05-01T10:00:00Z,"a\nb').encode())
+
+    with pytest.raises(InputError, match="cut off"):
+        take("usage", packed[:-6], name="cut.csv.gz")
+    assert place.lake.scan_all().collect().height == 500
+
+
+def test_an_import_that_breaks_is_recorded_with_its_cause(take, place):
+    frame = pl.DataFrame({"account": ["acc-1"], "feature": ["f"], "at": [2**62]})
+    content = frame.with_columns(
+        pl.col("at").cast(pl.Datetime("us", "UTC"))
+    ).write_parquet
+    import io
+
+    held = io.BytesIO()
+    content(held)
+
+    with pytest.raises(InputError, match="could not be read to its end"):
+        take("usage", held.getvalue(), name="odd.parquet")
+    with place.sessions.begin() as session:
+        query = text("SELECT error FROM import_runs")
+        assert "could not be read" in session.scalar(query)

@@ -194,3 +194,64 @@ def test_numbers_are_names_in_files_with_types():
         ("7", "2", None),
     ]
     assert fast == both == one_by_one(mapper, block.rows())
+
+
+def typed_and_listed(rows, mapping):
+    """Return events of JSON objects, as columns and row by row."""
+    import io
+
+    import orjson
+
+    from campaigns.sources.blocks import Lookahead
+    from campaigns.sources.json_blocks import json_blocks
+
+    content = b"\n".join(orjson.dumps(row) for row in rows)
+    (block,) = json_blocks(Lookahead(io.BytesIO(content)), 0)
+    file = MappingFile.model_validate(mapping) if mapping else None
+    mapper = RowMapper(
+        "usage", list(rows[0]), file, file="f", is_ragged=True, lookups=THROUGH
+    )
+    frames = UsageFrames(
+        mapper, file, accounts=ACCOUNTS, lookups=THROUGH,
+        not_before=EARLIEST, not_after=LATEST,
+    )  # fmt: skip
+    by_rows = one_by_one(mapper, block.rows())
+    if block.frame is None:
+        return by_rows, by_rows
+    return as_columns(mapper, frames, block)[1], by_rows
+
+
+OBJECT = {"account": "acc-1", "at": "2025-05-01T10:00:00Z", "feature": "f"}
+
+
+@pytest.mark.parametrize(
+    ("more", "fields"),
+    [
+        ({}, {"outcome": {"column": "ok", "default": "failed"}}),
+        ({}, {"count": {"column": "n", "default": 5}}),
+        ({}, {"contact": {"column": "c", "default": "p9"}}),
+        ({"ok": True}, {"outcome": {"column": "ok", "values": {"true": "ok"}}}),
+        ({"id": True}, {"id": {"column": "id", "default": "x"}}),
+        ({"count": 2}, {"count": {"column": "count", "unit": "major"}}),
+        ({"at": 18_448_444_073_709}, {"at": {"column": "at", "unit": "s"}}),
+        ({"at": 1_746_093_600}, {"at": {"column": "at", "unit": "s"}}),
+        ({"count": True}, {}),
+        ({"properties": {"a": [1]}}, {}),
+        ({"properties": {"a": None}, "count": 1.0}, {}),
+    ],
+)
+def test_typed_values_end_alike_both_ways(more, fields):
+    rows = [OBJECT | more, OBJECT | more | {"feature": "g"}]
+
+    as_columns_, by_rows = typed_and_listed(rows, {"fields": fields})
+
+    assert as_columns_ == by_rows
+
+
+@pytest.mark.parametrize("count", ["1\uff10", "3\u0662"])
+def test_digits_of_other_scripts_are_no_count(count):
+    row = dict.fromkeys(USAGE_COLUMNS) | OBJECT | {"count": count}
+    block = Block(1, Place(), pl.DataFrame([row], schema=dict.fromkeys(row, pl.String)))
+    mapper, frames = machines(None)
+
+    assert as_columns(mapper, frames, block)[1] == one_by_one(mapper, block.rows())
