@@ -91,9 +91,15 @@ def _one_of_an_address(
     hashes = [work.place.address_hash(contact.email) for _, contact in batch]
     with work.place.sessions.begin() as session:
         stored = records.holders_of(session, set(hashes))
+    places = {
+        contact.id: (contact.account, address)
+        for (_, contact), address in zip(batch, hashes, strict=True)
+    }
+    # Who holds an address by the store, and gives it up here, does not hold it.
+    stored = {at: id_ for at, id_ in stored.items() if places.get(id_, at) == at}
     left: list[_Numbered] = []
-    for (number, contact), address in zip(batch, hashes, strict=True):
-        at = (contact.account, address)
+    for number, contact in batch:
+        at = places[contact.id]
         holder = stored.get(at) or holders.setdefault(at, contact.id)
         if holder == contact.id:
             left.append((number, contact))

@@ -91,6 +91,15 @@ def test_one_address_in_two_cases_is_one_contact(take, place):
     assert "A@Example.com" in emails(place)
 
 
+def test_contacts_may_swap_their_addresses(take):
+    rows = "id,account,email\nc1,acc-2,{}@example.com\nc2,acc-2,{}@example.com\n"
+    take("contacts", rows.format("a", "b"))
+
+    assert take("contacts", rows.format("b", "a")) == (2, 0, 0)
+    assert take("contacts", rows.format("b", "a")) == (0, 2, 0)
+    assert take("contacts", rows.format("new", "b")) == (2, 0, 0)
+
+
 def test_text_that_is_not_utf_8_is_refused_or_read_as_it_is_said_to_be(take, place):
     content = b"email,name\na@example.com,M\xfcller\n"
     _, _, rejected, reason = take("contacts", content, mapping=NAMED)
