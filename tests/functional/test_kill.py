@@ -149,13 +149,14 @@ def prepare(root, walk, tmp_path):
         path = tmp_path / f"{kind}.csv"
         path.write_text(rows)
         walk("import", kind, path, workspace=root)
+    walk("train", "segments", workspace=root)
     campaign = tmp_path / "now.toml"
+    soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=30)  # noqa: TID251 — as above
     campaign.write_text(
         'name = "now"\n[[steps]]\ntemplate = "general"\n[schedule]\n'
-        f"on = {(now + dt.timedelta(seconds=40)).isoformat()}\nhours = [0, 24]\n"
+        f"on = {soon.isoformat()}\nhours = [0, 24]\n"
         'weekdays = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]\n'
     )
-    walk("train", "segments", workspace=root)
     walk("campaign", "apply", campaign, workspace=root)
     walk("campaign", "launch", "now", workspace=root)
 
