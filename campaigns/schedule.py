@@ -207,7 +207,15 @@ def _run(
         else:
             logger.info("run_done")
     with work.sessions.begin() as session:
-        runs.end(session, run, now=work.clock(), result=result, error=error)
+        runs.end(
+            session,
+            run,
+            now=work.clock(),
+            result=result,
+            error=error,
+            # A later cohort enrols nobody of an earlier one.
+            replaces_earlier=job in TIMETABLE,
+        )
 
 
 def _settle(work: Work, _due_at: datetime) -> dict[str, Any]:

@@ -69,14 +69,18 @@ def end(
     now: datetime,
     result: dict[str, Any] | None = None,
     error: str | None = None,
+    replaces_earlier: bool = True,
 ) -> None:
-    """Record that a run ended, with its result or its error and the next try."""
+    """Record that a run ended, with its result or its error and the next try.
+
+    Where it `replaces_earlier`, runs of its job for earlier due times that failed are
+    not tried again: this one did what they had to.
+    """
     row = session.get_one(RunRow, run)
     row.finished_at, row.result, row.error = now, result, error
     row.retry_at = None if error is None else retry_at(row.attempts, failed_at=now)
-    if error is not None:
+    if error is not None or not replaces_earlier:
         return
-    # What this run did, earlier due times of its job need not do any more.
     session.execute(
         update(RunRow)
         .where(RunRow.job == row.job, RunRow.due_at < row.due_at)
@@ -107,8 +111,10 @@ def next_retry_at(session: Session, *, after: datetime) -> datetime | None:
 
 
 def failed(session: Session) -> list[Run]:
-    """Return the latest run of each job that failed, by job."""
-    return [run for run in latest(session) if run.error is not None]
+    """Return the runs that failed and are to be tried again, by job."""
+    query = select(RunRow).where(RunRow.retry_at.is_not(None))
+    rows = session.scalars(query.order_by(RunRow.job, RunRow.due_at))
+    return [_to_run(row) for row in rows]
 
 
 def history(session: Session, *, limit: int, job: str | None = None) -> list[Run]:

@@ -352,3 +352,14 @@ def test_an_error_of_the_database_quotes_no_value(sessions):
 
     # PostgreSQL's own text names the key; ours adds nothing to it.
     assert "ada@example.com" not in str(caught.value).split("DETAIL")[0]
+
+
+def test_a_later_cohort_does_not_end_the_tries_of_an_earlier_one(session):
+    first = runs.begin(session, "enrol spring", due_at=NOON, now=NOON)
+    runs.end(session, first, now=NOON, error="no model", replaces_earlier=False)
+    later = NOON + timedelta(days=1)
+    second = runs.begin(session, "enrol spring", due_at=later, now=later)
+    runs.end(session, second, now=later, result={}, replaces_earlier=False)
+
+    assert [run.id for run in runs.failed(session)] == [first]
+    assert runs.begin(session, "enrol spring", due_at=NOON, now=later) == first
