@@ -5,7 +5,13 @@ from typing import Final
 
 import narwhals as nw
 
-from models.usage_features import RECENT_DAYS, SECONDS_PER_DAY, Frame, seconds
+from models.usage_features import (
+    RECENT_DAYS,
+    SECONDS_PER_DAY,
+    Frame,
+    divided,
+    seconds,
+)
 
 _PRICE_WORDS: Final = "(?i)price|pricing|cost|expensive|budget"
 
@@ -55,7 +61,7 @@ def contract(subscriptions: Frame, *, as_of: datetime) -> Frame:
         "ended_for_price",
         "plan_changes",
         contract_began=seconds(nw.col("contract_began_at")),
-        mrr=nw.col("mrr_minor") / 100,
+        mrr=divided(nw.col("mrr_minor"), 100),
         mrr_growth=growth,
         discount_share=discount,
     )

@@ -19,7 +19,13 @@ from narwhals.typing import IntoLazyFrame
 
 from models import contract_features, usage_features
 from models.definitions import FEATURE_NAMES
-from models.usage_features import RECENT_DAYS, SECONDS_PER_DAY, Frame, seconds
+from models.usage_features import (
+    RECENT_DAYS,
+    SECONDS_PER_DAY,
+    Frame,
+    divided,
+    seconds,
+)
 
 _EVENTS_AT_ONCE: Final = 10_000_000
 
@@ -65,7 +71,7 @@ def features_as_of(
             nw.col("number").cast(nw.Int64())
         )
     )
-    shares = _shares(inputs, events_at_once)
+    shares = _shares(inputs, as_of, events_at_once)
     tables = [
         _features_of(inputs, numbered.filter(nw.col("number") % shares == share), as_of)
         for share in range(shares)
@@ -73,11 +79,12 @@ def features_as_of(
     return nw.concat(tables).sort("account")
 
 
-def _shares(inputs: Inputs, events_at_once: int) -> int:
+def _shares(inputs: Inputs, as_of: datetime, events_at_once: int) -> int:
     usage = nw.from_native(inputs.usage).lazy()
     if not usage.implementation.is_polars():
         return 1
-    events = int(usage.select(nw.len()).collect().item())
+    read = usage.filter(nw.col("at") < as_of).select(nw.len())
+    events = int(read.collect(engine="streaming").item())
     return max(1, -(-events // events_at_once))
 
 
@@ -160,7 +167,7 @@ def _finished(table: Frame, inputs: Inputs, as_of: datetime) -> nw.DataFrame[Any
 
 
 def _days(span: nw.Expr) -> nw.Expr:
-    return span / SECONDS_PER_DAY
+    return divided(span, SECONDS_PER_DAY)
 
 
 def used_features(inputs: Inputs, *, as_of: datetime) -> nw.DataFrame[Any]:

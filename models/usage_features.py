@@ -31,8 +31,8 @@ _DAYS: Final = 100_000
 """More than there are days: an account's number and a day fit into one whole number."""
 
 _SQUARES: Final = sum((week - (WEEKS - 1) / 2) ** 2 for week in range(WEEKS))
-_FINE: Final = 2**20
-"""Logarithms are summed as whole multiples of one over this."""
+_FINE: Final = 2**40
+"""Information is summed as whole multiples of one over this, in bits."""
 
 
 class Events(NamedTuple):
@@ -54,6 +54,15 @@ class Events(NamedTuple):
 def seconds(moment: nw.Expr) -> nw.Expr:
     """Return a moment as whole seconds since 1970."""
     return (moment - nw.lit(_EPOCH)).dt.total_seconds()
+
+
+def divided(number: nw.Expr, by: float) -> nw.Expr:
+    """Return a column divided by a constant, alike however many rows there are.
+
+    By a constant, Polars multiplies with its inverse unless there is one row: that is
+    another last bit. By a column it divides.
+    """
+    return number / (number * 0 + by)
 
 
 def kept(frame: Frame) -> Frame:
@@ -144,7 +153,7 @@ def rhythm(events: Events) -> Frame:
         "number",
         "first_month_events",
         *windows,
-        decline_per_week=nw.col("weighted") / (2 * _SQUARES),
+        decline_per_week=divided(nw.col("weighted"), 2 * _SQUARES),
         weekend_share=nw.col("weekend") / nw.col("total"),
         events_per_active_day=per_day,
     )
@@ -181,15 +190,19 @@ def by_feature(events: Events) -> Frame:
             worked_on=nw.col("worked_on").min(),
         )
     )
+    totals = rows.group_by("number").agg(recent_events=nw.col("recent").sum())
+    rows = rows.join(totals, on="number")
     is_integration = nw.col("feature").str.starts_with(INTEGRATION_PREFIX)
     is_step = nw.col("feature").str.starts_with(ONBOARDING_PREFIX)
     worked = ~nw.col("worked_on").is_null()
-    count = nw.when(nw.col("recent") > 0).then(nw.col("recent")).otherwise(1)
+    # H = −Σ p·log2(p). Source: C. Shannon, 1948. No p is above one, so no whole number
+    # made of it is too large, whatever was counted.
+    share = nw.col("recent") / nw.col("recent_events")
+    information = nw.when(nw.col("recent") > 0).then(-share * share.log(2)).otherwise(0)
     columns = {
         "breadth": _where(nw.col("recent") > 0, nw.lit(1)),
-        "recent_events": nw.col("recent"),
         "recent_failures": nw.col("failures"),
-        "logarithms": (count * count.log(2) * _FINE).round().cast(nw.Int64()),
+        "information": (information * _FINE).round().cast(nw.Int64()),
         "integration_attempts": _where(is_integration, nw.col("recent")),
         "integration_failures": _where(is_integration, nw.col("failures")),
         "integrations_connected": _where(is_integration & worked, nw.lit(1)),
@@ -202,13 +215,12 @@ def by_feature(events: Events) -> Frame:
         .group_by("number")
         .agg(
             *(nw.col(name).sum() for name in columns),
+            nw.col("recent_events").max(),
             top=nw.col("recent").max(),
             step_day=nw.col("step_day").max(),
         )
     )
     total = nw.col("recent_events")
-    # H = log2(N) − Σ n·log2(n) / N. Source: C. Shannon, 1948.
-    entropy = total.log(2) - nw.col("logarithms") / _FINE / total
     attempts = nw.col("integration_attempts")
     rate = nw.when(attempts > 0).then(nw.col("integration_failures") / attempts)
     return sums.select(
@@ -220,7 +232,7 @@ def by_feature(events: Events) -> Frame:
         "step_day",
         top_feature_share=nw.col("top") / total,
         failure_rate=nw.col("recent_failures") / total,
-        usage_entropy=entropy.clip(0),
+        usage_entropy=nw.col("information") / _FINE,
         integration_failure_rate=rate,
     )
 

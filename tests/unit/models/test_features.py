@@ -350,3 +350,23 @@ def test_what_comes_later_changes_no_feature():
     assert features(*given, tickets=[9], nps=[(9, 3)]).equals(
         features(*later, tickets=[9, -5], nps=[(9, 3), (-4, 10)])
     )
+
+
+def test_equal_accounts_are_equal_to_the_last_bit_in_any_shares():
+    accounts = ["a1", "a2", "a3"]
+    events = [event(4.58, account=account) for account in accounts]
+    later = [event(-n, account="a1") for n in range(1, 40)]
+
+    for given in (events, events + later):
+        for at_once in (1, 2, 3, 100):
+            table = features_as_of(
+                inputs(given, accounts=accounts), as_of=AS_OF, events_at_once=at_once
+            ).to_native()
+            assert table.drop("account").n_unique() == 1
+
+
+def test_counts_of_any_size_have_an_entropy():
+    row = one([event(20, "a", n=10**12), event(21, "b", n=10**12)])
+
+    assert row["usage_entropy"] == 1
+    assert row["events_30d"] == 2 * 10**12
