@@ -225,6 +225,12 @@ def test_bulk_has_an_answer_for_each_entry(serve):
         },
         {"Destination": {"ToAddresses": ["carl@example.com"]}},
         {"Destination": {"ToAddresses": ["nobody"]}},
+        {
+            "Destination": {"ToAddresses": ["dora@example.com"]},
+            "ReplacementEmailContent": {
+                "ReplacementTemplate": {"ReplacementTemplateData": "{}"}
+            },
+        },
     ]
 
     results = ses.send_bulk_email(
@@ -239,8 +245,10 @@ def test_bulk_has_an_answer_for_each_entry(serve):
         "SUCCESS",
         "SUCCESS",
         "INVALID_PARAMETER",
+        "SUCCESS",
     ]
-    first, second = mails(folder)
+    first, second, third = mails(folder)
+    assert third["Subject"] == "Hello you"
     assert (first["Subject"], second["Subject"]) == ("Hello Bob", "Hello you")
     assert (first["X-N"], second["X-N"]) == ("1", None)
     assert results[0]["MessageId"] in first["Message-ID"]
@@ -284,6 +292,12 @@ def test_identities_sets_and_the_suppression_list_are_checked(serve):
     )
 
 
+def _with_header(name):
+    content = simple()["Content"]
+    content["Simple"]["Headers"] = [{"Name": name, "Value": "v"}]
+    return content
+
+
 def test_what_is_not_a_mail_is_refused(serve):
     folder, _, make = serve()
     ses = make()
@@ -293,6 +307,8 @@ def test_what_is_not_a_mail_is_refused(serve):
         simple(to="nobody"),
         simple(Content=both),
         simple(EmailTags=[{"Name": "a b", "Value": "1"}]),
+        simple(Content=_with_header("X-A: b\r\nX-Evil")),
+        simple(Content=_with_header("X A")),
         simple(Destination={"ToAddresses": ["a@example.com"] * 51}),
         simple(Content={"Template": {"TemplateContent": {"Html": "{{#if a}}{{/if}}"}}}),
     ):
@@ -421,6 +437,7 @@ def test_the_documentation_s_client_and_faults_work_as_they_stand(serve):
         ("/v2/email/outbound-emails", b"{}", {"x-winback-now": "junk"}),
         ("/", b'{"Entries": 4}', {"x-amz-target": "AmazonSQS.DeleteMessageBatch"}),
         ("/v2/email/nothing", b"{}", {}),
+        ("/v2/email/identities", b'{"EmailIdentity": 5}', {}),
     ],
 )
 def test_a_request_of_another_form_is_refused_and_breaks_nothing(
@@ -436,3 +453,15 @@ def test_a_request_of_another_form_is_refused_and_breaks_nothing(
     assert caught.value.headers["x-amzn-errortype"]
     make().send_email(**simple())
     assert len(mails(folder)) == 1
+
+
+def test_a_receipt_that_is_no_number_of_ours_stops_no_later_send(serve):
+    _, url, make = serve()
+    sqs = make("sqs", retries={"total_max_attempts": 1})
+    queue = f"{url}/queue/winback-events"
+
+    with pytest.raises(ClientError):
+        sqs.delete_message(QueueUrl=queue, ReceiptHandle="9" * 20)
+
+    make().send_email(**simple())
+    make().send_email(**simple())

@@ -19,6 +19,7 @@ from campaigns.mail.local_ses.refusals import RefusedError, bad_request
 _MOST_RECIPIENTS: Final = 50
 _MOST_BYTES: Final = 40 * 1024 * 1024
 _TAG: Final = re.compile(r"[A-Za-z0-9_.@-]{1,256}")
+_HEADER: Final = re.compile(r"[!-9;-~]{1,126}")  # RFC 5322, 3.6.8
 _OURS: Final = ("X-SES-CONFIGURATION-SET", "X-SES-MESSAGE-TAGS", "Bcc", "Return-Path")
 FindTemplate = Callable[[str], Mapping[str, Any]]
 
@@ -193,6 +194,8 @@ def _fill(
 
 def _add_headers(message: EmailMessage, content: Mapping[str, Any]) -> None:
     for header in content.get("Headers") or []:
+        if not _HEADER.fullmatch(header["Name"]):
+            raise bad_request("A header's name holds what no name may hold.")
         message[header["Name"]] = header["Value"]
 
 

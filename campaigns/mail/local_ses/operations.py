@@ -79,6 +79,10 @@ class Asked:
             raise refusals.bad_request(
                 f"1 validation error detected: {key} is missing."
             )
+        if key != "TemplateContent" and not isinstance(value, str):
+            raise refusals.bad_request(
+                f"1 validation error detected: {key} is no text."
+            )
         return value
 
 

@@ -180,7 +180,12 @@ class Outbox:
         """Remove events that were received and dealt with."""
         numbers = [(int(receipt),) for receipt in receipts if receipt.isdigit()]
         self._database.execute("BEGIN IMMEDIATE")
-        self._database.executemany("DELETE FROM queue WHERE number = ?", numbers)
+        try:
+            self._database.executemany("DELETE FROM queue WHERE number = ?", numbers)
+        except BaseException:
+            # An open transaction would stop every later send.
+            self._database.execute("ROLLBACK")
+            raise
         self._database.execute("COMMIT")
 
     def queued(self, *, now: datetime) -> int:

@@ -71,14 +71,18 @@ class Protocol:
                 self._of_queue(call, now) if is_queue else operate(self._ses, call, now)
             )
             status, headers = _OK, {}
+        except RefusedError as refusal:
+            status, headers = refusal.status, {"x-amzn-errortype": refusal.code}
+            found = {"__type": refusal.code, "message": refusal.message}
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             # A list where the operation has an object, a name that is no text.
             logger.warning("request_not_understood", error=type(error).__name__)
             found = {"message": "The request is not of the operation's form."}
             status, headers = 400, {"x-amzn-errortype": "SerializationException"}
-        except RefusedError as refusal:
-            status, headers = refusal.status, {"x-amzn-errortype": refusal.code}
-            found = {"__type": refusal.code, "message": refusal.message}
+        except Exception:  # a request ends here, and the others go on
+            logger.exception("request_failed")
+            found = {"message": "An internal error occurred."}
+            status, headers = 500, {"x-amzn-errortype": "InternalFailure"}
         headers |= {
             "content-type": media_type,
             "x-amzn-requestid": f"local-{next(self._numbers):012}",

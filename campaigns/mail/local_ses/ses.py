@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from campaigns.clock import Clock
-from campaigns.mail.local_ses import composing, refusals
+from campaigns.mail.local_ses import composing, refusals, stationery
 from campaigns.mail.local_ses.events import TakenMail, events_of
 from campaigns.mail.local_ses.faults import FaultRequest, Faults, disturbed
 from campaigns.mail.local_ses.outbox import Outbox
@@ -91,7 +91,8 @@ class LocalSes:
         tags |= {t["Name"]: t["Value"] for t in entry.get("ReplacementTags") or []}
         headers = entry.get("ReplacementHeaders") or default.get("Headers") or []
         template = {**default, "Headers": headers}
-        if data is not None:
+        # As SES has it: an entry with `{}` takes the default's values.
+        if data is not None and stationery.data_of(data):
             template["TemplateData"] = data
         single = {
             **request,

@@ -354,7 +354,8 @@ def test_what_comes_later_changes_no_feature():
 
 def test_equal_accounts_are_equal_to_the_last_bit_in_any_shares():
     accounts = ["a1", "a2", "a3"]
-    events = [event(4.58, account=account) for account in accounts]
+    # Of these seconds the inverse of a day makes another last bit than dividing.
+    events = [event(395_652 / 86_400, account=account) for account in accounts]
     later = [event(-n, account="a1") for n in range(1, 40)]
 
     for given in (events, events + later):
