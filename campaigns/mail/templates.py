@@ -21,7 +21,7 @@ import mjml
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from campaigns.errors import RenderError, TemplateError
-from campaigns.mail.text_part import text_of
+from campaigns.mail.text_part import text_of, tidied
 
 _BASE: Final = "_base"
 _FILES: Final = ("subject.txt", "body.mjml")
@@ -30,6 +30,7 @@ _EXPRESSION: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _INCLUDE: Final = re.compile(r"""<mj-include[^>]*\bpath\s*=\s*["']([^"']*)["']""")
 _SHARED: Final = re.compile(rf"{_BASE}/[a-z-]+\.mjml")
 _MASKED: Final = re.compile(r"<!--wb(\d+)-->|WBX(\d+)X")
+_TRIMMING: Final = re.compile(r"(?<=\{%)[-+]|[-+](?=%\})|(?<=\{\{)-|-(?=\}\})")
 _LONGEST_SUBJECT: Final = 150
 # Nothing is ever fetched while a template is compiled.
 _INLINER: Final = css_inline.CSSInliner(
@@ -66,7 +67,7 @@ class CompiledTemplate:
         try:
             subject = self._subject.render(facts).strip()
             rendered = Rendered(
-                subject, self._html.render(facts), self._text.render(facts)
+                subject, self._html.render(facts), tidied(self._text.render(facts))
             )
         except jinja2.TemplateError as error:
             raise RenderError(f"template {self.name}: {error}") from error
@@ -155,7 +156,9 @@ class Templates:
         except (OSError, ValueError, TypeError) as error:
             raise TemplateError(f"template {name}: body.mjml: {error}") from error
         text = text_of(masked, include=include)
-        return mask.show(_INLINER.inline(html)), mask.show(text)
+        # In text a tag that trims would glue lines: they are tidied when rendered.
+        text = _TRIMMING.sub("", mask.show(text))
+        return mask.show(_INLINER.inline(html)), text
 
 
 def _text_of(path: Path) -> str:
@@ -198,7 +201,7 @@ def _environments() -> tuple[jinja2.Environment, jinja2.Environment]:
         environment = ImmutableSandboxedEnvironment(
             undefined=jinja2.StrictUndefined,
             autoescape=autoescape,
-            trim_blocks=True,
+            trim_blocks=autoescape,
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )

@@ -1,8 +1,8 @@
 """A mail's text part, made from the same MJML as its HTML: they cannot say two things.
 
 Each text becomes a paragraph, a button its label and address, a picture its alternative
-text. Jinja's tags are masked, as for the HTML: between paragraphs a statement gets a
-line of its own, which vanishes when the template is rendered.
+text. Jinja's tags are masked, as for the HTML, and lines stay where they are: what is
+empty once a mail is rendered is taken out then.
 """
 
 import re
@@ -11,6 +11,17 @@ from html.parser import HTMLParser
 from typing import Final
 
 _IN_LINES: Final = frozenset({"p", "div", "tr", "h1", "h2", "h3"})
+_LINKS: Final = frozenset({"mj-button", "mj-navbar-link", "mj-social-element"})
+_PARAGRAPHS: Final = _LINKS | {
+    "mj-text",
+    "mj-table",
+    "mj-raw",
+    "mj-accordion-title",
+    "mj-accordion-text",
+}
+"""All of MJML that holds text of its own."""
+
+_EMPTY_LINES: Final = re.compile(r"\n[ \t]*\n\s*")
 _WHITE: Final = re.compile(r"[ \t\r\n]+")
 _MARK: Final = re.compile(r"wb\d+")
 
@@ -32,6 +43,11 @@ def _blocks(mjml: str, include: Callable[[str], str]) -> list[str]:
     return reader.blocks
 
 
+def tidied(text: str) -> str:
+    """Return a rendered text without the empty lines that statements left."""
+    return _EMPTY_LINES.sub("\n\n", text).strip() + "\n"
+
+
 class _Reader(HTMLParser):
     def __init__(self, include: Callable[[str], str]) -> None:
         super().__init__(convert_charrefs=True)
@@ -49,7 +65,7 @@ class _Reader(HTMLParser):
             return
         elif tag == "mj-include":
             self.blocks += _blocks(self._include(values["path"]), self._include)
-        elif tag in {"mj-text", "mj-button"}:
+        elif tag in _PARAGRAPHS:
             self._paragraph = []
             self._address = values.get("href")
         elif tag == "mj-image" and values.get("alt"):
@@ -73,8 +89,10 @@ class _Reader(HTMLParser):
         elif tag == "a" and self._address:
             self._say(f" ({self._address})")
             self._address = None
-        elif tag in {"mj-text", "mj-button"}:
-            if tag == "mj-button" and self._address:
+        elif tag in {"td", "th"}:
+            self._say(" ")
+        elif tag in _PARAGRAPHS:
+            if tag in _LINKS and self._address:
                 self._say(f": {self._address}")
             self._end_paragraph()
 
@@ -82,9 +100,7 @@ class _Reader(HTMLParser):
         text = re.sub(r" ?\n ?", "\n", "".join(self._paragraph or [])).strip()
         self._paragraph = None
         if text:
-            # A statement at a line's end takes the line's end with it.
-            ends_in_statement = text.endswith("-->")
-            self.blocks.append(f"{text}\n\n" + "\n" * ends_in_statement)
+            self.blocks.append(f"{text}\n\n")
 
     def handle_data(self, data: str) -> None:
         if self._paragraph is not None and not self._heads:

@@ -125,8 +125,36 @@ def test_the_text_part_says_what_the_html_says(own):
     assert text == (
         "Hello Ada,\n\nSince you\xa0left:\n- one\n- two\n\n"
         f"Come back: {FACTS['links']['come_back']}\n\nA chart\n\n"
-        f"Stop ({FACTS['links']['unsubscribe']}) here,\nor "
+        f"Stop ({FACTS['links']['unsubscribe']}) here,\nor\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ("Hi{% if releases %} A{% endif %}<br />second line", "Hi A\nsecond line\n"),
+        (
+            "<ul>{% for x in [1, 2] %}<li>{{ x }}</li>{% endfor %}</ul>",
+            "- 1\n- 2\n",
+        ),
+        ("{% if releases %}<p>One</p>{% endif %}<p>Two</p>", "One\nTwo\n"),
+        (
+            "A</mj-text>{%- if releases -%}<mj-text>B</mj-text>{%- endif -%}<mj-text>C",
+            "A\n\nB\n\nC\n",
+        ),
+        (
+            "A</mj-text>{% if not releases %}<mj-text>B</mj-text>{% endif %}<mj-text>C",
+            "A\n\nC\n",
+        ),
+        (
+            "A</mj-text><mj-table><tr><td>x</td><td>1</td></tr><tr><td>y</td></tr>"
+            "</mj-table><mj-raw><p>raw</p></mj-raw><mj-text>C",
+            "A\n\nx 1\ny\n\nraw\n\nC\n",
+        ),
+    ],
+)
+def test_lines_of_the_text_part_stay_apart(own, body, text):
+    assert own(body).render(FACTS).text == text
 
 
 def test_tags_survive_mjml_and_css_wherever_they_stand(own):
