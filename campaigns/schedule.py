@@ -326,7 +326,7 @@ def _next_moment(
 ) -> datetime:
     """Return the next moment at which something is due."""
     with work.sessions.begin() as session:
-        cohort_at = campaigns.next_cohort_at(session)
+        cohort_at = campaigns.next_cohort_at(session, after=now)
         retry_at = runs.next_retry_at(session, after=now)
     if delivered.again_at is not None:
         message_at: datetime | None = delivered.again_at

@@ -97,6 +97,10 @@ def _due(session: Session, now: datetime) -> Iterator[tuple[datetime, str]]:
 def _stuck(session: Session, now: datetime, *, is_running: bool) -> Iterator[str]:
     for run in runs.failed(session):
         yield f"{run.job} failed on {run.due_at:%Y-%m-%d}: {run.error}"
+    for run in runs.unfinished(session):
+        if not is_running or now - run.started_at > _LATE_AFTER:
+            began = f"{run.started_at:%Y-%m-%d %H:%M}"
+            yield f"{run.job} began on {began} and did not end: winback run does it anew"
     for file, error in imports.unfinished(session):
         yield f"the import of {file} did not end" + (f": {error}" if error else "")
     if doubtful := messages.in_doubt(session):

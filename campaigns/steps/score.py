@@ -125,6 +125,9 @@ def score(learning: Learning, *, as_of: datetime) -> ScoreResult:
             drift=found.drift,
         )
         sizes = scores.sizes(session, as_of)
+    # Once the new one counts, what it took the place of may go.
+    with learning.sessions.begin() as session:
+        snapshots.sweep(session, learning.snapshots_folder)
     scored = len(found.scores)
     logger.info("scored", scored=scored, opened=opened, drifted=len(found.drift))
     return ScoreResult(as_of, scored, opened, sizes, found.drift)

@@ -172,8 +172,13 @@ def due_cohorts(session: Session, *, now: datetime) -> list[Cohort]:
     return [Cohort(*row) for row in session.execute(query)]
 
 
-def next_cohort_at(session: Session) -> datetime | None:
-    """Return when the next cohort of a running campaign falls due."""
+def next_cohort_at(
+    session: Session, *, after: datetime | None = None
+) -> datetime | None:
+    """Return when the next cohort of a running campaign falls due.
+
+    One that is overdue comes first, unless only those `after` a moment are asked for.
+    """
     query = (
         select(func.min(CohortRow.due_at))
         .join(CampaignRow, CampaignRow.name == CohortRow.campaign)
@@ -182,6 +187,8 @@ def next_cohort_at(session: Session) -> datetime | None:
             CohortRow.enrolled_at.is_(None),
         )
     )
+    if after is not None:
+        query = query.where(CohortRow.due_at > after)
     return session.scalar(query)
 
 

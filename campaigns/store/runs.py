@@ -117,6 +117,12 @@ def failed(session: Session) -> list[Run]:
     return [_to_run(row) for row in rows]
 
 
+def unfinished(session: Session) -> list[Run]:
+    """Return the runs that began and have not ended, by job."""
+    query = select(RunRow).where(RunRow.finished_at.is_(None)).order_by(RunRow.job)
+    return [_to_run(row) for row in session.scalars(query)]
+
+
 def history(session: Session, *, limit: int, job: str | None = None) -> list[Run]:
     """Return the runs that began last, the newest first, of all jobs or of one."""
     query = select(RunRow).order_by(RunRow.started_at.desc(), RunRow.id.desc())

@@ -56,17 +56,22 @@ def keep(
 ) -> Snapshot:
     """Store a table of features; one of the same date takes the place of an earlier."""
     digest = content_hash(features)
-    file = f"{as_of:%Y%m%dT%H%M%S}-{digest[:12]}.parquet"
+    file = f"{as_of:%Y%m%dT%H%M%S%f}-{digest[:12]}.parquet"
     folder.mkdir(parents=True, exist_ok=True)
     beside = folder / f".{file}.new"
     features.write_parquet(beside)
     beside.replace(folder / file)
-    earlier = session.get(SnapshotRow, as_of)
-    if earlier is not None and earlier.file != file:
-        (folder / earlier.file).unlink(missing_ok=True)
     snapshot = Snapshot(as_of, definition, digest, features.height, file, drift)
     upsert(session, SnapshotRow, [snapshot._asdict()], key=("as_of",))
     return snapshot
+
+
+def sweep(session: Session, folder: Path) -> None:
+    """Delete the files that no snapshot names: those of earlier tries."""
+    named = set(session.scalars(select(SnapshotRow.file)))
+    for path in folder.glob("*.parquet"):
+        if path.name not in named:
+            path.unlink()
 
 
 def of(session: Session, as_of: datetime) -> Snapshot:

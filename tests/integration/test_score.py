@@ -100,6 +100,22 @@ def test_scoring_a_date_again_keeps_one_snapshot_of_it(trained):
             snapshots.of(session, NOON + timedelta(days=1))
 
 
+def test_a_snapshot_that_was_rolled_back_leaves_the_earlier_one_whole(trained):
+    score.score(trained, as_of=NOON)
+    folder = Path(trained.snapshots_folder)
+    other = pl.DataFrame({"account": ["a0"]})
+    session = trained.sessions()
+    snapshots.keep(session, folder, other, as_of=NOON, definition="d", drift=[])
+    session.rollback()
+    session.close()
+
+    with trained.sessions.begin() as session:
+        kept = snapshots.of(session, NOON)
+        assert pl.read_parquet(folder / kept.file).height == ACCOUNTS
+        snapshots.sweep(session, folder)
+    assert [path.name for path in folder.glob("*.parquet")] == [kept.file]
+
+
 def test_what_moved_since_the_training_is_said(trained):
     later = NOON + timedelta(days=200)
 

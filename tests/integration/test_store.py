@@ -363,3 +363,20 @@ def test_a_later_cohort_does_not_end_the_tries_of_an_earlier_one(session):
 
     assert [run.id for run in runs.failed(session)] == [first]
     assert runs.begin(session, "enrol spring", due_at=NOON, now=later) == first
+
+
+def test_a_run_that_was_killed_is_seen(session):
+    run = runs.begin(session, "settle", due_at=NOON, now=NOON)
+    assert [each.id for each in runs.unfinished(session)] == [run]
+
+    runs.end(session, run, now=NOON)
+    assert runs.unfinished(session) == []
+
+
+def test_an_overdue_cohort_does_not_hide_the_next_one(session):
+    later = NOON + timedelta(days=1)
+    campaigns.apply(session, campaign(), now=NOON)
+    campaigns.launch(session, "spring", cohorts=[NOON, later], now=NOON)
+
+    assert campaigns.next_cohort_at(session) == NOON
+    assert campaigns.next_cohort_at(session, after=NOON) == later
