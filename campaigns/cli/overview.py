@@ -95,22 +95,8 @@ def _due(session: Session, now: datetime) -> Iterator[tuple[datetime, str]]:
 
 
 def _stuck(session: Session, now: datetime, *, is_running: bool) -> Iterator[str]:
-    for run in runs.failed(session):
-        yield f"{run.job} failed on {run.due_at:%Y-%m-%d}: {run.error}"
-    for run in runs.unfinished(session):
-        if not is_running or now - run.started_at > _LATE_AFTER:
-            began = f"{run.started_at:%Y-%m-%d %H:%M}"
-            yield f"{run.job} began on {began} and did not end: winback run does it anew"
-    for file, error in imports.unfinished(session):
-        yield f"the import of {file} did not end" + (f": {error}" if error else "")
-    if doubtful := messages.in_doubt(session):
-        yield f"{len(doubtful)} mails in doubt: winback held list"
-    overdue = messages.next_due_at(session)
-    if overdue is not None and now - overdue > _LATE_AFTER:
-        yield f"mails have been due since {overdue:%Y-%m-%d %H:%M}"
-    cohort_at = campaigns.next_cohort_at(session)
-    if cohort_at is not None and now - cohort_at > _LATE_AFTER:
-        yield f"a cohort has been due since {cohort_at:%Y-%m-%d %H:%M}"
+    yield from _stuck_runs(session, now, is_running=is_running)
+    yield from _overdue(session, now)
     emptied = instance.pulse(session).queue_empty_at
     if is_running and emptied is not None and now - emptied > _QUIET_AFTER:
         yield f"the event queue was last emptied at {emptied:%Y-%m-%d %H:%M}"
@@ -121,3 +107,25 @@ def _stuck(session: Session, now: datetime, *, is_running: bool) -> Iterator[str
     if snapshot is not None and snapshot.drift:
         moved = ", ".join(each["feature"] for each in snapshot.drift[:3])
         yield f"accounts differ from those the model learnt from ({moved}): train anew"
+
+
+def _stuck_runs(session: Session, now: datetime, *, is_running: bool) -> Iterator[str]:
+    for run in runs.failed(session):
+        yield f"{run.job} failed on {run.due_at:%Y-%m-%d}: {run.error}"
+    for run in runs.unfinished(session):
+        if not is_running or now - run.started_at > _LATE_AFTER:
+            began = f"{run.started_at:%Y-%m-%d %H:%M}"
+            yield f"{run.job} began on {began} and did not end; `winback run` repeats it"
+    for file, error in imports.unfinished(session):
+        yield f"the import of {file} did not end" + (f": {error}" if error else "")
+
+
+def _overdue(session: Session, now: datetime) -> Iterator[str]:
+    if doubtful := messages.in_doubt(session):
+        yield f"{len(doubtful)} mails in doubt: winback held list"
+    mail_at = messages.next_due_at(session)
+    if mail_at is not None and now - mail_at > _LATE_AFTER:
+        yield f"mails have been due since {mail_at:%Y-%m-%d %H:%M}"
+    cohort_at = campaigns.next_cohort_at(session)
+    if cohort_at is not None and now - cohort_at > _LATE_AFTER:
+        yield f"a cohort has been due since {cohort_at:%Y-%m-%d %H:%M}"
