@@ -115,7 +115,7 @@ def _stuck_runs(session: Session, now: datetime, *, is_running: bool) -> Iterato
     for run in runs.unfinished(session):
         if not is_running or now - run.started_at > _LATE_AFTER:
             began = f"{run.started_at:%Y-%m-%d %H:%M}"
-            yield f"{run.job} began on {began} and did not end; `winback run` repeats it"
+            yield f"{run.job} began on {began} and did not end; winback run repeats it"
     for file, error in imports.unfinished(session):
         yield f"the import of {file} did not end" + (f": {error}" if error else "")
 
