@@ -22,11 +22,13 @@ from starlette.responses import (
 )
 from starlette.routing import BaseRoute, Route
 
+from campaigns.mail.local_ses.app import FROM_ELSEWHERE
 from campaigns.mail.local_ses.faults import FaultRequest, SendFault
 from campaigns.mail.local_ses.ses import LocalSes
 from campaigns.present.pages import Pages
 
 _ON_A_PAGE: Final = 50
+_DIGITS: Final = 18  # that the database's whole numbers hold
 _LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _VIEWS: Final = ("html", "text", "headers", "source")
 _WIDTHS: Final = {"wide": "100%", "mail": "600px", "phone": "375px"}
@@ -40,7 +42,6 @@ _NOTHING_RUNS: Final = {
     "style-src 'unsafe-inline'; img-src data:; font-src data:",
     "x-content-type-options": "nosniff",
 }
-_ELSEWHERE: Final = frozenset({"cross-site", "same-site"})
 _OURS_ONLY: Final = {
     "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'; "
     "frame-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -65,8 +66,8 @@ class Mailbox:
         """Return where the pages are."""
         return [
             Route("/", self.listed, methods=["GET"]),
-            Route("/mails/{number:int}", self.shown, methods=["GET"]),
-            Route("/mails/{number:int}/html", self.html, methods=["GET"]),
+            Route("/mails/{number}", self.shown, methods=["GET"]),
+            Route("/mails/{number}/html", self.html, methods=["GET"]),
             Route("/faults", self.be_faulty, methods=["POST"]),
         ]
 
@@ -91,7 +92,7 @@ class Mailbox:
 
     async def shown(self, request: Request) -> Response:
         """Show one mail: a part of it, in a width and a scheme."""
-        found = self._ses.outbox.mail(request.path_params["number"])
+        found = self._found(request)
         if found is None:
             return PlainTextResponse("There is no such mail.", status_code=404)
         facts, source = found
@@ -113,7 +114,7 @@ class Mailbox:
 
     async def html(self, request: Request) -> Response:
         """Give a mail's HTML for the frame it is shown in."""
-        found = self._ses.outbox.mail(request.path_params["number"])
+        found = self._found(request)
         if found is None:
             return PlainTextResponse("There is no such mail.", status_code=404)
         scheme = _one_of(request.query_params.get("scheme"), _SCHEMES)
@@ -122,7 +123,7 @@ class Mailbox:
 
     async def be_faulty(self, request: Request) -> Response:
         """Put the form's faults in force."""
-        if request.headers.get("sec-fetch-site") in _ELSEWHERE:
+        if request.headers.get("sec-fetch-site") in FROM_ELSEWHERE:
             return PlainTextResponse("Not from another site.", status_code=403)
         async with request.form() as form:
             asked = _fault_request({name: str(value) for name, value in form.items()})
@@ -133,6 +134,13 @@ class Mailbox:
             problem = f"{first['loc'][-1]}: {first['msg']}"
             return RedirectResponse(f"/?{urlencode({'problem': problem})}", 303)
         return RedirectResponse("/", 303)
+
+    def _found(self, request: Request) -> tuple[dict[str, Any], bytes] | None:
+        number = _whole_number(request.path_params["number"])
+        try:
+            return None if number is None else self._ses.outbox.mail(number)
+        except FileNotFoundError:
+            return None  # somebody removed the file
 
     def _page(self, name: str, **facts: Any) -> HTMLResponse:  # noqa: ANN401
         page = self._pages.page(name, company="local SES", **facts)
@@ -159,7 +167,13 @@ def _parsed(source: bytes) -> EmailMessage:
 
 def _part(message: EmailMessage, kind: str) -> str:
     part = message.get_body((kind,))
-    return str(part.get_content()) if part is not None else ""
+    if part is None:
+        return ""
+    try:
+        return str(part.get_content())
+    except (LookupError, ValueError):
+        # Its charset is none, or not the one it is in.
+        return bytes(part.get_payload(decode=True) or b"").decode("utf-8", "replace")
 
 
 def _one_of(asked: str | None, known: tuple[str, ...]) -> str:
@@ -167,7 +181,8 @@ def _one_of(asked: str | None, known: tuple[str, ...]) -> str:
 
 
 def _whole_number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() else None
+    is_number = text and text.isascii() and text.isdigit() and len(text) <= _DIGITS
+    return int(text) if text and is_number else None
 
 
 def _fault_request(form: dict[str, str]) -> dict[str, Any]:
@@ -175,6 +190,7 @@ def _fault_request(form: dict[str, str]) -> dict[str, Any]:
     if "clear" in form:
         return {"sends": [], "events": {}, "paused": False}
     asked: dict[str, Any] = {"paused": "paused" in form}
+    asked["sends"] = []
     if form.get("kind"):
         asked["sends"] = [{"kind": form["kind"], "times": form.get("times") or 1}]
     names = ("lost", "duplicated", "delay_seconds", "disorder_seconds")

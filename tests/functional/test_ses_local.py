@@ -465,3 +465,28 @@ def test_a_receipt_that_is_no_number_of_ours_stops_no_later_send(serve):
 
     make().send_email(**simple())
     make().send_email(**simple())
+
+
+def test_the_pages_bear_what_the_server_took(serve):
+    folder, url, make = serve()
+    raw = (
+        b"From: a@b.example\nTo: c@d.example\nSubject: x\n"
+        b"Content-Type: text/%s; charset=nonsense\n\n<p>caf\xc3\xa9</p>\n"
+    )
+    for kind in (b"plain", b"html"):
+        make().send_email(Content={"Raw": {"Data": raw % kind}})
+
+    assert "café" in ask(url, "/mails/1?view=text")
+    assert "café" in ask(url, "/mails/2/html")
+    assert "nonsense" in ask(url, "/mails/2?view=source")
+    next(folder.glob("*-000001.eml")).unlink()
+    for path in ("/mails/1", f"/mails/{'9' * 30}", "/mails/x"):
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            ask(url, path)
+    assert "1 mail" not in ask(url, f"/?before={'9' * 30}")
+    assert json.loads(ask(url, f"/_local/mails?after={'9' * 30}"))["mails"]
+    with pytest.raises(urllib.error.HTTPError, match="422"):
+        ask(url, "/_local/faults", {"max_per_second": 1e400})
+    ask(url, "/_local/faults", {"sends": [{"kind": "throttle"}]})
+    urllib.request.urlopen(f"{url}/faults", data=b"kind=&times=1").close()
+    assert json.loads(ask(url, "/_local/faults"))["sends"] == []

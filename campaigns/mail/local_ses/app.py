@@ -17,6 +17,11 @@ from campaigns.mail.local_ses.protocol import Answer, Protocol
 from campaigns.mail.local_ses.ses import LocalSes
 
 _SILENCE_SECONDS: Final = 300
+_DIGITS: Final = 18  # that the database's whole numbers hold
+
+
+FROM_ELSEWHERE: Final = frozenset({"cross-site", "same-site"})
+"""What a browser says of a request that another site's page makes."""
 
 
 def make_app(ses: LocalSes, pages: list[BaseRoute] | None = None) -> ASGIApp:
@@ -49,10 +54,13 @@ def make_app(ses: LocalSes, pages: list[BaseRoute] | None = None) -> ASGIApp:
 
     async def mails(request: Request) -> Response:
         told = request.query_params.get("after", "")
-        after = int(told) if told.isascii() and told.isdigit() else 0
+        is_number = told.isascii() and told.isdigit() and len(told) <= _DIGITS
+        after = int(told) if is_number else 0
         return JSONResponse({"mails": ses.outbox.mails_after(after)})
 
     async def faults(request: Request) -> Response:
+        if request.headers.get("sec-fetch-site") in FROM_ELSEWHERE:
+            return JSONResponse({"error": "not from another site"}, status_code=403)
         if request.method == "POST":
             try:
                 asked = FaultRequest.model_validate_json(await request.body())

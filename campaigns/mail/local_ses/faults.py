@@ -44,7 +44,7 @@ BEFORE_ACCEPT: Final = frozenset(
 class Part(BaseModel):
     """What the parts of a request for faults share."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class SendFaults(Part):
