@@ -44,6 +44,26 @@ def make_app(ses: LocalSes, pages: list[BaseRoute] | None = None) -> ASGIApp:
         )
         await _give(protocol.answer(call), receive, send)
 
+    starlette = Starlette(
+        routes=[
+            *(pages or []),
+            *_own_routes(ses),
+        ]
+    )
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        is_aws = scope["type"] == "http" and (
+            scope["path"].startswith("/v2/")
+            or any(name == b"x-amz-target" for name, _ in scope["headers"])
+        )
+        await (aws if is_aws else starlette)(scope, receive, send)
+
+    return app
+
+
+def _own_routes(ses: LocalSes) -> list[Route]:
+    """Return what is ours alone: the pulse, the mails as JSON, the faults."""
+
     async def local(_request: Request) -> Response:
         moment = ses.outbox.next_event_at()
         next_event_at = moment.isoformat() if moment else None
@@ -71,23 +91,11 @@ def make_app(ses: LocalSes, pages: list[BaseRoute] | None = None) -> ASGIApp:
             ses.be_faulty(asked)
         return JSONResponse({**ses.faults.plain(), "paused": not ses.is_enabled})
 
-    starlette = Starlette(
-        routes=[
-            *(pages or []),
-            Route("/_local", local, methods=["GET"]),
-            Route("/_local/mails", mails, methods=["GET"]),
-            Route("/_local/faults", faults, methods=["GET", "POST"]),
-        ]
-    )
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        is_aws = scope["type"] == "http" and (
-            scope["path"].startswith("/v2/")
-            or any(name == b"x-amz-target" for name, _ in scope["headers"])
-        )
-        await (aws if is_aws else starlette)(scope, receive, send)
-
-    return app
+    return [
+        Route("/_local", local, methods=["GET"]),
+        Route("/_local/mails", mails, methods=["GET"]),
+        Route("/_local/faults", faults, methods=["GET", "POST"]),
+    ]
 
 
 async def _give(answer: Answer, receive: Receive, send: Send) -> None:
