@@ -16,6 +16,7 @@ from campaigns.store.session import Session, is_sending
 from campaigns.wiring.workspace import Workspace
 
 _SHOWN: Final = 20
+_DRIFT_SHOWN: Final = 3
 _LATE_AFTER: Final = timedelta(hours=1)
 _QUIET_AFTER: Final = timedelta(minutes=15)
 
@@ -37,6 +38,7 @@ def print_overview(workspace: Workspace, *, job: str | None) -> bool:
         due = sorted(_due(session, now))
         is_running = is_sending(workspace.engine)
         stuck = list(_stuck(session, now, is_running=is_running))
+        drift = _drift(session)
     whose = "simulated time" if simulated else "our time"
     running = "runs" if is_running else "does not run (winback run)"
     console.print(f"Instance {name}, {now:%Y-%m-%d %H:%M} UTC ({whose}); it {running}")
@@ -45,6 +47,8 @@ def print_overview(workspace: Workspace, *, job: str | None) -> bool:
     for moment, what in due:
         table.add_row(f"{moment:%Y-%m-%d %H:%M}", escape(what))
     console.print(table)
+    if drift is not None:
+        console.print(drift)
     console.print("[bold]Stuck[/]" if stuck else "Nothing is stuck.")
     for each in stuck:
         console.print(f"  [red]•[/] {escape(each)}")
@@ -103,10 +107,15 @@ def _stuck(session: Session, now: datetime, *, is_running: bool) -> Iterator[str
     for name in campaigns.names(session):
         if campaigns.state_of(session, name) is CampaignState.PAUSED:
             yield f"campaign {name} is paused"
+
+
+def _drift(session: Session) -> str | None:
+    """Return what has moved since the training: to be known, and nothing is stuck."""
     snapshot = snapshots.latest(session)
-    if snapshot is not None and snapshot.drift:
-        moved = ", ".join(each["feature"] for each in snapshot.drift[:3])
-        yield f"accounts differ from those the model learnt from ({moved}): train anew"
+    if snapshot is None or not snapshot.drift:
+        return None
+    moved = ", ".join(each["feature"] for each in snapshot.drift[:_DRIFT_SHOWN])
+    return f"Scored accounts differ from those the model learnt from: {moved}"
 
 
 def _stuck_runs(session: Session, now: datetime, *, is_running: bool) -> Iterator[str]:
