@@ -5,7 +5,6 @@ in the dark is decided here, not by the reader's system, so both can be seen any
 """
 
 import re
-from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -29,7 +28,6 @@ from campaigns.present.pages import Pages
 
 _ON_A_PAGE: Final = 50
 _DIGITS: Final = 18  # that the database's whole numbers hold
-_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _VIEWS: Final = ("html", "text", "headers", "source")
 _WIDTHS: Final = {"wide": "100%", "mail": "600px", "phone": "375px"}
 _SCHEMES: Final = ("light", "dark")
@@ -82,7 +80,7 @@ class Mailbox:
             mails=mails[:_ON_A_PAGE],
             text=text,
             older=urlencode({"q": text, "before": older}) if older else None,
-            total=ses.outbox.sent_since(_LONG_AGO),
+            total=ses.outbox.taken(),
             faults=ses.faults.plain(),
             kinds=[str(kind) for kind in SendFault],
             is_paused=not ses.is_enabled,

@@ -254,11 +254,90 @@ def test_bulk_has_an_answer_for_each_entry(serve):
     assert results[0]["MessageId"] in first["Message-ID"]
 
 
+def bulk_statuses(ses, *entries, **options):
+    template = {"TemplateName": options.pop("template", "plain"), "TemplateData": "{}"}
+    found = ses.send_bulk_email(
+        FromEmailAddress=FROM,
+        **options,
+        DefaultContent={"Template": template},
+        BulkEmailEntries=[
+            {"Destination": {"ToAddresses": ["bob@example.com"]}},
+            *entries,
+        ],
+    )
+    return [each["Status"] for each in found["BulkEmailEntryResults"]]
+
+
+def test_an_entry_s_refusal_has_the_word_of_the_reference(serve):
+    folder, url, make = serve()
+    ses = make()
+    ses.create_email_template(
+        TemplateName="plain", TemplateContent={"Subject": "Hello", "Text": "Hello"}
+    )
+
+    unreadable = {"ReplacementTemplateData": "[1]"}
+    entry = {
+        "Destination": {"ToAddresses": ["carl@example.com"]},
+        "ReplacementEmailContent": {"ReplacementTemplate": unreadable},
+    }
+    # What stands before and after an entry that cannot be read is sent.
+    plain = {"Destination": {"ToAddresses": ["dora@example.com"]}}
+    assert bulk_statuses(ses, entry, plain) == [
+        "SUCCESS",
+        "INVALID_PARAMETER",
+        "SUCCESS",
+    ]
+    assert len(mails(folder)) == 2
+
+    ses.create_configuration_set(ConfigurationSetName="still")
+    ses.put_configuration_set_sending_options(
+        ConfigurationSetName="still", SendingEnabled=False
+    )
+    ask(url, "/_local/faults", {"max_per_day": 3})
+    assert (
+        bulk_statuses(ses, plain, ConfigurationSetName="none")
+        == ["CONFIGURATION_SET_NOT_FOUND"] * 2
+    )
+    assert bulk_statuses(ses, ConfigurationSetName="still") == [
+        "CONFIGURATION_SET_SENDING_PAUSED"
+    ]
+    assert bulk_statuses(ses, template="none") == ["TEMPLATE_NOT_FOUND"]
+    assert bulk_statuses(ses, plain) == ["SUCCESS", "ACCOUNT_DAILY_QUOTA_EXCEEDED"]
+    ses.put_account_sending_attributes(SendingEnabled=False)
+    assert bulk_statuses(ses) == ["ACCOUNT_SENDING_PAUSED"]
+
+
+def test_rate_and_quota_count_recipients(serve):
+    _, url, make = serve()
+    ses = make(retries={"total_max_attempts": 1})
+    ask(url, "/_local/faults", {"max_per_day": 3})
+    two = {"ToAddresses": ["a@example.com"], "CcAddresses": ["b@example.com"]}
+
+    ses.send_email(**simple(Destination=two))
+    assert ses.get_account()["SendQuota"]["SentLast24Hours"] == 2
+    ses.send_email(**simple(Destination=two))
+    assert refused(ses.send_email, **simple()) == ("TooManyRequestsException", 429)
+
+
+def test_a_value_is_written_as_handlebars_writes_it(serve):
+    folder, _, make = serve()
+    content = {"Subject": "{{yes}}|{{no}}|{{none}}|{{n}}|{{half}}", "Text": "x"}
+    values = {"yes": True, "no": False, "none": None, "n": 3, "half": 0.5}
+    template = {"TemplateContent": content, "TemplateData": json.dumps(values)}
+
+    make().send_email(**simple(Content={"Template": template}))
+
+    assert mails(folder)[0]["Subject"] == "true|false||3|0.5"
+
+
 def test_identities_sets_and_the_suppression_list_are_checked(serve):
     _, _, make = serve("--identity", "shop.example")
     ses = make()
 
     ses.send_email(**simple())
+    ses.send_email(**simple(FromEmailAddress="Acme Inc. <x@mail.shop.example>"))
+    near = simple(FromEmailAddress="x@myshop.example")
+    assert refused(ses.send_email, **near) == ("MessageRejected", 400)
     other = simple(FromEmailAddress="x@other.example")
     assert refused(ses.send_email, **other) == ("MessageRejected", 400)
     ses.create_email_identity(EmailIdentity="x@other.example")
@@ -280,6 +359,10 @@ def test_identities_sets_and_the_suppression_list_are_checked(serve):
     )
     assert refused(ses.send_email, **elsewhere) == ("SendingPausedException", 400)
 
+    odd = "a%2Fb/c@example.com"
+    ses.put_suppressed_destination(EmailAddress=odd, Reason="BOUNCE")
+    assert ses.get_suppressed_destination(EmailAddress=odd)
+    ses.delete_suppressed_destination(EmailAddress=odd)
     ses.put_suppressed_destination(EmailAddress="Eve@example.com", Reason="BOUNCE")
     listed = ses.list_suppressed_destinations()["SuppressedDestinationSummaries"]
     assert [each["EmailAddress"] for each in listed] == ["eve@example.com"]

@@ -37,7 +37,8 @@ def make_app(ses: LocalSes, pages: list[BaseRoute] | None = None) -> ASGIApp:
         request = Request(scope, receive)
         call = Call(
             request.method,
-            request.scope["path"],
+            # As sent: a name in it may hold an escaped slash.
+            request.scope["raw_path"].decode("ascii"),
             dict(request.headers),
             await request.body(),
             dict(request.query_params),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email import message_from_bytes
+from email.errors import ObsoleteHeaderDefect
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -72,7 +73,9 @@ def address_of(source: str) -> Address:
     message = EmailMessage()
     message["From"] = source
     header = message["From"]
-    if header.defects or len(header.addresses) != 1 or not header.addresses[0].domain:
+    # A dot in an unquoted name (Acme Inc.) is old, and taken: RFC 5322, 4.1.
+    defects = [d for d in header.defects if not isinstance(d, ObsoleteHeaderDefect)]
+    if defects or len(header.addresses) != 1 or not header.addresses[0].domain:
         raise ValueError("the From header is malformed")
     address: Address = header.addresses[0]
     return address

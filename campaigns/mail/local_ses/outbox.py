@@ -29,12 +29,12 @@ CREATE TABLE IF NOT EXISTS mails (
     message_id TEXT NOT NULL UNIQUE,
     at TEXT NOT NULL,
     recipient TEXT NOT NULL,
+    recipients INTEGER NOT NULL DEFAULT 1,
     subject TEXT NOT NULL,
     tags TEXT NOT NULL,
     headers TEXT NOT NULL,
     file TEXT NOT NULL
 );
-CREATE INDEX IF NOT EXISTS mails_at ON mails (at);
 CREATE TABLE IF NOT EXISTS queue (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     visible_at TEXT NOT NULL,
@@ -48,6 +48,9 @@ CREATE TABLE IF NOT EXISTS things (
     value TEXT NOT NULL,
     PRIMARY KEY (kind, name)
 );
+"""
+_COUNTED: Final = """
+CREATE INDEX IF NOT EXISTS mails_counted ON mails (at, recipients);
 """
 
 
@@ -82,7 +85,17 @@ class Outbox:
         )
         self._database.execute("PRAGMA synchronous = FULL")
         self._database.executescript(_SCHEMA)
+        self._count_recipients()
+        self._database.execute(_COUNTED)
         self._agree_with_rows()
+
+    def _count_recipients(self) -> None:
+        """Give a folder of before they were counted its column; each mail had one."""
+        known = self._database.execute("SELECT name FROM pragma_table_info('mails')")
+        if ("recipients",) not in known.fetchall():
+            self._database.execute(
+                "ALTER TABLE mails ADD COLUMN recipients INTEGER NOT NULL DEFAULT 1"
+            )
 
     def _agree_with_rows(self) -> None:
         """Finish or undo what a kill left between a file and its row."""
@@ -122,12 +135,13 @@ class Outbox:
         self._database.execute("BEGIN IMMEDIATE")
         try:
             self._database.execute(
-                "INSERT INTO mails (message_id, at, recipient, subject, tags, headers,"
-                " file) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO mails (message_id, at, recipient, recipients, subject,"
+                " tags, headers, file) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     message_id,
                     _text(at),
                     ", ".join(recipients),
+                    len(recipients),
                     headers.get("Subject", ""),
                     orjson.dumps(tags),
                     orjson.dumps(headers),
@@ -145,16 +159,17 @@ class Outbox:
         self._database.execute("COMMIT")
         part.rename(self._folder / name)
 
-    def sent_since(self, moment: datetime) -> int:
-        """Return how many mails were taken after a moment."""
+    def sent_last_day(self, now: datetime) -> int:
+        """Return to how many recipients mails went in the 24 hours before `now`."""
         row = self._database.execute(
-            "SELECT count(*) FROM mails WHERE at > ?", (_text(moment),)
+            "SELECT coalesce(sum(recipients), 0) FROM mails WHERE at > ? AND at <= ?",
+            (_text(now - _DAY), _text(now)),
         )
         return int(row.fetchone()[0])
 
-    def sent_last_day(self, now: datetime) -> int:
-        """Return how many mails were taken in the 24 hours before `now`."""
-        return self.sent_since(now - _DAY)
+    def taken(self) -> int:
+        """Return how many mails were taken so far."""
+        return int(self._database.execute("SELECT count(*) FROM mails").fetchone()[0])
 
     def receive(
         self, *, now: datetime, limit: int, hidden_for: timedelta

@@ -6,13 +6,29 @@ https://docs.aws.amazon.com/ses/latest/APIReference-V2/CommonErrors.html
 
 
 class RefusedError(Exception):
-    """An operation was refused as SES would refuse it."""
+    """An operation was refused as SES would refuse it.
 
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
+    Args:
+        code: AWS's name of the error.
+        message: A sentence.
+        status: Of HTTP.
+        of_entry: What the same refusal is called in the answer of a bulk call.
+            https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_BulkEmailEntryResult.html
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        status: int = 400,
+        *,
+        of_entry: str = "INVALID_PARAMETER",
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.status = status
+        self.of_entry = of_entry
 
 
 def bad_request(message: str) -> RefusedError:
@@ -20,9 +36,10 @@ def bad_request(message: str) -> RefusedError:
     return RefusedError("BadRequestException", message)
 
 
-def not_found(what: str) -> RefusedError:
+def not_found(what: str, *, of_entry: str = "INVALID_PARAMETER") -> RefusedError:
     """Return the refusal of a request that names what does not exist."""
-    return RefusedError("NotFoundException", f"{what} does not exist.", 404)
+    message = f"{what} does not exist."
+    return RefusedError("NotFoundException", message, 404, of_entry=of_entry)
 
 
 def exists_already(what: str) -> RefusedError:
@@ -30,14 +47,33 @@ def exists_already(what: str) -> RefusedError:
     return RefusedError("AlreadyExistsException", f"{what} already exists.")
 
 
-def throttled(message: str = "Maximum sending rate exceeded.") -> RefusedError:
-    """Return the refusal of a request that comes too fast, or one too many."""
-    return RefusedError("TooManyRequestsException", message, 429)
+def not_a_mail(message: str) -> RefusedError:
+    """Return the refusal of a mail that SES will not take."""
+    return RefusedError("MessageRejected", message, of_entry="MESSAGE_REJECTED")
+
+
+def throttled() -> RefusedError:
+    """Return the refusal of a request that comes too fast."""
+    message = "Maximum sending rate exceeded."
+    return _too_many(message, of_entry="ACCOUNT_THROTTLED")
+
+
+def quota_used_up() -> RefusedError:
+    """Return the refusal of a request that is one too many for a day."""
+    message = "Daily message quota exceeded."
+    return _too_many(message, of_entry="ACCOUNT_DAILY_QUOTA_EXCEEDED")
+
+
+def _too_many(message: str, *, of_entry: str) -> RefusedError:
+    return RefusedError("TooManyRequestsException", message, 429, of_entry=of_entry)
 
 
 def paused(name: str | None = None) -> RefusedError:
     """Return the refusal to send while sending is paused."""
     what = f"configuration set <{name}>" if name else "this account"
+    whose = "CONFIGURATION_SET" if name else "ACCOUNT"
     return RefusedError(
-        "SendingPausedException", f"Email sending is paused for {what}."
+        "SendingPausedException",
+        f"Email sending is paused for {what}.",
+        of_entry=f"{whose}_SENDING_PAUSED",
     )

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from campaigns.clock import Clock
-from campaigns.mail.local_ses import composing, refusals, stationery
+from campaigns.mail.local_ses import bulk, composing, refusals
 from campaigns.mail.local_ses.events import TakenMail, events_of
 from campaigns.mail.local_ses.faults import FaultRequest, Faults, disturbed
 from campaigns.mail.local_ses.outbox import Outbox
@@ -19,15 +19,7 @@ TEMPLATES: Final = "templates"
 SUPPRESSED: Final = "suppressed destinations"
 _ACCOUNT: Final = "account"
 _SECOND: Final = timedelta(seconds=1)
-_MOST_ENTRIES: Final = 50
 _NO_LIMIT: Final = -1
-_STATUS_OF: Final = {
-    "TooManyRequestsException": "ACCOUNT_THROTTLED",
-    "SendingPausedException": "ACCOUNT_SENDING_PAUSED",
-    "MessageRejected": "MESSAGE_REJECTED",
-    "NotFoundException": "TEMPLATE_NOT_FOUND",
-}
-"""What a refusal of one entry of a bulk call is called in its answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,47 +59,18 @@ class LocalSes:
 
     def send_bulk(self, request: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         """Take a mail for each entry; each entry has its own answer."""
-        entries = request.get("BulkEmailEntries") or []
-        default = (request.get("DefaultContent") or {}).get("Template")
-        if not default or not 1 <= len(entries) <= _MOST_ENTRIES:
-            raise refusals.bad_request(
-                f"A default template and 1 to {_MOST_ENTRIES} entries are needed."
-            )
-        results = [self._of_entry(request, default, each, now) for each in entries]
-        return {"BulkEmailEntryResults": results}
+        mails = bulk.mails_of(request)
+        return {"BulkEmailEntryResults": [self._of_entry(each, now) for each in mails]}
 
     def _of_entry(
-        self,
-        request: Mapping[str, Any],
-        default: Mapping[str, Any],
-        entry: Mapping[str, Any],
-        now: datetime,
+        self, mail: Mapping[str, Any] | RefusedError, now: datetime
     ) -> dict[str, Any]:
-        replacement = entry.get("ReplacementEmailContent") or {}
-        data = (replacement.get("ReplacementTemplate") or {}).get(
-            "ReplacementTemplateData"
-        )
-        tags = {t["Name"]: t["Value"] for t in request.get("DefaultEmailTags") or []}
-        tags |= {t["Name"]: t["Value"] for t in entry.get("ReplacementTags") or []}
-        headers = entry.get("ReplacementHeaders") or default.get("Headers") or []
-        template = {**default, "Headers": headers}
-        # As SES has it: an entry with `{}` takes the default's values.
-        if data is not None and stationery.data_of(data):
-            template["TemplateData"] = data
-        single = {
-            **request,
-            "Destination": entry.get("Destination"),
-            "EmailTags": [{"Name": n, "Value": v} for n, v in tags.items()],
-            "Content": {"Template": template},
-        }
         try:
-            taken = self.send_email(single, now)
+            if isinstance(mail, RefusedError):
+                raise mail
+            return {"Status": "SUCCESS", **self.send_email(mail, now)}
         except RefusedError as refusal:
-            status = _STATUS_OF.get(refusal.code, "INVALID_PARAMETER")
-            if "quota" in refusal.message:
-                status = "ACCOUNT_DAILY_QUOTA_EXCEEDED"
-            return {"Status": status, "Error": refusal.message}
-        return {"Status": "SUCCESS", **taken}
+            return {"Status": refusal.of_entry, "Error": refusal.message}
 
     def _take(self, mail: composing.Composed, now: datetime) -> str:
         message_id = self.outbox.next_message_id()
@@ -123,7 +86,11 @@ class LocalSes:
             mail.configuration_set,
             mail.missing,
         )
-        suppressed = self.outbox.things(SUPPRESSED)
+        suppressed = [
+            address
+            for address in map(str.casefold, mail.recipients)
+            if self.outbox.thing(SUPPRESSED, address)
+        ]
         behaviours = self.behaviours | dict.fromkeys(suppressed, "on_suppression_list")
         # Without a configuration set there is nowhere to publish events to.
         events = events_of(taken, behaviours) if mail.configuration_set else ()
@@ -135,19 +102,20 @@ class LocalSes:
             tags=mail.tags,
             events=disturbed(events, self.faults.events),
         )
-        self._last_second.append(now)
+        self._last_second.extend(now for _ in mail.recipients)
         return message_id
 
     def _check_account(self, now: datetime) -> None:
         if not self.is_enabled:
             raise refusals.paused()
-        while self._last_second and self._last_second[0] <= now - _SECOND:
+        # Also what lies ahead: a client whose clock is early stops no other.
+        while self._last_second and not (now - _SECOND < self._last_second[0] <= now):
             self._last_second.popleft()
         if len(self._last_second) >= self.limits.max_per_second:
             raise refusals.throttled()
         most = self.limits.max_per_day
         if most != _NO_LIMIT and self.outbox.sent_last_day(now) >= most:
-            raise refusals.throttled("Daily message quota exceeded.")
+            raise refusals.quota_used_up()
 
     def _check_mail(self, mail: composing.Composed) -> None:
         name = mail.configuration_set
@@ -159,13 +127,10 @@ class LocalSes:
         address = composing.address_of(mail.source)
         known = self.identities()
         spec = f"{address.username}@{address.domain}".casefold()
-        if known and not {spec, address.domain.casefold()} & {
-            k.casefold() for k in known
-        }:
-            raise RefusedError(
-                "MessageRejected",
+        if known and not any(_covers(each.casefold(), spec) for each in known):
+            raise refusals.not_a_mail(
                 "Email address is not verified. The following identities failed the "
-                f"check in region LOCAL: {address.addr_spec}",
+                f"check in region LOCAL: {address.addr_spec}"
             )
 
     @property
@@ -200,7 +165,9 @@ class LocalSes:
         """Return a configuration set, as GetConfigurationSet does."""
         kept = self.outbox.thing(CONFIGURATION_SETS, name)
         if kept is None and name not in self.limits.configuration_sets:
-            raise refusals.not_found(f"Configuration set <{name}>")
+            raise refusals.not_found(
+                f"Configuration set <{name}>", of_entry="CONFIGURATION_SET_NOT_FOUND"
+            )
         return {
             "ConfigurationSetName": name,
             "SendingOptions": {"SendingEnabled": True},
@@ -211,7 +178,7 @@ class LocalSes:
         """Return a template's content."""
         kept = self.outbox.thing(TEMPLATES, name)
         if kept is None:
-            raise refusals.not_found(f"Template {name}")
+            raise refusals.not_found(f"Template {name}", of_entry="TEMPLATE_NOT_FOUND")
         return dict(kept["TemplateContent"])
 
     def be_faulty(self, request: FaultRequest) -> None:
@@ -231,3 +198,13 @@ class LocalSes:
             self.limits.configuration_sets,
             self.limits.identities,
         )
+
+
+def _covers(identity: str, address: str) -> bool:
+    """Say whether a verified address or domain lets mails be from an address.
+
+    A domain covers its subdomains.
+    https://docs.aws.amazon.com/ses/latest/dg/creating-identities.html
+    """
+    domain = address.rpartition("@")[2]
+    return identity in {address, domain} or domain.endswith(f".{identity}")

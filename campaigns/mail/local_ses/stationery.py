@@ -84,4 +84,11 @@ def _look_up(name: str, values: Mapping[str, Any]) -> str:
         if not isinstance(found, Mapping) or part not in found:
             raise MissingValueError(name)
         found = found[part]
-    return str(found)
+    return _written(found)
+
+
+def _written(value: object) -> str:
+    """Return a value of JSON as Handlebars writes it."""
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
