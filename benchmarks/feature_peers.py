@@ -143,7 +143,12 @@ def _polars_finished(table):
     filled = ("integration_attempts", "integration_failure_rate", "tickets_90d")
     date = pl.lit(AS_OF)
     table = table.with_columns(
-        *(pl.col(name).fill_nan(0).fill_null(0) for name in filled),
+        *(
+            pl.when(pl.col("last").is_not_null())
+            .then(pl.col(name).fill_nan(0).fill_null(0))
+            .alias(name)
+            for name in filled
+        ),
         days_since_last_use=_days(date, pl.col("last")),
         days_since_churn=_days(date, pl.col("churned_at")),
         days_since_last_ticket=_days(date, pl.col("last_ticket")),
@@ -276,7 +281,7 @@ def _pandas_finished(t):
 
     as_of = pd.Series(pd.Timestamp(AS_OF), index=t.index)
     for name in ("integration_attempts", "integration_failure_rate", "tickets_90d"):
-        t[name] = t[name].fillna(0)
+        t[name] = t[name].fillna(0).where(t["last"].notna())
     for name in ("breadth", "earlier_returns", "active_users_30d", "active_users_90d"):
         t[name] = t[name].where(t["last"].isna(), t[name].fillna(0))
     t["days_since_last_use"] = days(as_of, t["last"])

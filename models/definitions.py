@@ -6,7 +6,7 @@ on which side of the training mean an account lies.
 
 from typing import Final, NamedTuple
 
-DEFINITION: Final = "features-2"
+DEFINITION: Final = "features-3"
 """Changes whenever a feature's meaning does; models refuse another definition."""
 
 INTEGRATION_PREFIX: Final = "integration."

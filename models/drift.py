@@ -43,13 +43,26 @@ def reference_of(features: pl.DataFrame) -> dict[str, Any]:
         known = values[~np.isnan(values)]
         edges = np.empty(0)
         if len(known):
-            edges = np.unique(np.quantile(known, np.arange(1, _BINS) / _BINS))
+            edges = _edges(known)
         reference[name] = {
             "edges": edges.tolist(),
             "shares": _shares(values, edges).tolist(),
             "median": _median(values),
         }
     return reference
+
+
+def _edges(known: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the upper ends of all bins but the last.
+
+    A value that fills a bin by itself gets one to itself: so a fall from it shows as a
+    rise would.
+    """
+    edges, times = np.unique(
+        np.quantile(known, np.arange(1, _BINS) / _BINS, method="lower"),
+        return_counts=True,
+    )
+    return np.unique(np.append(edges, np.nextafter(edges[times > 1], -np.inf)))
 
 
 def find_drift(features: pl.DataFrame, reference: dict[str, Any]) -> list[Drift]:

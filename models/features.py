@@ -145,8 +145,12 @@ def _finished(table: Frame, inputs: Inputs, as_of: datetime) -> nw.DataFrame[Any
     if inputs.tickets is not None:
         nothing_tried.append("tickets_90d")
     gaps = nw.col("active_days") - 1
+    was_used = ~nw.col("last").is_null()
     table = table.with_columns(
-        *(nw.col(name).fill_null(0) for name in nothing_tried),
+        *(
+            nw.when(was_used).then(nw.col(name).fill_null(0)).alias(name)
+            for name in nothing_tried
+        ),
         days_since_last_use=_days(date - nw.col("last")),
         days_since_churn=_days(date - seconds(nw.col("churned_at"))),
         days_since_last_ticket=_days(date - nw.col("last_ticket")),

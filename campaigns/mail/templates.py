@@ -27,7 +27,6 @@ _BASE: Final = "_base"
 _FILES: Final = ("subject.txt", "body.mjml")
 _STATEMENT: Final = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _EXPRESSION: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
-_INCLUDE: Final = re.compile(r"""<mj-include[^>]*\bpath\s*=\s*["']([^"']*)["']""")
 _SHARED: Final = re.compile(rf"{_BASE}/[a-z-]+\.mjml")
 _MASKED: Final = re.compile(r"<!--wb(\d+)-->|WBX(\d+)X")
 _TRIMMING: Final = re.compile(r"(?<=\{%)[-+]|[-+](?=%\})|(?<=\{\{)-|-(?=\}\})")
@@ -139,23 +138,22 @@ class Templates:
 
     def _compile_mjml(self, name: str, source: str) -> tuple[str, str]:
         """Return HTML and text made of a body, with Jinja's tags in their places."""
-        for path in _INCLUDE.findall(source):
-            # Only the shared base: a template cannot read other files.
-            if not _SHARED.fullmatch(path):
-                raise TemplateError(
-                    f"template {name}: may only include {_BASE}/….mjml, not {path}"
-                )
         mask = _Mask()
 
         def include(path: str) -> str:
+            # Only the shared base: a template cannot read other files.
+            if not _SHARED.fullmatch(path):
+                raise TemplateError(
+                    f"template {name}: may only include {_BASE}/….mjml, not {path!r}"
+                )
             return mask.hide(self._read(path))
 
+        masked = mask.hide(source)
+        text = text_of(masked, include=include)
         try:
-            masked = mask.hide(source)
             html = mjml.mjml2html(masked, include_loader=include)
         except (OSError, ValueError, TypeError) as error:
             raise TemplateError(f"template {name}: body.mjml: {error}") from error
-        text = text_of(masked, include=include)
         # In text a tag that trims would glue lines: they are tidied when rendered.
         text = _TRIMMING.sub("", mask.show(text))
         return mask.show(_INLINER.inline(html)), text
@@ -180,6 +178,8 @@ class _Mask:
 
     def hide(self, source: str) -> str:
         """Return `source` with every tag replaced by a mark."""
+        if mark := _MASKED.search(source):
+            raise TemplateError(f"a template may not hold {mark.group()!r}")
         source = _STATEMENT.sub(lambda tag: f"<!--wb{self._keep(tag)}-->", source)
         return _EXPRESSION.sub(lambda tag: f"WBX{self._keep(tag)}X", source)
 

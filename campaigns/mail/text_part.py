@@ -64,7 +64,7 @@ class _Reader(HTMLParser):
         elif self._heads:
             return
         elif tag == "mj-include":
-            self.blocks += _blocks(self._include(values["path"]), self._include)
+            self.blocks += _blocks(self._include(values.get("path", "")), self._include)
         elif tag in _PARAGRAPHS:
             self._paragraph = []
             self._address = values.get("href")

@@ -192,10 +192,28 @@ def test_wrong_templates_are_found_when_they_are_compiled(own):
         own(body="{% if %}")
     with pytest.raises(TemplateError, match=r"body\.mjml"):
         own(mjml="<mjml><mj-body><mj-section>")
-    with pytest.raises(TemplateError, match="may only include _base"):
-        own(mjml='<mjml><mj-body><mj-include path="/etc/passwd" /></mj-body></mjml>')
+    with pytest.raises(TemplateError, match="may not hold 'WBX7X'"):
+        own(body="WBX7X")
     with pytest.raises(TemplateError, match="nowhere"):
         SHIPPED.compiled("nowhere")
+
+
+@pytest.mark.parametrize(
+    "include",
+    [
+        'path="/etc/passwd"',
+        'path="file:///etc/passwd"',
+        'path="_base/../x.mjml"',
+        'css-class="a>b" path="/etc/passwd"',
+        'PATH="/etc/passwd"',
+        "path=/etc/passwd",
+        "",
+    ],
+)
+@pytest.mark.parametrize("place", ["mj-head", "mj-body"])
+def test_a_template_includes_the_shared_base_only(own, include, place):
+    with pytest.raises(TemplateError, match=r"may only include _base|body\.mjml"):
+        own(mjml=f"<mjml><{place}><mj-include {include} /></{place}></mjml>")
 
 
 def test_what_would_escape_the_sandbox_is_refused(own):

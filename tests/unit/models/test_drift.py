@@ -46,6 +46,14 @@ def test_what_moved_is_named_with_both_medians():
     assert found[1].now == pytest.approx(2, abs=0.1)
 
 
+@pytest.mark.parametrize("now", [0.0, 2.0])
+def test_a_move_from_the_value_that_all_share_is_seen_either_way(now):
+    reference = reference_of(table(seats=np.ones(2000)))
+    moved = np.repeat([1.0, now], 1000)
+
+    assert [d.feature for d in find_drift(table(seats=moved), reference)] == ["seats"]
+
+
 def test_features_that_never_vary_or_never_were_known():
     then = table(nps=np.full(2000, np.nan), seats=np.ones(2000))
     reference = reference_of(then)

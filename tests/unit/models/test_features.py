@@ -166,9 +166,12 @@ def test_the_last_paid_contract_counts():
 
 
 def test_an_account_that_was_never_seen_has_no_numbers():
-    row = one()
+    row = one(tickets=[20])
 
     assert row["events_90d"] is None
+    assert row["tickets_90d"] is None
+    assert row["integration_failure_rate"] is None
+    assert row["days_since_last_ticket"] == 20
     assert row["mrr"] is None
     assert row["days_since_churn"] == 10
 
