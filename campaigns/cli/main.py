@@ -36,6 +36,14 @@ def run() -> None:
     except WinbackError as error:
         print(f"winback: {error}", file=sys.stderr)
         sys.exit(1)
+    except Exception as error:
+        from campaigns.store.session import database_trouble
+
+        trouble = database_trouble(error)
+        if trouble is None:
+            raise
+        print(f"winback: the database cannot be used: {trouble}", file=sys.stderr)
+        sys.exit(1)
 
 
 @app.command()

@@ -55,10 +55,16 @@ def _address(text: str) -> str:
 
 @lru_cache(maxsize=1)
 def _zone_names() -> frozenset[str]:
-    return frozenset(available_timezones())
+    # These two are no place: one has no rule, the other is the machine's own.
+    return frozenset(available_timezones() - {"Factory", "localtime"})
 
 
-def _zone(text: str) -> str:
+def zone_name(text: str) -> str:
+    """Return the name of a time zone as it is.
+
+    Raises:
+        ValueError: It is none of the IANA database.
+    """
     if text not in _zone_names():
         raise ValueError("is not an IANA time zone such as Europe/Berlin")
     return text
@@ -91,7 +97,7 @@ Line = Annotated[
 ]
 Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
 EmailAddress = Annotated[str, AfterValidator(_address)]
-ZoneName = Annotated[str, AfterValidator(_zone)]
+ZoneName = Annotated[str, AfterValidator(zone_name)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 MinorUnits = Annotated[int, Field(ge=0, le=10**15)]
 

@@ -114,7 +114,17 @@ def _clean_frame(
         )
     except pl.exceptions.PolarsError:
         return None
-    return frame if frame.height == rows else None
+    if frame.height != rows or _has_long_row(frame):
+        return None
+    return frame
+
+
+def _has_long_row(frame: pl.DataFrame) -> bool:
+    """Say whether a row may be too long: one that is read alone then decides."""
+    length = pl.sum_horizontal(pl.all().str.len_bytes())
+    # Each quote in a field stands there twice.
+    longest = LONGEST_ROW_BYTES // 2 - 3 * frame.width
+    return bool(frame.select((length > longest).any()).item())
 
 
 def _without_quoted_fields(data: bytes, delimiter: bytes) -> bytes:

@@ -14,7 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Any, Final, cast
+from typing import IO, Final, cast
 
 import polars as pl
 
@@ -29,9 +29,9 @@ from campaigns.sources.blocks import (
 )
 from campaigns.sources.csv_blocks import csv_blocks
 from campaigns.sources.json_blocks import json_blocks, parse
+from campaigns.sources.parquet_blocks import parquet_blocks
 
 _DELIMITERS: Final = ",;\t|"
-_ROWS_AT_ONCE: Final = 500_000
 _MOST_UNPACKED: Final = 300
 _ALWAYS_UNPACKED_BYTES: Final = 64 << 20
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -249,14 +249,9 @@ def _open_parquet(path: Path) -> DataFile:
 
     def blocks(place: Place) -> Iterator[Block]:
         nonlocal read
-        read = place.row
-        rest: Any = frame.slice(place.row)
-        for piece in rest.collect_batches(
-            chunk_size=_ROWS_AT_ONCE, maintain_order=True
-        ):
-            first = read + 1
-            read += piece.height
-            yield Block(first, Place(read, read), piece)
+        for block in parquet_blocks(frame, place.row):
+            yield block
+            read = block.end.row
 
     size = path.stat().st_size
     return DataFile(

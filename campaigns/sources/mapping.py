@@ -53,6 +53,9 @@ class FieldSource(BaseModel):
             raise ValueError("give exactly one of column, constant, template")
         if self.zone and self.zone_column:
             raise ValueError("give zone or zone_column, not both")
+        for _, name, format_, conversion in Formatter().parse(self.template or ""):
+            if name == "" or format_ or conversion:
+                raise ValueError("a template holds columns in braces, as {account}")
         return self
 
     def columns(self) -> list[str]:

@@ -6,12 +6,12 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import orjson
 from pydantic import ValidationError
 
-from campaigns.domain.records import RECORDS, Record
+from campaigns.domain.records import RECORDS, Record, zone_name
 from campaigns.sources.blocks import Row, RowError
 from campaigns.sources.mapping import FieldSource, MappingFile, field_sources
 
@@ -194,8 +194,8 @@ def _moment_reader(
 def _in_zone(moment: datetime, name: str) -> datetime:
     """Return a local time in its zone; of a repeated hour, the first is meant."""
     try:
-        local = moment.replace(tzinfo=ZoneInfo(name))
-    except (ZoneInfoNotFoundError, ValueError) as error:
+        local = moment.replace(tzinfo=ZoneInfo(zone_name(name)))
+    except ValueError as error:
         raise ValueError(f"is in {name!r}, which is not an IANA time zone") from error
     if local.astimezone(UTC).astimezone(local.tzinfo).replace(tzinfo=None) != moment:
         raise ValueError(f"never was in {name}: the clocks were put forward over it")

@@ -1,6 +1,6 @@
 """Import one file: every row ends taken, unchanged or rejected with its reason."""
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import structlog
@@ -11,6 +11,7 @@ from campaigns.sources.mapping import read_mapping
 from campaigns.steps import take_records, take_usage
 from campaigns.steps.import_file import Import, ImportResult, Progress, Workplace
 from campaigns.store import imports
+from campaigns.store.session import OperationalError, database_trouble
 
 logger = structlog.get_logger(__name__)
 
@@ -51,31 +52,41 @@ def ingest(
         take = take_usage.take if kind == "usage" else take_records.take
         try:
             damage = take(work, rejects_file=place.rejects_folder / name)
-        except OSError as error:
-            damage = InputError(
-                f"{path}: what was read could not be kept ({error}); make room and "
-                "import it again: it goes on where it was"
-            )
         except WinbackError:
             raise
         except Exception as error:  # an import ends here; the file did it
-            logger.exception("import_failed", kind=kind, run=run)
-            damage = InputError(
-                f"{path}: could not be read to its end ({type(error).__name__}); the "
-                "log says more"
-            )
+            damage = _not_kept(path, error)
+            if damage is None:
+                logger.exception("import_failed", kind=kind, run=run)
+                damage = InputError(
+                    f"{path}: could not be read to its end ({type(error).__name__}); "
+                    "the log says more"
+                )
     _finish(work, run, damage)
     if damage is not None:
         raise damage
     return work.result
 
 
+def _not_kept(path: Path, error: Exception) -> InputError | None:
+    """Return what to say where a disk or database refused; None of other errors."""
+    trouble = database_trouble(error)
+    if trouble is None and not isinstance(error, OSError):
+        return None
+    return InputError(
+        f"{path}: what was read could not be kept ({trouble or error}); make room and "
+        "import it again: it goes on where it was"
+    )
+
+
 def _finish(work: Import, run: int, damage: InputError | None) -> None:
     counts = work.result.counts
-    with work.place.sessions.begin() as session:
-        if damage is None:
+    if damage is None:
+        with work.place.sessions.begin() as session:
             imports.finish(session, run, counts, now=work.place.clock())
-        else:
+    else:
+        # Where not even that can be written, the run stays one that was broken off.
+        with suppress(OperationalError), work.place.sessions.begin() as session:
             imports.fail(session, run, counts, error=str(damage))
     logger.info(
         "imported" if damage is None else "import_damaged",

@@ -10,8 +10,10 @@ from campaigns.domain.words import SuppressionReason
 from campaigns.errors import InputError
 from campaigns.sources.blocks import RowError
 from campaigns.sources.rejects import RejectsFile
+from campaigns.steps import take_contacts
 from campaigns.steps.import_file import Import
 from campaigns.store import records, suppressions
+from campaigns.store.seen import Seen
 
 _BATCH: Final = 5_000
 _Numbered = tuple[int, Any]
@@ -39,37 +41,29 @@ def _rows_until_damage(work: Import, damage: list[InputError]) -> Iterator[Any]:
 
 
 def _take_records(work: Import, rows: Iterator[_Numbered]) -> None:
-    seen: dict[tuple[Any, ...], str] = {}
-    holders: dict[tuple[str, str], str] = {}
-    while batch := list(islice(rows, _BATCH)):
-        first = _first_of_each(work, batch, seen)
+    with Seen() as seen:
+        batches = _batches(_first_of_each(work, rows, seen))
         if work.kind == "contacts":
-            first = _one_of_an_address(work, first, holders)
-        found = [record for _, record in first]
-        with work.place.sessions.begin() as session:
-            stored = records.stored_hashes(session, work.kind, found)
-            changed = [
-                record
-                for record in found
-                if stored.get(records.key_of(work.kind, record))
-                != records.content_hash(record)
-            ]
-            records.put(
-                session, work.kind, changed, address_hash=work.place.address_hash
-            )
-        work.result.add(taken=len(changed), unchanged=len(found) - len(changed))
+            _take_contacts(work, batches)
+            return
+        for batch in batches:
+            _store(work, batch)
+
+
+def _batches(rows: Iterator[_Numbered]) -> Iterator[list[_Numbered]]:
+    while batch := list(islice(rows, _BATCH)):
+        yield batch
 
 
 def _first_of_each(
-    work: Import, batch: Sequence[_Numbered], seen: dict[tuple[Any, ...], str]
-) -> list[_Numbered]:
-    """Return the records whose key was not seen in this file; settle the others."""
-    first: list[_Numbered] = []
-    for number, record in batch:
+    work: Import, rows: Iterator[_Numbered], seen: Seen
+) -> Iterator[_Numbered]:
+    """Yield the records whose key was not seen in this file; settle the others."""
+    for number, record in rows:
         key, content = records.key_of(work.kind, record), records.content_hash(record)
-        earlier = seen.setdefault(key, content)
-        if earlier is content:
-            first.append((number, record))
+        earlier = seen.first("\x1f".join(map(str, key)), content)
+        if earlier is None:
+            yield number, record
         elif earlier == content or work.mapper.is_distinct:
             work.result.add(unchanged=1)
         else:
@@ -78,39 +72,44 @@ def _first_of_each(
                 number,
                 RowError(name, key[0], "stands earlier in this file with other values"),
             )
-    return first
 
 
-def _one_of_an_address(
-    work: Import, batch: Sequence[_Numbered], holders: dict[tuple[str, str], str]
-) -> list[_Numbered]:
-    """Return the contacts that are no second one of an address at their account.
-
-    However it is written: a person with two rows is still one person.
-    """
-    hashes = [work.place.address_hash(contact.email) for _, contact in batch]
+def _store(work: Import, batch: Sequence[_Numbered]) -> None:
+    found = [record for _, record in batch]
     with work.place.sessions.begin() as session:
-        stored = records.holders_of(session, set(hashes))
-    places = {
-        contact.id: (contact.account, address)
-        for (_, contact), address in zip(batch, hashes, strict=True)
-    }
-    # Who holds an address by the store, and gives it up here, does not hold it.
-    stored = {at: id_ for at, id_ in stored.items() if places.get(id_, at) == at}
-    left: list[_Numbered] = []
-    for number, contact in batch:
-        at = places[contact.id]
-        holder = stored.get(at) or holders.setdefault(at, contact.id)
-        if holder == contact.id:
-            left.append((number, contact))
-        else:
-            reason = f"is the address of contact {holder!r} of this account already"
-            work.reject(number, RowError("email", contact.email, reason))
-    return left
+        stored = records.stored_hashes(session, work.kind, found)
+        changed = [
+            record
+            for record in found
+            if stored.get(records.key_of(work.kind, record))
+            != records.content_hash(record)
+        ]
+        records.put(session, work.kind, changed, address_hash=work.place.address_hash)
+    work.result.add(taken=len(changed), unchanged=len(found) - len(changed))
+
+
+def _take_contacts(work: Import, batches: Iterator[list[_Numbered]]) -> None:
+    """Store contacts; whose address is another's waits for that one's row."""
+    waiting: list[_Numbered] = []
+    for batch in batches:
+        good, clashes = take_contacts.sort_out(work, batch)
+        _store(work, good)
+        waiting += [clash.row for clash in clashes]
+        if len(waiting) >= _BATCH:
+            _settle(work, waiting)
+            waiting = []
+    _settle(work, waiting)
+
+
+def _settle(work: Import, waiting: list[_Numbered]) -> None:
+    good, clashes = take_contacts.sort_out(work, waiting)
+    _store(work, good)
+    for clash in clashes:
+        take_contacts.reject(work, clash)
 
 
 def _take_suppressions(work: Import, rows: Iterator[_Numbered]) -> None:
-    while batch := list(islice(rows, _BATCH)):
+    for batch in _batches(rows):
         new: dict[str, tuple[SuppressionReason, Any]] = {}
         for _, each in batch:
             new.setdefault(_hash_of(work, each), (each.reason, each.at))

@@ -5,8 +5,9 @@ that a killed import goes on where it was; then the days are merged.
 """
 
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
@@ -17,7 +18,9 @@ from campaigns.sources.rejects import RejectsFile
 from campaigns.sources.usage_frames import UsageFrames, canonical_properties
 from campaigns.steps.import_file import Import
 from campaigns.store.merging import Repeats, find_repeats, merge
-from campaigns.store.staging import STAGED, Staging, forget
+from campaigns.store.staging import STAGED, Staging, forget, forget_older
+
+_KEPT_UNFINISHED: Final = timedelta(days=30)
 
 
 def take(work: Import, *, rejects_file: Path) -> InputError | None:
@@ -44,6 +47,7 @@ def take(work: Import, *, rejects_file: Path) -> InputError | None:
         for each in folder.iterdir():
             forget(each)
         folder.rmdir()
+        forget_older(folder.parent, before=work.place.clock() - _KEPT_UNFINISHED)
     return damage
 
 

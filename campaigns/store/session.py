@@ -21,8 +21,10 @@ from campaigns.errors import ConfigError, SenderBusyError
 Sessions = sessionmaker[Session]
 __all__ = [
     "Engine",
+    "OperationalError",
     "Session",
     "Sessions",
+    "database_trouble",
     "is_sending",
     "is_sound",
     "make_sessions",
@@ -117,6 +119,13 @@ def write_persistently(
             sleep(min(_LONGEST_WAIT_SECONDS, 0.05 * 2**attempt))
         else:
             return
+
+
+def database_trouble(error: BaseException) -> str | None:
+    """Return what a database says of its own trouble; None of any other error."""
+    if not isinstance(error, OperationalError):
+        return None
+    return str(error.orig).strip().splitlines()[0]
 
 
 def is_sound(engine: Engine) -> bool:

@@ -8,7 +8,7 @@ a time, each with its line too. Nothing in memory grows with the file.
 import shutil
 from collections import Counter
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -139,6 +139,13 @@ def forget(folder: Path) -> None:
     """Delete a staging folder, its journal first: what is left then says nothing."""
     (folder / _JOURNAL).unlink(missing_ok=True)
     shutil.rmtree(folder)
+
+
+def forget_older(root: Path, *, before: datetime) -> None:
+    """Delete what imports left that were broken off and never taken up again."""
+    for journal in root.glob(f"*/*/{_JOURNAL}"):
+        if datetime.fromtimestamp(journal.stat().st_mtime, UTC) < before:
+            forget(journal.parent)
 
 
 def _sound_lines(path: Path) -> Iterator[dict[str, Any]]:

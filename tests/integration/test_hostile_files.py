@@ -2,7 +2,9 @@
 
 import gzip
 import json
+import os
 from datetime import date
+from io import BytesIO
 
 import polars as pl
 import pytest
@@ -11,12 +13,11 @@ from sqlalchemy import text
 from campaigns.domain.words import SuppressionReason
 from campaigns.errors import InputError
 from campaigns.sources.rejects import escape_formula
-from campaigns.steps.import_file import Workplace
 from campaigns.steps.ingest import ingest
 from campaigns.store import records, suppressions
 from campaigns.store.usage import UsageLake
 from tests.conftest import shared
-from tests.factories import add_account, address_hash, at
+from tests.factories import address_hash, at
 
 CONTACTS = """\
 [fields]
@@ -27,26 +28,11 @@ NAMED = CONTACTS + 'first_name = "name"\n'
 
 
 @pytest.fixture
-def place(sessions, tmp_path, clock):
-    with sessions.begin() as session:
-        add_account(session, "acc-1")
-        add_account(session, "acc-2")
-    lake = UsageLake(tmp_path / "usage")
-    return Workplace(sessions, lake, tmp_path / "rejects", address_hash, clock)
-
-
-@pytest.fixture
-def take(place, tmp_path):
+def take(import_rows):
     """Import some bytes; returns taken, unchanged, rejected and the first reason."""
 
-    def take(kind, content, *, name="rows.csv", mapping=None):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        file = None
-        if mapping:
-            file = tmp_path / "map.toml"
-            file.write_text(mapping)
-        result = ingest(kind, path, place=place, mapping_path=file)
+    def take(*args, **options):
+        result = import_rows(*args, **options)
         counts = result.counts
         reasons = [each.reason for each in result.first_rejections]
         return counts.taken, counts.unchanged, counts.rejected, *reasons[:1]
@@ -457,18 +443,119 @@ def test_whole_rows_before_a_cut_within_a_quote_are_kept(take, place):
     assert place.lake.scan_all().collect().height == 500
 
 
-def test_an_import_that_breaks_is_recorded_with_its_cause(take, place):
-    frame = pl.DataFrame({"account": ["acc-1"], "feature": ["f"], "at": [2**62]})
-    content = frame.with_columns(
-        pl.col("at").cast(pl.Datetime("us", "UTC"))
-    ).write_parquet
-    import io
+@pytest.mark.parametrize("unit", ["ms", "us"])
+def test_a_time_that_no_calendar_has_costs_its_row_only(take, unit):
+    good = 1_746_093_600 * {"ms": 1_000, "us": 1_000_000}[unit]
+    frame = pl.DataFrame(
+        {
+            "account": ["acc-1"] * 4,
+            "feature": ["a", "b", "c", "d"],
+            "at": [2**62, good, -(2**62), None],
+        }
+    )
+    held = BytesIO()
+    frame.with_columns(pl.col("at").cast(pl.Datetime(unit, "UTC"))).write_parquet(held)
 
-    held = io.BytesIO()
-    content(held)
+    assert take("usage", held.getvalue(), name="odd.parquet")[:3] == (1, 0, 3)
+
+
+def test_an_import_that_breaks_is_recorded_with_its_cause(take, place):
+    def break_off(_advance):
+        raise RuntimeError("an error that nobody foresaw")
 
     with pytest.raises(InputError, match="could not be read to its end"):
-        take("usage", held.getvalue(), name="odd.parquet")
+        take("usage", USAGE + USAGE_ROW, progress=break_off)
     with place.sessions.begin() as session:
         query = text("SELECT error FROM import_runs")
         assert "could not be read" in session.scalar(query)
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_a_full_database_is_said_and_the_file_can_be_imported_again(take, place):
+    """Of SQLite only: PostgreSQL cannot be filled up without filling the disk."""
+    with place.sessions.begin() as session:
+        pages = session.scalar(text("PRAGMA page_count"))
+        session.execute(text(f"PRAGMA max_page_count = {pages + 4}"))
+    rows = "".join(f"b{n},Account number {n}\n" for n in range(2_000))
+
+    with pytest.raises(InputError, match=r"could not be kept \(.*full\); make room"):
+        take("accounts", "id,name\n" + rows)
+
+    with place.sessions.begin() as session:
+        session.execute(text("PRAGMA max_page_count = 1000000"))
+    assert take("accounts", "id,name\n" + rows) == (2_000, 0, 0)
+
+
+@pytest.mark.parametrize("spoilt", ["", "acc-1,2025-05-01T10:00:00Z\n"])
+def test_a_row_is_too_long_whatever_stands_beside_it(take, spoilt):
+    long = "x" * (2 << 20)
+    rows = f'acc-1,2025-05-01T10:00:00Z,"{long}"\n' + USAGE_ROW + spoilt
+
+    taken, _, rejected, reason = take("usage", USAGE + rows)
+
+    assert (taken, rejected) == (1, 1 + bool(spoilt))
+    assert "longer than 1,048,576 bytes" in reason
+
+
+def test_contacts_far_apart_in_a_file_may_swap_their_addresses(take):
+    """As in an export ordered by name: one batch of rows lies between the two."""
+    between = "".join(f"n{n},acc-1,n{n}@example.com\n" for n in range(5_100))
+    rows = "id,account,email\nc1,acc-2,{}@example.com\n" + between
+    rows += "c2,acc-2,{}@example.com\n"
+    take("contacts", rows.format("a", "b"))
+
+    assert take("contacts", rows.format("b", "a")) == (2, 5_100, 0)
+    assert take("contacts", rows.format("a", "a"))[:3] == (0, 5_101, 1)
+
+
+def test_who_may_not_have_an_address_keeps_the_own_and_nobody_else_gets_it(take, place):
+    header = "id,account,email\n"
+    rows = [f"c{n},acc-2,{name}@example.com\n" for n, name in enumerate("abd")]
+    take("contacts", header + "".join(rows))
+
+    # c0 wants b of c1, c1 wants d of c2, which has no row and stays as it is.
+    moved = "c0,acc-2,b@example.com\nc1,acc-2,d@example.com\n"
+    assert take("contacts", header + moved)[:3] == (0, 0, 2)
+    with place.sessions.begin() as session:
+        query = text("SELECT email FROM contacts WHERE account = 'acc-2' ORDER BY id")
+        kept = session.scalars(query).all()
+    assert kept[-3:] == ["a@example.com", "b@example.com", "d@example.com"]
+
+
+def test_what_a_broken_off_import_left_is_forgotten_after_a_month(take, place, clock):
+    def break_off(_advance):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        take("usage", USAGE + USAGE_ROW, name="left.csv", progress=break_off)
+    staging = place.lake.root / ".staging"
+    (left,) = staging.glob("*/*/journal.jsonl")
+    os.utime(left, (clock().timestamp(), clock().timestamp()))
+
+    clock.advance(days=29)
+    take("usage", USAGE + USAGE_ROW.replace("10:", "12:"))
+    assert left.exists()
+    clock.advance(days=2)
+    take("usage", USAGE + USAGE_ROW.replace("10:", "11:"))
+    assert not left.parent.exists()
+
+
+@pytest.mark.parametrize("zone", ["Factory", "localtime", "Europe/Nowhere"])
+def test_a_zone_that_is_no_place_is_refused(take, zone):
+    rows = "account,at,feature,zone\nacc-1,2025-05-01T10:00:00,f,{}\n"
+    whole = f'zone = "{zone}"'
+    each = '[fields]\nat = { column = "at", zone_column = "zone" }'
+
+    with pytest.raises(InputError, match="not an IANA time zone"):
+        take("usage", rows.format("x"), mapping=whole)
+    *counts, reason = take("usage", rows.format(zone), mapping=each)
+    assert counts == [0, 0, 1]
+    assert "not an IANA time zone" in reason
+
+
+@pytest.mark.parametrize("template", ["{a", "{}", "{a!r}", "{a:>9}", "a}"])
+def test_a_template_that_cannot_be_filled_is_refused(take, template):
+    mapping = f'[fields]\nfeature = {{ template = "{template}" }}'
+
+    with pytest.raises(InputError, match=r"map\.toml: fields\.feature"):
+        take("usage", USAGE + USAGE_ROW, mapping=mapping)

@@ -8,32 +8,18 @@ import polars as pl
 import pytest
 
 from campaigns.errors import InputError
-from campaigns.steps.import_file import Workplace
 from campaigns.steps.ingest import ingest
 from campaigns.store import imports, records
-from campaigns.store.usage import UsageLake, newest_event
-from tests.factories import add_account, address_hash, at
+from campaigns.store.usage import newest_event
+from tests.factories import address_hash, at
 
 
 @pytest.fixture
-def place(sessions, tmp_path, clock):
-    with sessions.begin() as session:
-        add_account(session, "acc-1")
-        add_account(session, "acc-2")
-    lake = UsageLake(tmp_path / "usage")
-    return Workplace(sessions, lake, tmp_path / "rejects", address_hash, clock)
+def take(import_rows):
+    """Import text; returns the result, whose counts add up."""
 
-
-@pytest.fixture
-def take(place, tmp_path):
-    def take(kind, text, *, name="rows.csv", mapping=None):
-        path = tmp_path / name
-        path.write_text(text)
-        mapping_path = None
-        if mapping:
-            mapping_path = tmp_path / "map.toml"
-            mapping_path.write_text(mapping)
-        result = ingest(kind, path, place=place, mapping_path=mapping_path)
+    def take(*args, **options):
+        result = import_rows(*args, **options)
         counts = result.counts
         assert counts.rows == counts.taken + counts.unchanged + counts.rejected
         return result
