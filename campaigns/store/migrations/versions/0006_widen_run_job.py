@@ -17,7 +17,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("runs") as table:
-        table.alter_column(
-            "job", existing_type=sa.String(length=200), type_=sa.String(length=40)
-        )
+    """Leave it wide: names that are longer must not be lost, and older code reads it."""
