@@ -61,3 +61,27 @@ def should_be_held(
     is_polled_empty = queue_empty_at >= posted_at + SETTLED_WINDOW
     later_send_seen = last_send_mailed_at > posted_at
     return is_polled_empty and later_send_seen
+
+
+def needs_canary(
+    posted_at: datetime,
+    *,
+    now: datetime,
+    last_send_mailed_at: datetime | None,
+    canary_posted_at: datetime | None,
+) -> bool:
+    """Say whether only a canary's event can show that events flow.
+
+    That is so once an unknown message's event is late and no later mail's event came:
+    at the end of a campaign there may never be a later mail.
+
+    Args:
+        posted_at: When the unknown message was posted.
+        now: The time.
+        last_send_mailed_at: When the latest mail was taken whose Send event came.
+        canary_posted_at: When a canary was last mailed; one in a window is enough.
+    """
+    is_proved = last_send_mailed_at is not None and last_send_mailed_at > posted_at
+    is_late = now >= posted_at + SETTLED_WINDOW
+    is_out = canary_posted_at is not None and now < canary_posted_at + SETTLED_WINDOW
+    return is_late and not is_proved and not is_out

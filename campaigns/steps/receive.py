@@ -3,15 +3,18 @@
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import NamedTuple
 
 import structlog
 
 from campaigns.clock import Clock
-from campaigns.domain.values import ReceivedEvent
+from campaigns.domain.values import Email, ReceivedEvent
 from campaigns.domain.words import EventKind
+from campaigns.errors import SendError
 from campaigns.rules.delivery import suppression_after
-from campaigns.rules.message_state import should_be_held
+from campaigns.rules.message_state import needs_canary, should_be_held
+from campaigns.steps import canary
 from campaigns.store import events, instance, messages, suppressions
 from campaigns.store.session import Session, Sessions
 
@@ -27,12 +30,14 @@ class Post(NamedTuple):
         sessions: The database.
         receive: Returns events that wait, none if the queue is empty.
         delete: Removes events from the queue.
+        send: Posts a canary; raises a SendError.
         clock: The time.
     """
 
     sessions: Sessions
     receive: Callable[[], list[ReceivedEvent]]
     delete: Callable[[list[ReceivedEvent]], None]
+    send: Callable[[Email], str]
     clock: Clock
 
 
@@ -90,7 +95,11 @@ def _take(
         result.repeated += 1
         return
     result.kinds[event.kind if event and event.kind else "not_understood"] += 1
-    if event is None or message is None:
+    if event is None:
+        return
+    if canary.is_back(event, instance=name):
+        instance.saw_send_event(session, mailed_at=event.mail_at)
+    if message is None:
         return
     events.apply(session, message, event, now=now)
     if event.kind is EventKind.SEND:
@@ -105,10 +114,31 @@ def _after_empty_queue(post: Post, result: ReceiveResult) -> None:
     with post.sessions.begin() as session:
         instance.saw_empty_queue(session, now=now)
         pulse = instance.pulse(session)
-        for each in messages.in_doubt(session):
-            if each.posted_at is not None and should_be_held(
-                each.posted_at,
+        open_ones = messages.unknown(session)
+        for message, posted_at in open_ones:
+            if should_be_held(
+                posted_at,
                 queue_empty_at=pulse.queue_empty_at,
                 last_send_mailed_at=pulse.last_send_mailed_at,
             ):
-                result.held += messages.hold_unknown(session, each, now=now)
+                result.held += messages.hold_unknown(session, message, now=now)
+    latest = max((posted_at for _, posted_at in open_ones), default=None)
+    if latest is not None and needs_canary(
+        latest,
+        now=now,
+        last_send_mailed_at=pulse.last_send_mailed_at,
+        canary_posted_at=pulse.canary_posted_at,
+    ):
+        _post_canary(post, now)
+
+
+def _post_canary(post: Post, now: datetime) -> None:
+    with post.sessions.begin() as session:
+        instance.post_canary(session, now=now)
+        name = instance.name(session)
+    try:
+        post.send(canary.email(name))
+    except SendError as error:
+        logger.warning("canary_not_sent", error=str(error))
+    else:
+        logger.info("canary_sent")

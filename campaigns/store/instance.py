@@ -10,10 +10,17 @@ from campaigns.store.tables.operations import InstanceRow
 
 
 class Pulse(NamedTuple):
-    """When the queue was last seen empty, and the latest mail whose Send event came."""
+    """What is known of the way from SES to us.
+
+    Attributes:
+        queue_empty_at: When the event queue was last seen empty.
+        last_send_mailed_at: When the latest mail was taken whose Send event came.
+        canary_posted_at: When a canary was last mailed.
+    """
 
     queue_empty_at: datetime | None
     last_send_mailed_at: datetime | None
+    canary_posted_at: datetime | None
 
 
 def create(session: Session, *, name: str, now: datetime) -> None:
@@ -41,12 +48,17 @@ def simulate_until(session: Session, moment: datetime) -> None:
 def pulse(session: Session) -> Pulse:
     """Return the event pipeline's pulse."""
     row = session.get_one(InstanceRow, 1)
-    return Pulse(row.queue_empty_at, row.last_send_mailed_at)
+    return Pulse(row.queue_empty_at, row.last_send_mailed_at, row.canary_posted_at)
 
 
 def saw_empty_queue(session: Session, *, now: datetime) -> None:
     """Record that the event queue was polled and empty."""
     session.execute(update(InstanceRow).values(queue_empty_at=now))
+
+
+def post_canary(session: Session, *, now: datetime) -> None:
+    """Record that a canary is mailed."""
+    session.execute(update(InstanceRow).values(canary_posted_at=now))
 
 
 def saw_send_event(session: Session, *, mailed_at: datetime) -> None:

@@ -349,13 +349,21 @@ def in_doubt(session: Session) -> list[HeldMessage]:
     ]
 
 
-def hold_unknown(session: Session, message: HeldMessage, *, now: datetime) -> bool:
+def unknown(session: Session) -> list[tuple[int, datetime]]:
+    """Return the unknown messages, and when each was posted, oldest first."""
+    query = (
+        select(MessageRow.id, MessageRow.posted_at)
+        .where(MessageRow.state == MessageState.UNKNOWN)
+        .order_by(MessageRow.posted_at, MessageRow.id)
+    )
+    return [(id_, posted_at) for id_, posted_at in session.execute(query) if posted_at]
+
+
+def hold_unknown(session: Session, message: int, *, now: datetime) -> bool:
     """Hold a message for a person to decide if it is unknown; say whether it was."""
-    if message.state is not MessageState.UNKNOWN:
-        return False
     return move(
         session,
-        message.id,
+        message,
         MessageState.UNKNOWN,
         MessageState.HELD,
         reason="no event came although events flow: SES most likely never took it",

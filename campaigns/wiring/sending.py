@@ -190,6 +190,7 @@ def sending_work(
                 workspace.sessions,
                 partial(queue.receive, wait_seconds=0),
                 queue.delete,
+                sender.send,
                 workspace.clock,
             ),
             learning=workspace.learning(),

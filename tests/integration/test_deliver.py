@@ -56,8 +56,8 @@ def queue():
 
 
 @pytest.fixture
-def post(sessions, queue, clock):
-    return Post(sessions, queue.receive, queue.delete, clock)
+def post(sessions, queue, ses, clock):
+    return Post(sessions, queue.receive, queue.delete, ses.send, clock)
 
 
 def states(sessions):
@@ -310,6 +310,52 @@ def test_a_lost_request_is_held_once_events_provably_flow(
     assert Counter(words(sessions)) == {"held": 1, "accepted": 1}
     with sessions.begin() as session:
         assert [each.state for each in messages.in_doubt(session)] == ["held"]
+
+
+def test_where_no_later_mail_comes_a_canary_proves_that_events_flow(
+    sender, ses, post, queue, sessions, clock
+):
+    enrolled(sessions)
+    ses.fail_next(OutcomeUnknownError("cut off"))
+    deliver(sender)
+    receive(post)
+    assert ses.posts == 1
+
+    for _ in range(3):
+        clock.advance(minutes=6)
+        receive(post)
+    (canary,) = ses.taken
+    assert canary.to == "success@simulator.amazonses.com"
+    assert words(sessions) == ["unknown"]
+
+    # Another instance's canary says nothing of our events.
+    for name in ("other", "test"):
+        told = provider_event(
+            message=name, tags={**canary.tags, "wb_instance": name}, mail_at=clock()
+        )
+        queue.put(received(told))
+        receive(post)
+        assert words(sessions) == ["unknown" if name == "other" else "held"]
+    clock.advance(days=1)
+    receive(post)
+    assert len(ses.taken) == 1
+
+
+def test_a_canary_that_cannot_be_sent_is_tried_again_after_a_window(
+    sender, ses, post, sessions, clock
+):
+    enrolled(sessions)
+    ses.fail_next(OutcomeUnknownError("cut off"))
+    deliver(sender)
+    ses.fail_next(RetryLaterError("slow down"))
+
+    for minutes in (16, 1, 13, 2):
+        clock.advance(minutes=minutes)
+        receive(post)
+
+    assert words(sessions) == ["unknown"]
+    assert ses.posts == 3
+    assert len(ses.taken) == 1
 
 
 def test_an_event_settles_even_what_was_given_up(

@@ -253,7 +253,7 @@ def test_a_person_decides_only_on_what_is_held(sessions):
         claim_and_post(session)
         messages.sweep(session, now=NOON)
         (doubtful,) = messages.in_doubt(session)
-        assert messages.hold_unknown(session, doubtful, now=NOON)
+        assert messages.hold_unknown(session, doubtful.id, now=NOON)
         messages.decide_held(session, 1, S.DROPPED, now=NOON)
         assert state_of(session) == "dropped"
 
