@@ -227,8 +227,8 @@ FEATURES: Final[tuple[Feature, ...]] = (
     Feature(
         "tickets_90d",
         "tickets",
-        "Tickets opened in the 90 days before last use or later; unknown where no "
-        "account has any",
+        "Tickets opened in the 90 days before last use or later; unknown where there "
+        "was no use, or no account has any",
         "asked for help {value:.0f} times near the end",
         "asked for help only {value:.0f} times near the end",
     ),

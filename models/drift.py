@@ -75,8 +75,11 @@ def find_drift(features: pl.DataFrame, reference: dict[str, Any]) -> list[Drift]
         then = reference[name]
         values = _values(features, name)
         shares = _shares(values, np.asarray(then["edges"]))
-        shift = stability_index(np.asarray(then["shares"]), shares)
-        if shift > _LARGE + (len(shares) - 1) * noise:
+        were = np.asarray(then["shares"])
+        shift = stability_index(were, shares)
+        # A bin that nothing is in, then or now, adds no chance.
+        filled = np.count_nonzero((were > 0) | (shares > 0))
+        if shift > _LARGE + (filled - 1) * noise:
             found.append(Drift(name, shift, then["median"], _median(values)))
     return sorted(found, key=lambda each: (-each.shift, each.feature))
 

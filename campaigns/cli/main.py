@@ -176,6 +176,17 @@ def run_(
         run_simulated(open_workspace(workspace), simulate)
 
 
+@app.command()
+def simulate(
+    seed: Annotated[int, typer.Option(help="of the first trial; replays it")] = 1,
+    trials: Annotated[int, typer.Option(min=1, help="how many, seed after seed")] = 1,
+) -> None:
+    """Try the engine in small worlds where everything goes wrong, and check it."""
+    from campaigns.cli.simulating import run_trials
+
+    run_trials(seed=seed, trials=trials)
+
+
 @app.command("ses-local")
 def ses_local(
     folder: Annotated[

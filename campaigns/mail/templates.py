@@ -136,23 +136,36 @@ class Templates:
             f"there is no template file {path} in {', '.join(map(str, self._folders))}"
         )
 
+    def _included(self, name: str, path: str) -> str:
+        """Return a file of the shared base: a template cannot read others."""
+        if not _SHARED.fullmatch(path):
+            raise TemplateError(
+                f"template {name}: may only include {_BASE}/….mjml, not {path!r}"
+            )
+        source = self._read(path)
+        if "mj-include" in source:
+            raise TemplateError(f"{path} may not include other files")
+        return source
+
     def _compile_mjml(self, name: str, source: str) -> tuple[str, str]:
         """Return HTML and text made of a body, with Jinja's tags in their places."""
         mask = _Mask()
+        refused: list[TemplateError] = []
 
         def include(path: str) -> str:
-            # Only the shared base: a template cannot read other files.
-            if not _SHARED.fullmatch(path):
-                raise TemplateError(
-                    f"template {name}: may only include {_BASE}/….mjml, not {path!r}"
-                )
-            return mask.hide(self._read(path))
+            try:
+                return mask.hide(self._included(name, path))
+            except TemplateError as error:
+                refused.append(error)  # the compiler would tell less of it
+                raise
 
         masked = mask.hide(source)
         text = text_of(masked, include=include)
         try:
             html = mjml.mjml2html(masked, include_loader=include)
         except (OSError, ValueError, TypeError) as error:
+            if refused:
+                raise refused[0] from error
             raise TemplateError(f"template {name}: body.mjml: {error}") from error
         # In text a tag that trims would glue lines: they are tidied when rendered.
         text = _TRIMMING.sub("", mask.show(text))

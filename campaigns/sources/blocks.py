@@ -18,6 +18,8 @@ BLOCK_BYTES: Final = 32 << 20
 SMALLEST_BLOCK_BYTES: Final = 128 << 10
 LONGEST_ROW_BYTES: Final = 1 << 20
 Row = dict[str, Any]
+_ROWS_AT_ONCE: Final = 500
+_NO_PYTHON_VALUE: Final = (ValueError, OverflowError)
 
 
 class RowError(ValueError):
@@ -70,7 +72,7 @@ class Block:
         """Return number and row of each; a RowError in place of an unreadable one."""
         if self.frame is None or self.listed:
             return self.listed
-        return enumerate(self.frame.iter_rows(named=True), start=self.first)
+        return enumerate(_rows_of(self.frame), start=self.first)
 
     def rows_where(self, chosen: pl.Series) -> Iterator[NumberedRow]:
         """Yield the rows of a clean block that a Boolean series chooses."""
@@ -78,8 +80,24 @@ class Block:
         if self.listed:
             yield from (self.listed[place] for place in places)
         elif self.frame is not None:
-            rows = self.frame[places].iter_rows(named=True)
+            rows = _rows_of(self.frame[places])
             yield from zip((places + self.first).to_list(), rows, strict=True)
+
+
+def _rows_of(frame: pl.DataFrame) -> Iterator[Row | RowError]:
+    """Yield the rows of a frame; a RowError in place of one that Python cannot hold."""
+    for piece in frame.iter_slices(_ROWS_AT_ONCE):
+        try:
+            yield from piece.rows(named=True)
+        except (*_NO_PYTHON_VALUE, pl.exceptions.PanicException):
+            yield from (_row_of(piece, place) for place in range(piece.height))
+
+
+def _row_of(frame: pl.DataFrame, place: int) -> Row | RowError:
+    try:
+        return frame.row(place, named=True)
+    except (*_NO_PYTHON_VALUE, pl.exceptions.PanicException):
+        return RowError("", "", "holds a time or number that is out of all range")
 
 
 class Lookahead:

@@ -116,6 +116,8 @@ def _clean_frame(
         return None
     if frame.height != rows or _has_long_row(frame):
         return None
+    if data.count(b"\n") - rows >= _MOST_LINES - 1 and _has_tall_row(frame):
+        return None
     return frame
 
 
@@ -125,6 +127,12 @@ def _has_long_row(frame: pl.DataFrame) -> bool:
     # Each quote in a field stands there twice.
     longest = LONGEST_ROW_BYTES // 2 - 3 * frame.width
     return bool(frame.select((length > longest).any()).item())
+
+
+def _has_tall_row(frame: pl.DataFrame) -> bool:
+    """Say whether a row has so many lines that one read alone is no row."""
+    lines = 1 + pl.sum_horizontal(pl.all().str.count_matches("\n", literal=True))
+    return bool(frame.select((lines >= _MOST_LINES).any()).item())
 
 
 def _without_quoted_fields(data: bytes, delimiter: bytes) -> bytes:

@@ -24,7 +24,7 @@ def parquet_blocks(frame: pl.LazyFrame, row: int) -> Iterator[Block]:
 
 
 def _with_times_as_text(piece: pl.DataFrame) -> pl.DataFrame:
-    """Return a piece whose times can all be read, one by one too.
+    """Return a piece whose times can all be read, one by one too; not those in structs.
 
     A column with a time before year 1, or after 9999, is given as text: so its row is
     rejected by itself, with the number that stands there.

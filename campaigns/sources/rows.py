@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
+from string import Formatter
 from types import MappingProxyType
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -155,9 +156,9 @@ def _origin(source: FieldSource) -> Callable[[Row], Any]:
         column = source.column
         return lambda row: row.get(column)
     if source.template is not None:
-        template, columns = source.template, source.columns()
-        return lambda row: template.format_map(
-            {name: _filled(row, name) for name in columns}
+        parts = [part[:2] for part in Formatter().parse(source.template)]
+        return lambda row: "".join(
+            literal + (_filled(row, name) if name else "") for literal, name in parts
         )
     return lambda _row: source.constant
 

@@ -1,6 +1,7 @@
 """One contact of an address at an account: a person with two rows is one person."""
 
-from collections.abc import Collection, Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from campaigns.domain.records import Contact
@@ -13,62 +14,98 @@ Address = tuple[str, str]
 """An account, and the hash of an address: however it is written, it is the same."""
 
 
-class Clash(NamedTuple):
-    """A row whose address is another contact's."""
-
-    row: Numbered
-    holder: str
-
-
 class SortedOut(NamedTuple):
-    """Contacts that may be stored together, and those that may not."""
+    """Contacts that may be stored together, and those that may not.
+
+    Attributes:
+        good: In the given order.
+        clashes: The others, each with the contact that has its address.
+    """
 
     good: list[Numbered]
-    clashes: list[Clash]
+    clashes: list[tuple[Numbered, str]]
 
 
-def sort_out(work: Import, batch: Sequence[Numbered]) -> SortedOut:
-    """Return which contacts are no second one of an address at their account.
+class Contacts:
+    """A file's contacts: who may have which address.
 
-    Who holds an address by the store, and gives it up here, does not hold it: so two
-    contacts may swap theirs. Who clashes keeps what it had, and others may then clash
-    with that.
+    Whose address is another's by the store waits for the end of the file: the other one
+    may give it up in a later row. So contacts may swap addresses however far apart they
+    stand; of two rows with one address the first counts.
+
+    Args:
+        work: The import.
     """
-    addresses = {
-        contact.id: (contact.account, work.place.address_hash(contact.email))
-        for _, contact in batch
-    }
-    hashes = {address_hash for _, address_hash in addresses.values()}
-    with work.place.sessions.begin() as session:
-        stored = records.holders_of(session, hashes)
-    good, clashes = list(batch), list[Clash]()
-    while more := _clashes(good, addresses, stored):
-        clashes += more
-        clashing = {contact.id for (_, contact), _ in more}
-        good = [row for row in good if row[1].id not in clashing]
-    return SortedOut(good, clashes)
+
+    def __init__(self, work: Import) -> None:
+        self._work = work
+        self._waiting: list[Numbered] = []
+        self._waited_for: set[Address] = set()
+
+    def sort_out(self, batch: Sequence[Numbered]) -> list[Numbered]:
+        """Return the contacts that can be stored at once; the others wait."""
+        is_free = {row[0]: self._address(row) not in self._waited_for for row in batch}
+        good, clashes = self._sorted([row for row in batch if is_free[row[0]]])
+        waiting = [row for row in batch if not is_free[row[0]]]
+        waiting += [row for row, _ in clashes]
+        self._waiting += sorted(waiting, key=lambda row: row[0])
+        self._waited_for |= {self._address(row) for row in waiting}
+        return good
+
+    def settle(self) -> list[Numbered]:
+        """Return those who waited and may be stored, and reject the others."""
+        good, clashes = self._sorted(self._waiting)
+        for (number, contact), holder in clashes:
+            reason = f"is the address of contact {holder!r} of this account already"
+            self._work.reject(number, RowError("email", contact.email, reason))
+        return good
+
+    def _sorted(self, rows: Sequence[Numbered]) -> SortedOut:
+        addresses = {row[1].id: self._address(row) for row in rows}
+        hashes = {address_hash for _, address_hash in addresses.values()}
+        with self._work.place.sessions.begin() as session:
+            stored = records.holders_of(session, hashes)
+        holders = holders_after(addresses, stored)
+        holder_of = [(row, holders[addresses[row[1].id]]) for row in rows]
+        return SortedOut(
+            [row for row, holder in holder_of if holder == row[1].id],
+            [(row, holder) for row, holder in holder_of if holder != row[1].id],
+        )
+
+    def _address(self, row: Numbered) -> Address:
+        return row[1].account, self._work.place.address_hash(row[1].email)
 
 
-def _clashes(
-    batch: Collection[Numbered],
-    addresses: dict[str, Address],
-    stored: dict[Address, str],
-) -> list[Clash]:
-    moving = {contact.id for _, contact in batch}
-    taken: dict[Address, str] = {
-        address: holder
-        for address, holder in stored.items()
-        if holder not in moving or addresses[holder] == address
-    }
-    holders = (
-        Clash((n, contact), taken.setdefault(addresses[contact.id], contact.id))
-        for n, contact in batch
-    )
-    return [clash for clash in holders if clash.holder != clash.row[1].id]
+def holders_after(
+    wanted: Mapping[str, Address], stored: Mapping[Address, str]
+) -> dict[Address, str]:
+    """Return who has each address once contacts got what they may have.
 
+    A contact that gets another address gives up the one it has. Who does not get it
+    keeps what it has, and so takes that from whoever wanted it, and so on.
 
-def reject(work: Import, clash: Clash) -> None:
-    """List a row as rejected for its address."""
-    number, contact = clash.row
-    reason = f"is the address of contact {clash.holder!r} of this account already"
-    work.reject(number, RowError("email", contact.email, reason))
+    Args:
+        wanted: The address that each contact wants, the first contact first.
+        stored: Who has each of these addresses now.
+
+    >>> holders_after({"c1": ("a", "y"), "c2": ("a", "x")}, {("a", "x"): "c1"})
+    {('a', 'y'): 'c1', ('a', 'x'): 'c2'}
+    """
+    has = defaultdict(list)
+    holders: dict[Address, str] = {}
+    for address, contact in stored.items():
+        has[contact].append(address)
+        if wanted.get(contact, address) == address:
+            holders[address] = contact
+    for contact, address in wanted.items():
+        holders.setdefault(address, contact)
+    left_out = [
+        contact for contact, address in wanted.items() if holders[address] != contact
+    ]
+    for contact in left_out:  # grows while it is gone through
+        for kept in has[contact]:
+            displaced = holders.get(kept, contact)
+            holders[kept] = contact
+            if displaced != contact:
+                left_out.append(displaced)
+    return holders

@@ -10,8 +10,8 @@ from campaigns.domain.words import SuppressionReason
 from campaigns.errors import InputError
 from campaigns.sources.blocks import RowError
 from campaigns.sources.rejects import RejectsFile
-from campaigns.steps import take_contacts
 from campaigns.steps.import_file import Import
+from campaigns.steps.take_contacts import Contacts
 from campaigns.store import records, suppressions
 from campaigns.store.seen import Seen
 
@@ -41,7 +41,7 @@ def _rows_until_damage(work: Import, damage: list[InputError]) -> Iterator[Any]:
 
 
 def _take_records(work: Import, rows: Iterator[_Numbered]) -> None:
-    with Seen() as seen:
+    with Seen(work.place.rejects_folder) as seen:
         batches = _batches(_first_of_each(work, rows, seen))
         if work.kind == "contacts":
             _take_contacts(work, batches)
@@ -89,23 +89,11 @@ def _store(work: Import, batch: Sequence[_Numbered]) -> None:
 
 
 def _take_contacts(work: Import, batches: Iterator[list[_Numbered]]) -> None:
-    """Store contacts; whose address is another's waits for that one's row."""
-    waiting: list[_Numbered] = []
+    contacts = Contacts(work)
     for batch in batches:
-        good, clashes = take_contacts.sort_out(work, batch)
-        _store(work, good)
-        waiting += [clash.row for clash in clashes]
-        if len(waiting) >= _BATCH:
-            _settle(work, waiting)
-            waiting = []
-    _settle(work, waiting)
-
-
-def _settle(work: Import, waiting: list[_Numbered]) -> None:
-    good, clashes = take_contacts.sort_out(work, waiting)
-    _store(work, good)
-    for clash in clashes:
-        take_contacts.reject(work, clash)
+        _store(work, contacts.sort_out(batch))
+    for batch in _batches(iter(contacts.settle())):
+        _store(work, batch)
 
 
 def _take_suppressions(work: Import, rows: Iterator[_Numbered]) -> None:

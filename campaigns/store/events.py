@@ -31,7 +31,7 @@ def keep(
         EventRow,
         {
             "envelope_id": received.envelope_id,
-            "natural_key": _natural_key(received),
+            "natural_key": natural_key(received),
             "kind": event.kind if event else None,
             "message": message,
             "at": event.at if event else None,
@@ -42,7 +42,8 @@ def keep(
     )
 
 
-def _natural_key(received: ReceivedEvent) -> str:
+def natural_key(received: ReceivedEvent) -> str:
+    """Return what an event is known again by, whatever envelope it comes in."""
     event = received.event
     parts = (
         (event.ses_message_id, event.kind, event.recipients, event.at, event.link)

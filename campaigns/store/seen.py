@@ -1,20 +1,36 @@
 """What a file showed so far, kept on disk: memory does not grow with the file."""
 
 import sqlite3
+from pathlib import Path
+from tempfile import NamedTemporaryFile
 from types import TracebackType
 from typing import Self
 
 
 class Seen:
-    """Keys with the value that each had first."""
+    """Keys with the value that each had first.
+
+    Args:
+        folder: Where the file lies; it goes with the last of its users.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
 
     def __enter__(self) -> Self:
-        # A database without a name is a file of SQLite's that goes when it is closed.
-        self._database = sqlite3.connect("")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=self._folder, prefix=".seen-") as file:
+            # Open in SQLite, it may be removed: nothing is left whatever happens.
+            self._database = sqlite3.connect(file.name)
+            self._database.execute("PRAGMA journal_mode = OFF")
+            self._database.execute("PRAGMA synchronous = OFF")
+            self._make_table()
+        return self
+
+    def _make_table(self) -> None:
         self._database.execute(
             "CREATE TABLE seen (key TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID"
         )
-        return self
 
     def __exit__(
         self,

@@ -6,6 +6,7 @@ other instead of failing half way. One process sends: it holds a lock on a file.
 """
 
 import fcntl
+import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = [
     "OperationalError",
     "Session",
     "Sessions",
+    "WatchedSessions",
     "database_trouble",
     "is_sending",
     "is_sound",
@@ -93,6 +95,28 @@ def make_sessions(engine: Engine) -> Sessions:
     return sessionmaker(engine, expire_on_commit=False)
 
 
+class WatchedSessions(sessionmaker[Session]):
+    """Sessions whose transactions are told of: begun, about to commit, committed.
+
+    Args:
+        engine: The database.
+        watch: Is told; what it raises before a commit rolls back.
+    """
+
+    def __init__(self, engine: Engine, watch: Callable[[str], None]) -> None:
+        super().__init__(engine, expire_on_commit=False)
+        self._watch = watch
+
+    @contextmanager
+    def begin(self) -> Iterator[Session]:
+        """Begin a transaction that is committed at the end of the context."""
+        self._watch("before begin")
+        with super().begin() as session:
+            yield session
+            self._watch("before commit")
+        self._watch("after commit")
+
+
 def write_persistently(
     sessions: Sessions,
     write: Callable[[Session], None],
@@ -123,9 +147,12 @@ def write_persistently(
 
 def database_trouble(error: BaseException) -> str | None:
     """Return what a database says of its own trouble; None of any other error."""
-    if not isinstance(error, OperationalError):
+    if isinstance(error, OperationalError):
+        error = error.orig or error
+    elif not isinstance(error, sqlite3.OperationalError):
         return None
-    return str(error.orig).strip().splitlines()[0]
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def is_sound(engine: Engine) -> bool:

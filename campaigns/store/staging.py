@@ -143,9 +143,12 @@ def forget(folder: Path) -> None:
 
 def forget_older(root: Path, *, before: datetime) -> None:
     """Delete what imports left that were broken off and never taken up again."""
-    for journal in root.glob(f"*/*/{_JOURNAL}"):
-        if datetime.fromtimestamp(journal.stat().st_mtime, UTC) < before:
-            forget(journal.parent)
+    for folder in filter(Path.is_dir, root.glob("*/*")):
+        changed = max(each.stat().st_mtime for each in (folder, *folder.iterdir()))
+        if datetime.fromtimestamp(changed, UTC) < before:
+            forget(folder)
+            if not any(folder.parent.iterdir()):
+                folder.parent.rmdir()
 
 
 def _sound_lines(path: Path) -> Iterator[dict[str, Any]]:

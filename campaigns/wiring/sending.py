@@ -16,6 +16,7 @@ from campaigns.clock import Clock
 from campaigns.config import token_keys
 from campaigns.errors import ActionRefusedError, ConfigError
 from campaigns.mail.links import Tokens
+from campaigns.mail.local_ses.in_process import Answering, answer_in_process
 from campaigns.mail.local_ses.protocol import NOW_HEADER
 from campaigns.mail.local_ses.server import READY
 from campaigns.mail.ses import SesSender
@@ -29,6 +30,7 @@ from campaigns.wiring.workspace import Workspace, publish
 _STARTS_WITHIN_SECONDS: Final = 20
 _READ_TIMEOUT_SECONDS: Final = 60
 _CONNECT_TIMEOUT_SECONDS: Final = 5
+_NOWHERE: Final = "http://127.0.0.1:1"  # answered before anything is sent there
 
 
 @contextmanager
@@ -108,15 +110,7 @@ def make_clients(workspace: Workspace, endpoint: str | None) -> tuple[Any, Any]:
             "aws_secret_access_key": "local",  # not a secret: loopback only
         }
     session = boto3.Session(region_name=sending.region, **credentials)
-    # SES cannot tell a repeated request from a new one, so never repeat it blindly.
-    once = Config(
-        retries={"total_max_attempts": 1, "mode": "standard"},
-        read_timeout=_READ_TIMEOUT_SECONDS,
-        connect_timeout=_CONNECT_TIMEOUT_SECONDS,
-        max_pool_connections=sending.senders,
-        tcp_keepalive=True,
-        user_agent="winback",
-    )
+    once = _once().merge(Config(max_pool_connections=sending.senders))
     ses = session.client("sesv2", endpoint_url=endpoint, config=once)
     sqs = session.client(
         "sqs", endpoint_url=endpoint, config=Config(user_agent="winback")
@@ -127,6 +121,40 @@ def make_clients(workspace: Workspace, endpoint: str | None) -> tuple[Any, Any]:
                 f"before-send.{name}", _tell_the_time(workspace.clock)
             )
     return ses, sqs
+
+
+def _once() -> Any:  # noqa: ANN401 — botocore's Config
+    """Return settings by which a request is sent once.
+
+    SES cannot tell a repeated request from a new one, so none is repeated blindly.
+    """
+    from botocore.config import Config
+
+    return Config(
+        retries={"total_max_attempts": 1, "mode": "standard"},
+        read_timeout=_READ_TIMEOUT_SECONDS,
+        connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+        tcp_keepalive=True,
+        user_agent="winback",
+    )
+
+
+def make_clients_in_process(protocol: Answering) -> tuple[Any, Any]:
+    """Return boto3's clients for an SES and SQS that answer in this process."""
+    import boto3
+
+    session = boto3.Session(
+        region_name="eu-west-1",
+        aws_access_key_id="local",
+        aws_secret_access_key="local",  # noqa: S106 — not a secret: nothing goes out
+    )
+    clients = [
+        session.client(name, endpoint_url=_NOWHERE, config=_once())
+        for name in ("sesv2", "sqs")
+    ]
+    for client in clients:
+        answer_in_process(client, protocol)
+    return clients[0], clients[1]
 
 
 def _tell_the_time(clock: Clock) -> Callable[..., None]:

@@ -257,8 +257,7 @@ def test_bulk_has_an_answer_for_each_entry(serve):
 def bulk_statuses(ses, *entries, **options):
     template = {"TemplateName": options.pop("template", "plain"), "TemplateData": "{}"}
     found = ses.send_bulk_email(
-        FromEmailAddress=FROM,
-        **options,
+        **{"FromEmailAddress": FROM, **options},
         DefaultContent={"Template": template},
         BulkEmailEntries=[
             {"Destination": {"ToAddresses": ["bob@example.com"]}},
@@ -307,6 +306,33 @@ def test_an_entry_s_refusal_has_the_word_of_the_reference(serve):
     assert bulk_statuses(ses) == ["ACCOUNT_SENDING_PAUSED"]
 
 
+def test_an_entry_s_headers_come_to_those_of_the_template(serve):
+    folder, _, make = serve("--identity", "shop.example")
+    ses = make()
+    ses.create_email_template(
+        TemplateName="plain", TemplateContent={"Subject": "Hello", "Text": "Hello"}
+    )
+    both = [{"Name": "X-A", "Value": "1"}, {"Name": "X-B", "Value": "1"}]
+    entry = {
+        "Destination": {"ToAddresses": ["carl@example.com"]},
+        "ReplacementHeaders": [{"Name": "x-b", "Value": "2"}],
+    }
+    content = {"TemplateName": "plain", "TemplateData": "{}", "Headers": both}
+
+    ses.send_bulk_email(
+        FromEmailAddress=FROM,
+        DefaultContent={"Template": content},
+        BulkEmailEntries=[entry],
+    )
+    (mail,) = mails(folder)
+    assert (mail.get_all("X-A"), mail.get_all("X-B")) == (["1"], ["2"])
+    assert bulk_statuses(ses, FromEmailAddress="x@other.example") == [
+        "MAIL_FROM_DOMAIN_NOT_VERIFIED"
+    ]
+    entry["ReplacementHeaders"] = [{"Name": "Message-ID", "Value": "<<>"}]
+    assert bulk_statuses(ses, entry) == ["SUCCESS", "INVALID_PARAMETER"]
+
+
 def test_rate_and_quota_count_recipients(serve):
     _, url, make = serve()
     ses = make(retries={"total_max_attempts": 1})
@@ -315,7 +341,12 @@ def test_rate_and_quota_count_recipients(serve):
 
     ses.send_email(**simple(Destination=two))
     assert ses.get_account()["SendQuota"]["SentLast24Hours"] == 2
-    ses.send_email(**simple(Destination=two))
+    # Two more would be four, and the day has three.
+    assert refused(ses.send_email, **simple(Destination=two)) == (
+        "TooManyRequestsException",
+        429,
+    )
+    ses.send_email(**simple())
     assert refused(ses.send_email, **simple()) == ("TooManyRequestsException", 429)
 
 
@@ -403,7 +434,7 @@ def test_faults_come_when_they_are_asked_for(serve):
     folder, url, make = serve()
     once = make(retries={"total_max_attempts": 1}, read_timeout=1)
     kinds = ["throttle", "server_error", "unavailable", "drop", "cut_answer"]
-    kinds.append("time_out_after_accept")
+    kinds += ["time_out_after_accept", "error_after_accept"]
     ask(url, "/_local/faults", {"sends": [{"kind": kind} for kind in kinds]})
 
     assert refused(once.send_email, **simple()) == ("TooManyRequestsException", 429)
@@ -418,6 +449,8 @@ def test_faults_come_when_they_are_asked_for(serve):
     with pytest.raises(ReadTimeoutError):
         once.send_email(**simple())
     assert len(mails(folder)) == 2
+    assert refused(once.send_email, **simple()) == ("InternalFailure", 500)
+    assert len(mails(folder)) == 3
     once.send_email(**simple())
     assert json.loads(ask(url, "/_local/faults"))["sends"] == []
 

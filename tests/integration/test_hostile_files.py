@@ -459,6 +459,50 @@ def test_a_time_that_no_calendar_has_costs_its_row_only(take, unit):
     assert take("usage", held.getvalue(), name="odd.parquet")[:3] == (1, 0, 3)
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "dtype"),
+    [
+        ("inside", [{"t": 10**18}, {"t": 0}], pl.Struct({"t": pl.Datetime("us")})),
+        ("span", [2**62, 1], pl.Duration("ms")),
+    ],
+)
+def test_an_odd_value_in_a_column_of_another_kind_costs_no_other_row(
+    take, name, values, dtype
+):
+    good = {"account": ["acc-1"] * 2, "feature": ["a", "b"], "at": [1_746_093_600] * 2}
+    frame = pl.DataFrame(
+        {**good, name: values}, schema_overrides={name: dtype}
+    ).with_columns(pl.from_epoch("at").dt.replace_time_zone("UTC"))
+    held = BytesIO()
+    frame.write_parquet(held)
+    mapping = '[fields]\nfeature = "feature"'
+
+    assert take("usage", held.getvalue(), name="a.parquet", mapping=mapping)[0] == 2
+    template = '[fields]\nfeature = { template = "{feature}" }'
+    assert take("usage", held.getvalue(), name="a.parquet", mapping=template)[:3] == (
+        0,
+        1,
+        1,
+    )
+
+
+def test_a_row_of_too_many_lines_is_none_whatever_stands_beside_it(take):
+    tall = 'acc-1,2025-05-01T10:00:00Z,"{' + "\n" * 1_200 + '}"\n'
+
+    alone = take("usage", USAGE + tall + USAGE_ROW)
+    beside = take("usage", USAGE + tall + USAGE_ROW + "acc-1\n")
+
+    assert alone[0] == 1
+    assert (alone[2] + 1, alone[3]) == (beside[2], beside[3])
+
+
+def test_columns_of_any_name_may_stand_in_a_template(take):
+    rows = "account,at,my.feature,0\nacc-1,2025-05-01T10:00:00Z,a,b\n"
+    mapping = '[fields]\nfeature = { template = "{my.feature}-{0}" }'
+
+    assert take("usage", rows, mapping=mapping)[:3] == (1, 0, 0)
+
+
 def test_an_import_that_breaks_is_recorded_with_its_cause(take, place):
     def break_off(_advance):
         raise RuntimeError("an error that nobody foresaw")
@@ -508,6 +552,33 @@ def test_contacts_far_apart_in_a_file_may_swap_their_addresses(take):
     assert take("contacts", rows.format("a", "a"))[:3] == (0, 5_101, 1)
 
 
+def test_a_whole_export_may_swap_its_addresses(take):
+    """More wait for one another than are stored at a time."""
+    rows = "id,account,email\n" + "".join(
+        f"c{n},acc-2,a{{}}@example.com\n" for n in range(10_400)
+    )
+    take("contacts", rows.format(*range(10_400)))
+    turned = [(n + 5_200) % 10_400 for n in range(10_400)]
+
+    assert take("contacts", rows.format(*turned)) == (10_400, 0, 0)
+
+
+def test_of_two_rows_that_want_an_address_the_first_gets_it(take, place):
+    """Although it has to wait, and the second comes when the address is free."""
+    between = "".join(f"n{n},acc-1,n{n}@example.com\n" for n in range(5_100))
+    header = "id,account,email\n"
+    take("contacts", header + "c1,acc-2,a@example.com\nc2,acc-2,b@example.com\n")
+
+    rows = "c1,acc-2,b@example.com\n" + between + "c2,acc-2,c@example.com\n"
+    late = "".join(f"m{n},acc-1,m{n}@example.com\n" for n in range(5_100))
+    *counts, reason = take(
+        "contacts", header + rows + late + "c7,acc-2,b@example.com\n"
+    )
+
+    assert counts == [10_202, 0, 1]
+    assert "is the address of contact 'c1'" in reason
+
+
 def test_who_may_not_have_an_address_keeps_the_own_and_nobody_else_gets_it(take, place):
     header = "id,account,email\n"
     rows = [f"c{n},acc-2,{name}@example.com\n" for n, name in enumerate("abd")]
@@ -530,14 +601,15 @@ def test_what_a_broken_off_import_left_is_forgotten_after_a_month(take, place, c
         take("usage", USAGE + USAGE_ROW, name="left.csv", progress=break_off)
     staging = place.lake.root / ".staging"
     (left,) = staging.glob("*/*/journal.jsonl")
-    os.utime(left, (clock().timestamp(), clock().timestamp()))
+    for each in (*left.parent.iterdir(), left.parent):
+        os.utime(each, (clock().timestamp(), clock().timestamp()))
 
     clock.advance(days=29)
     take("usage", USAGE + USAGE_ROW.replace("10:", "12:"))
     assert left.exists()
     clock.advance(days=2)
     take("usage", USAGE + USAGE_ROW.replace("10:", "11:"))
-    assert not left.parent.exists()
+    assert not left.parent.parent.exists()
 
 
 @pytest.mark.parametrize("zone", ["Factory", "localtime", "Europe/Nowhere"])

@@ -301,6 +301,22 @@ def test_rate_and_quota_are_enforced_in_sess_own_words(start, clock):
     sender.send(mail())
 
 
+def test_clients_of_two_clocks_keep_their_rates(start, clock):
+    """Simulated clients may be hours apart; neither frees nor stops the other."""
+    ses = start(Limits(max_per_second=2))
+    sender = ses.sender()
+    for _ in range(2):
+        sender.send(mail())
+        clock.advance(hours=1)
+        sender.send(mail())
+        clock.advance(hours=-1)
+    with pytest.raises(RetryLaterError):
+        sender.send(mail())
+    clock.advance(hours=1)
+    with pytest.raises(RetryLaterError):
+        sender.send(mail())
+
+
 def test_an_unknown_configuration_set_halts(start):
     ses = start()
     sender = ses.sender("other")

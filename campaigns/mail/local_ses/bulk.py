@@ -49,8 +49,12 @@ def _mail_of(
 def _template(default: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
     content = entry.get("ReplacementEmailContent") or {}
     data = (content.get("ReplacementTemplate") or {}).get("ReplacementTemplateData")
-    headers = entry.get("ReplacementHeaders") or default.get("Headers") or []
-    template = {**default, "Headers": headers}
+    headers = {
+        header["Name"].casefold(): header
+        for each in (default.get("Headers"), entry.get("ReplacementHeaders"))
+        for header in each or []
+    }
+    template = {**default, "Headers": list(headers.values())}
     # As SES has it: an entry with `{}` takes the default's values.
     if data is not None and stationery.data_of(data):
         template["TemplateData"] = data

@@ -53,6 +53,8 @@ def compose(request: Mapping[str, Any], find_template: FindTemplate) -> Composed
         RefusedError: It is not a mail.
     """
     content = request.get("Content") or {}
+    if not isinstance(request.get("ConfigurationSetName") or "", str):
+        raise bad_request("The name of the configuration set is no text.")
     kinds = [kind for kind in ("Simple", "Raw", "Template") if content.get(kind)]
     if len(kinds) != 1:
         raise bad_request("Exactly one of Simple, Raw and Template must be given.")
@@ -60,7 +62,7 @@ def compose(request: Mapping[str, Any], find_template: FindTemplate) -> Composed
         if kinds == ["Raw"]:
             return _raw(request, content["Raw"])
         return _built(request, content, find_template)
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except (LookupError, ValueError, TypeError, AttributeError) as error:
         raise bad_request(f"Invalid mail: {error}") from error
 
 

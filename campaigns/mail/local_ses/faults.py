@@ -27,6 +27,7 @@ class SendFault(StrEnum):
     SERVER_ERROR = "server_error"  # 500, nothing taken
     UNAVAILABLE = "unavailable"  # 503, nothing taken
     DROP = "drop"  # the connection closes, nothing taken
+    ERROR_AFTER_ACCEPT = "error_after_accept"  # 500, and it was taken
     TIME_OUT_AFTER_ACCEPT = "time_out_after_accept"  # taken, and never answered
     CUT_ANSWER = "cut_answer"  # taken, and half of the answer comes
 

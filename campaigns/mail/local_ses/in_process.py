@@ -7,6 +7,7 @@ thousands of worlds; everywhere else the local SES is spoken to over HTTP.
 
 from io import BytesIO
 from typing import Any
+from typing import Protocol as TypingProtocol
 from urllib.parse import parse_qsl, urlsplit
 
 from botocore.awsrequest import AWSResponse
@@ -15,16 +16,23 @@ from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from campaigns.mail.local_ses.faults import SendFault
 from campaigns.mail.local_ses.operations import Call
-from campaigns.mail.local_ses.protocol import Protocol
+from campaigns.mail.local_ses.protocol import Answer
 
 
-def answer_in_process(client: Any, protocol: Protocol) -> None:  # noqa: ANN401 — boto3
+class Answering(TypingProtocol):
+    """Whatever answers requests: a Protocol, or something before one."""
+
+    def answer(self, call: Call) -> Answer:
+        """Return the answer to a request."""
+
+
+def answer_in_process(client: Any, protocol: Answering) -> None:  # noqa: ANN401 — boto3
     """Let `protocol` answer all that a boto3 client asks; nothing goes out."""
     # Last of the handlers: one that adds a header has had its turn.
     client.meta.events.register_last("before-send", _answering(protocol))
 
 
-def _answering(protocol: Protocol) -> Any:  # noqa: ANN401
+def _answering(protocol: Answering) -> Any:  # noqa: ANN401
     def answer(request: Any, **_: object) -> AWSResponse:  # noqa: ANN401
         url = urlsplit(request.url)
         headers = {

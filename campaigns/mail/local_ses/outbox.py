@@ -90,11 +90,15 @@ class Outbox:
         self._agree_with_rows()
 
     def _count_recipients(self) -> None:
-        """Give a folder of before they were counted its column; each mail had one."""
+        """Give a folder of before they were counted its column."""
         known = self._database.execute("SELECT name FROM pragma_table_info('mails')")
         if ("recipients",) not in known.fetchall():
             self._database.execute(
                 "ALTER TABLE mails ADD COLUMN recipients INTEGER NOT NULL DEFAULT 1"
+            )
+            self._database.execute(
+                "UPDATE mails SET recipients = 1 + (length(recipient)"
+                " - length(replace(recipient, ', ', ''))) / 2"
             )
 
     def _agree_with_rows(self) -> None:

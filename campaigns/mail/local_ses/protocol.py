@@ -70,6 +70,8 @@ class Protocol:
             found = (
                 self._of_queue(call, now) if is_queue else operate(self._ses, call, now)
             )
+            if fault is SendFault.ERROR_AFTER_ACCEPT:
+                _fail(fault)
             status, headers = _OK, {}
         except RefusedError as refusal:
             status, headers = refusal.status, {"x-amzn-errortype": refusal.code}

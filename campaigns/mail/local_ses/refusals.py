@@ -47,9 +47,14 @@ def exists_already(what: str) -> RefusedError:
     return RefusedError("AlreadyExistsException", f"{what} already exists.")
 
 
-def not_a_mail(message: str) -> RefusedError:
-    """Return the refusal of a mail that SES will not take."""
-    return RefusedError("MessageRejected", message, of_entry="MESSAGE_REJECTED")
+def not_verified(address: str) -> RefusedError:
+    """Return the refusal of a mail from an address that is not ours."""
+    return RefusedError(
+        "MessageRejected",
+        "Email address is not verified. The following identities failed the check in "
+        f"region LOCAL: {address}",
+        of_entry="MAIL_FROM_DOMAIN_NOT_VERIFIED",
+    )
 
 
 def throttled() -> RefusedError:

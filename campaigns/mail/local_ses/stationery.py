@@ -88,7 +88,9 @@ def _look_up(name: str, values: Mapping[str, Any]) -> str:
 
 
 def _written(value: object) -> str:
-    """Return a value of JSON as Handlebars writes it."""
+    """Return a text, number or truth value as Handlebars writes it; JSON of others."""
     if value is None:
         return ""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     return value if isinstance(value, str) else orjson.dumps(value).decode()

@@ -212,8 +212,23 @@ def test_wrong_templates_are_found_when_they_are_compiled(own):
 )
 @pytest.mark.parametrize("place", ["mj-head", "mj-body"])
 def test_a_template_includes_the_shared_base_only(own, include, place):
-    with pytest.raises(TemplateError, match=r"may only include _base|body\.mjml"):
+    with pytest.raises(
+        TemplateError, match=r"may only include _base|missing attr|unable to parse"
+    ):
         own(mjml=f"<mjml><{place}><mj-include {include} /></{place}></mjml>")
+
+
+def test_a_base_that_includes_itself_is_refused(tmp_path):
+    (tmp_path / "_base").mkdir()
+    (tmp_path / "mine").mkdir()
+    include = '<mj-include path="_base/a.mjml" />'
+    (tmp_path / "_base" / "a.mjml").write_text(include)
+    (tmp_path / "mine" / "subject.txt").write_text("x")
+    body = f"<mjml><mj-body>{include}</mj-body></mjml>"
+    (tmp_path / "mine" / "body.mjml").write_text(body)
+
+    with pytest.raises(TemplateError, match=r"_base/a\.mjml may not include"):
+        Templates([tmp_path]).compiled("mine")
 
 
 def test_what_would_escape_the_sandbox_is_refused(own):

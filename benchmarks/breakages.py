@@ -1,0 +1,118 @@
+"""The engine, broken on purpose: what a check must find, or it checks nothing."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Final, NamedTuple
+
+_ROOT: Final = Path(__file__).resolve().parents[1]
+_PACKAGES: Final = ("campaigns", "models", "templates")
+_TRY: Final = """
+import logging, sys
+import structlog
+structlog.configure(
+    wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
+)
+from campaigns.simulation.trials import bench, simulate
+with bench() as shared:
+    for outcome in simulate(shared, range(1, int(sys.argv[1]) + 1)):
+        if outcome.broken:
+            print(f"seed {outcome.seed}:", *outcome.broken, sep=chr(10))
+            break
+"""
+
+
+class Breakage(NamedTuple):
+    """A change that breaks a promise.
+
+    Attributes:
+        name: What the broken engine does.
+        file: Where.
+        before: The right code, which stands there once.
+        after: The wrong code.
+        seen: A pattern of what a trial tells of it.
+    """
+
+    name: str
+    file: str
+    before: str
+    after: str
+    seen: str
+
+
+BREAKAGES: Final = (
+    Breakage(
+        "posts again after a time-out",
+        "campaigns/mail/ses.py",
+        "raise OutcomeUnknownError(_kind(error)) from error",
+        "raise RetryLaterError(_kind(error)) from error",
+        r"\d mails",
+    ),
+    Breakage(
+        "takes a 5xx for a no",
+        "campaigns/mail/ses.py",
+        "return OutcomeUnknownError(f\"{code or 'no code'} (HTTP {status})\")",
+        "return RetryLaterError(code)",
+        r"\d mails|a mail is out",
+    ),
+    Breakage(
+        "checks for a no in the claim only",
+        "campaigns/steps/deliver.py",
+        "if not _still_may(session, facts, now, result):",
+        "if facts is None:",
+        r"had said no|was back before",
+    ),
+    Breakage(
+        "plans anew what was in flight at a kill",
+        "campaigns/store/messages.py",
+        "MessageState.POSTING,\n            MessageState.UNKNOWN,",
+        "MessageState.POSTING,\n            MessageState.PLANNED,",
+        r"\d mails",
+    ),
+    Breakage(
+        "takes events off the queue before they are kept",
+        "campaigns/steps/receive.py",
+        "        with post.sessions.begin() as session:\n"
+        "            name = instance.name(session)\n            for each",
+        "        post.delete(received)\n"
+        "        with post.sessions.begin() as session:\n"
+        "            name = instance.name(session)\n            for each",
+        r"left the queue",
+    ),
+    Breakage(
+        "forgets what it claimed",
+        "campaigns/store/messages.py",
+        "    for message in claimed:\n"
+        "        move(session, message, MessageState.CLAIMED, MessageState.PLANNED)\n",
+        "    for message in claimed:\n"
+        "        move(session, message, MessageState.CLAIMED, MessageState.SKIPPED,"
+        " reason='suppressed')\n",
+        r"nothing forbade",
+    ),
+)
+
+
+def tried(breakage: Breakage, folder: Path, *, trials: int) -> str:
+    """Return what trials tell of a broken copy of the engine; empty if nothing.
+
+    Raises:
+        ValueError: The right code does not stand there once.
+    """
+    for name in _PACKAGES:
+        shutil.copytree(
+            _ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    file = folder / breakage.file
+    right = file.read_text("utf-8")
+    if right.count(breakage.before) != 1:
+        raise ValueError(f"{breakage.file}: is not as the breakage expects it")
+    file.write_text(right.replace(breakage.before, breakage.after), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-c", _TRY, str(trials)],
+        cwd=folder,  # which is the first place that modules are looked for
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout

@@ -1,0 +1,179 @@
+"""What goes wrong in a trial: kills, faults of SES and its events, people's noes."""
+
+from collections import Counter
+from datetime import timedelta
+from random import Random
+from typing import Final
+
+from campaigns.clock import Clock
+from campaigns.domain.records import Contact
+from campaigns.domain.values import Return
+from campaigns.domain.words import (
+    CampaignState,
+    MessageState,
+    ReturnKind,
+    SuppressionReason,
+)
+from campaigns.errors import ActionRefusedError
+from campaigns.mail.local_ses.faults import EventFaults, FaultRequest, SendFault
+from campaigns.mail.local_ses.faults import SendFaults as Sends
+from campaigns.mail.local_ses.ses import Limits, LocalSes
+from campaigns.simulation.points import Killed
+from campaigns.simulation.small_world import CAMPAIGN, SmallWorld, address_hash
+from campaigns.simulation.witness import Witness
+from campaigns.store import campaigns, episodes, messages, records, suppressions
+from campaigns.store.session import Session, Sessions
+
+_IN_A_TRANSACTION: Final = "before commit"
+_MOST_KILLS: Final = 12
+_NO_LIMITS: Final = Limits(max_per_second=1_000, max_per_day=100_000)
+
+
+class Mishaps:
+    """What goes wrong, drawn from one generator: the same seed, the same mishaps.
+
+    Attributes:
+        senders: How many mails are posted at a time.
+        points: How many points were passed.
+        happened: What went wrong, counted.
+    """
+
+    def __init__(self, rng: Random, world: SmallWorld) -> None:
+        self._rng = rng
+        self._world = world
+        self._kill_share = rng.choice((0, 0.005, 0.02, 0.05))
+        self._act_share = rng.choice((0, 0.02, 0.1))
+        self._fault_share = rng.choice((0, 0.01, 0.03))
+        self.senders = rng.choice((1, 2, 4))
+        self.points = 0
+        self.happened: Counter[str] = Counter()
+        self._is_calm = False
+
+    def limits(self) -> Limits:
+        """Return what SES allows at first."""
+        return Limits(
+            max_per_second=self._rng.choice((1, 5, 50)),
+            max_per_day=self._rng.choice((3, 20, 50_000)),
+        )
+
+    def time_until_restart(self) -> timedelta:
+        """Return how long a dead process stays dead."""
+        return timedelta(seconds=self._rng.choice((0, 1, 30, 1_200, 40_000)))
+
+    def begin(
+        self, sessions: Sessions, ses: LocalSes, clock: Clock, witness: Witness
+    ) -> None:
+        """Know the trial; what befalls events holds from here on."""
+        self._sessions, self._ses, self._clock = sessions, ses, clock
+        self._witness = witness
+        for account, address in self._world.addresses.items():
+            witness.knows_address(account, address)
+        events = EventFaults(
+            lost=self._rng.choice((0, 0, 0.1)),
+            duplicated=self._rng.choice((0, 0.3)),
+            delay_seconds=self._rng.choice((0, 600, 20_000)),
+            disorder_seconds=self._rng.choice((0, 900, 50_000)),
+        )
+        ses.be_faulty(FaultRequest(events=events))
+
+    def at(self, point: str) -> None:
+        """Let happen at a point what the generator draws.
+
+        Raises:
+            Killed: The process dies here.
+        """
+        self.points += 1
+        if self._is_calm:
+            return
+        if point != _IN_A_TRANSACTION and self._rng.random() < self._act_share:
+            self._act()
+        if self._rng.random() < self._fault_share:
+            self._disturb_ses()
+        is_spared = self.happened["killed"] >= _MOST_KILLS
+        if not is_spared and self._rng.random() < self._kill_share:
+            raise Killed
+
+    def calm_down(self) -> None:
+        """Let nothing go wrong any more, and a person decide what waits for one."""
+        if not self._is_calm:
+            self._is_calm = True
+            self._ses.be_faulty(
+                FaultRequest(sends=[], events=EventFaults(), paused=False)
+            )
+            self._ses.limits = _NO_LIMITS
+        with self._sessions.begin() as session:
+            if campaigns.state_of(session, CAMPAIGN) is CampaignState.PAUSED:
+                campaigns.move(session, CAMPAIGN, CampaignState.RUNNING)
+            for held in messages.in_doubt(session):
+                if held.state is MessageState.HELD:
+                    self._decide(session, held.id)
+
+    def _decide(self, session: Session, message: int) -> None:
+        """Decide as a person who looked into SES's own log would."""
+        is_out = self._witness.is_out(message)
+        to = MessageState.DROPPED if is_out else MessageState.PLANNED
+        messages.decide_held(session, message, to, now=self._clock())
+        self.happened["decided by a person"] += 1
+
+    def _act(self) -> None:
+        """Let somebody else write to the database, in a transaction of their own."""
+        name, act = self._rng.choice(
+            (
+                ("unsubscribed", self._unsubscribe),
+                ("came back", self._come_back),
+                ("address changed", self._change_address),
+                ("paused or resumed", self._pause_or_resume),
+            )
+        )
+        with self._sessions.begin() as session:
+            act(session)
+        self.happened[name] += 1
+        self._witness.look()
+
+    def _unsubscribe(self, session: Session) -> None:
+        address = self._rng.choice(sorted(self._world.addresses.values()))
+        suppressions.suppress(
+            session,
+            address_hash(address),
+            SuppressionReason.UNSUBSCRIBED,
+            now=self._clock(),
+        )
+
+    def _come_back(self, session: Session) -> None:
+        gone = episodes.open_episodes(session)
+        if gone:
+            episode = self._rng.choice(gone)
+            back = Return(episode.account, self._clock(), ReturnKind.PAID)
+            episodes.record_returns(session, [(episode, back)])
+
+    def _change_address(self, session: Session) -> None:
+        account = self._rng.choice(self._world.accounts)
+        address = self._rng.choice(
+            (f"new{self._rng.randint(1, 9)}@{account}.example", "shared@firm.example")
+        )
+        self._world.addresses[account] = address
+        self._witness.knows_address(account, address)
+        person = Contact(
+            id=f"{account}-p", account=account, email=address, first_name="Ada"
+        )
+        records.put(session, "contacts", [person], address_hash=address_hash)
+
+    def _pause_or_resume(self, session: Session) -> None:
+        for to in (CampaignState.PAUSED, CampaignState.RUNNING):
+            try:
+                campaigns.move(session, CAMPAIGN, to)
+            except ActionRefusedError:
+                continue
+            return
+
+    def _disturb_ses(self) -> None:
+        kind = self._rng.choice((*SendFault, "pause", "resume", "quota"))
+        self.happened[f"SES: {kind}"] += 1
+        if kind == "quota":
+            request = FaultRequest(max_per_day=self._rng.choice((1, 5, 100, 50_000)))
+        elif kind in {"pause", "resume"}:
+            request = FaultRequest(paused=kind == "pause")
+        else:
+            times = self._rng.choice((1, 1, 3))
+            request = FaultRequest(sends=[Sends(kind=SendFault(kind), times=times)])
+        self._ses.be_faulty(request)

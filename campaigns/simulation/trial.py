@@ -1,0 +1,229 @@
+"""A trial: one world, one seed, one campaign from its launch to its last ending."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from campaigns.clock import SimulatedClock
+from campaigns.domain.values import Email, ReceivedEvent
+from campaigns.mail.local_ses.operations import Call, is_sending
+from campaigns.mail.local_ses.outbox import Outbox
+from campaigns.mail.local_ses.protocol import Answer, Protocol
+from campaigns.mail.local_ses.ses import LocalSes
+from campaigns.mail.ses import SesSender
+from campaigns.mail.sqs import EventQueue
+from campaigns.rules.message_state import SETTLED_WINDOW
+from campaigns.simulation.mishaps import Mishaps
+from campaigns.simulation.points import Killed, watched
+from campaigns.simulation.small_world import START, SmallWorld, settle_in
+from campaigns.simulation.witness import Witness
+from campaigns.steps import deliver, receive
+from campaigns.steps.compose import Composer
+from campaigns.store import messages
+from campaigns.store.session import (
+    WatchedSessions,
+    make_sessions,
+    open_engine,
+)
+
+_CALM_AFTER: Final = timedelta(days=8)
+_ENDS_AFTER: Final = timedelta(days=40)
+_LOOKS_EVERY: Final = timedelta(hours=12)
+_LEAST_PAUSE: Final = timedelta(minutes=10)
+_MOST_WAKES: Final = 20_000
+_SENDER: Final = "Tidemark <hello@tidemark.example>"
+_CONFIGURATION_SET: Final = "winback"
+
+
+class Door:
+    """The way into the local SES: boto3's clients are made once, for all trials."""
+
+    def __init__(self, make_clients: Callable[["Door"], tuple[Any, Any]]) -> None:
+        self.inside: Callable[[Call], Answer] | None = None
+        self.ses, self.sqs = make_clients(self)
+
+    def answer(self, call: Call) -> Answer:
+        """Answer as the SES of the trial that goes on."""
+        if self.inside is None:
+            raise AssertionError("no trial goes on")
+        return self.inside(call)
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What all trials share, because it takes long to make.
+
+    Attributes:
+        door: The way to SES.
+        composer: Makes mails.
+        empty_database: A migrated SQLite file, to be copied.
+    """
+
+    door: Door
+    composer: Composer
+    empty_database: Path
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a trial.
+
+    Attributes:
+        seed: By which it is replayed.
+        endings: Its messages by state.
+        mails: How many SES took for people.
+        points: How many points were passed.
+        mishaps: What went wrong, counted.
+        broken: The promises that were broken, each with what was seen.
+    """
+
+    seed: int
+    endings: dict[str, int]
+    mails: int
+    points: int
+    mishaps: dict[str, int]
+    broken: list[str]
+
+
+@dataclass(slots=True)
+class Trial:
+    """A world and a sender in it, which may die and start again."""
+
+    world: SmallWorld
+    mishaps: Mishaps
+    folder: Path
+    bench: Bench
+    clock: SimulatedClock = field(default_factory=lambda: SimulatedClock(START))
+
+    def run(self, seed: int) -> Outcome:
+        """Let the world run its course, and say which promises were broken."""
+        database = self.folder / "trial.db"
+        shutil.copyfile(self.bench.empty_database, database)
+        engine = open_engine(f"sqlite:///{database}")
+        plain = make_sessions(engine)
+        outbox = Outbox(self.folder / "mails")
+        try:
+            settle_in(self.world, plain)
+            ses = LocalSes(
+                outbox, self.clock, self.mishaps.limits(), self.world.behaviours
+            )
+            witness = Witness(plain, ses)
+            self.mishaps.begin(plain, ses, self.clock, witness)
+            self.bench.door.inside = partial(_answer, Protocol(ses), witness)
+            self._live(WatchedSessions(engine, self._watch(witness)), ses, witness)
+            broken = witness.broken_promises()
+            return Outcome(
+                seed,
+                witness.endings(),
+                witness.mails,
+                self.mishaps.points,
+                dict(self.mishaps.happened),
+                broken,
+            )
+        finally:
+            self.bench.door.inside = None
+            outbox.close()
+            engine.dispose()
+
+    def _watch(self, witness: Witness) -> Callable[[str], None]:
+        def watch(point: str) -> None:
+            if point == "after commit":
+                witness.look()
+            self.mishaps.at(point)
+
+        return watch
+
+    def _live(self, sessions: WatchedSessions, ses: LocalSes, witness: Witness) -> None:
+        watch = self._watch(witness)
+        for _ in range(_MOST_WAKES):
+            desk, post = self._process(sessions, watch, witness)
+            try:
+                deliver.sweep(desk)
+                while not self._is_over():
+                    self._wake(desk, post, ses)
+            except Killed:
+                self.mishaps.happened["killed"] += 1
+                self.clock.jump_to(self.clock() + self.mishaps.time_until_restart())
+            else:
+                return
+        raise AssertionError("the trial does not end")
+
+    def _process(
+        self, sessions: WatchedSessions, watch: Callable[[str], None], witness: Witness
+    ) -> tuple[deliver.Desk, receive.Post]:
+        sender = SesSender(
+            self.bench.door.ses,
+            from_address=_SENDER,
+            reply_to=None,
+            configuration_set=_CONFIGURATION_SET,
+        )
+        queue = EventQueue(self.bench.door.sqs, queue_url=f"{_NO_HOST}/winback-events")
+
+        def send(email: Email) -> str:
+            witness.sees_off(email)
+            return sender.send(email)
+
+        def delete(events: list[ReceivedEvent]) -> None:
+            witness.sees_deleted(events)
+            queue.delete(events)
+
+        post = watched(send, "post", watch)
+        desk = deliver.Desk(
+            sessions=sessions,
+            send=post,
+            quota=sender.quota,
+            composer=self.bench.composer,
+            execute=lambda act, mails: [act(mail) for mail in mails],
+            senders=self.mishaps.senders,
+            clock=self.clock,
+            sleep=lambda seconds: self.clock.jump_to(
+                self.clock() + timedelta(seconds=seconds)
+            ),
+            worker="sender",
+            default_time_zone="UTC",
+        )
+        received = receive.Post(
+            sessions,
+            watched(partial(queue.receive, wait_seconds=0), "receive", watch),
+            watched(delete, "delete", watch),
+            post,
+            self.clock,
+        )
+        return desk, received
+
+    def _is_over(self) -> bool:
+        return self.clock() >= START + _ENDS_AFTER
+
+    def _wake(self, desk: deliver.Desk, post: receive.Post, ses: LocalSes) -> None:
+        """Do what is due now, then let time pass to when something is due again."""
+        now = self.clock()
+        if now >= START + _CALM_AFTER:
+            self.mishaps.calm_down()
+        delivered = deliver.deliver(desk)
+        receive.receive(post)
+        deliver.finish(desk)
+        moments = [
+            delivered.again_at or deliver.next_due_at(desk),
+            ses.outbox.next_event_at(),
+            *(at + SETTLED_WINDOW for at in self._unknown_since(desk)),
+            now + _LOOKS_EVERY,
+        ]
+        later = [moment for moment in moments if moment and moment > now]
+        self.clock.jump_to(max(now + _LEAST_PAUSE, min(later)))
+
+    def _unknown_since(self, desk: deliver.Desk) -> list[datetime]:
+        with desk.sessions.begin() as session:
+            return [posted_at for _, posted_at in messages.unknown(session)]
+
+
+_NO_HOST: Final = "http://127.0.0.1:1"
+
+
+def _answer(protocol: Protocol, witness: Witness, call: Call) -> Answer:
+    if is_sending(call):
+        witness.sees_post()
+    return protocol.answer(call)
