@@ -13,6 +13,7 @@ WinbackError
 └── SendError                SES did not say that it took the mail
     ├── RetryLaterError      nothing was taken; try again later
     ├── RejectedError        this mail will never be taken
+    ├── CampaignHaltedError  no mail of this campaign would be taken; pause it
     ├── SendingHaltedError   nothing may be sent for now; stop the run
     └── OutcomeUnknownError  whether it was taken is not known; only events can tell
 """
@@ -68,6 +69,10 @@ class RetryLaterError(SendError):
 
 class RejectedError(SendError):
     """This mail will never be taken."""
+
+
+class CampaignHaltedError(SendError):
+    """Nothing was taken, and no mail like it will be: pause the campaign."""
 
 
 class SendingHaltedError(SendError):

@@ -60,23 +60,25 @@ def launch(
 @app.command()
 def pause(name: str, workspace: WorkspaceOption = Path()) -> None:
     """Stop a running campaign from posting more; what is planned stays planned."""
-    _move(workspace, name, "paused")
+    from campaigns.store import campaigns
+    from campaigns.wiring.workspace import open_workspace
+
+    opened = open_workspace(workspace)
+    with opened.sessions.begin() as session:
+        campaigns.pause(session, name, now=opened.clock())
+    print(f"Campaign {name} is paused.")
 
 
 @app.command()
 def resume(name: str, workspace: WorkspaceOption = Path()) -> None:
-    """Let a paused campaign go on."""
-    _move(workspace, name, "running")
-
-
-def _move(workspace: Path, name: str, to: str) -> None:
-    from campaigns.domain.words import CampaignState
+    """Let a paused campaign go on; its guard-rails count anew from here."""
     from campaigns.store import campaigns
     from campaigns.wiring.workspace import open_workspace
 
-    with open_workspace(workspace).sessions.begin() as session:
-        campaigns.move(session, name, CampaignState(to))
-    print(f"Campaign {name} is {to}.")
+    opened = open_workspace(workspace)
+    with opened.sessions.begin() as session:
+        campaigns.resume(session, name, now=opened.clock())
+    print(f"Campaign {name} is running.")
 
 
 @app.command("list")

@@ -15,6 +15,8 @@ def print_status(workspace: Workspace, name: str) -> None:
         found = campaigns.status(session, name)
         churned = campaigns.churned_in_latest_cohort(session, name)
     print(f"{found.name}: {found.state}, version {found.version}")
+    if found.paused_at:
+        print(f"  since {found.paused_at:%Y-%m-%d %H:%M} UTC: {found.paused_because}")
     print(f"  cohorts: {found.cohorts_enrolled} of {found.cohorts_planned} enrolled")
     if found.next_cohort_at:
         print(f"  next cohort: {found.next_cohort_at:%Y-%m-%d %H:%M} UTC")

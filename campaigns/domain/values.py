@@ -160,6 +160,8 @@ class CampaignStatus:
     cohorts_planned: int
     cohorts_enrolled: int
     next_cohort_at: datetime | None
+    paused_at: datetime | None
+    paused_because: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +226,7 @@ class Posted:
     reason: str | None = None
     not_before: datetime | None = None
     halts: bool = False
+    pauses: bool = False
 
 
 @dataclass(frozen=True, slots=True)

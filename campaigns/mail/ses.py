@@ -18,6 +18,7 @@ from botocore.exceptions import (
 
 from campaigns.domain.values import Email, SendingQuota
 from campaigns.errors import (
+    CampaignHaltedError,
     OutcomeUnknownError,
     RejectedError,
     RetryLaterError,
@@ -34,8 +35,8 @@ _DEFINITE: Final[dict[str, type[SendError]]] = {
     "LimitExceededException": SendingHaltedError,
     "AccountSuspendedException": SendingHaltedError,
     "SendingPausedException": SendingHaltedError,
-    "MailFromDomainNotVerifiedException": SendingHaltedError,
-    "NotFoundException": SendingHaltedError,
+    "MailFromDomainNotVerifiedException": CampaignHaltedError,
+    "NotFoundException": CampaignHaltedError,
     "ExpiredTokenException": SendingHaltedError,
     "UnrecognizedClientException": SendingHaltedError,
     "AccessDeniedException": SendingHaltedError,
@@ -74,6 +75,7 @@ class SesSender:
         Raises:
             RetryLaterError: Nothing was taken, and later it may be.
             RejectedError: This mail will never be taken.
+            CampaignHaltedError: Nothing was taken, nor will be of this campaign.
             SendingHaltedError: Nothing was taken, and nothing will be for now.
             OutcomeUnknownError: It may have been taken.
         """
@@ -174,6 +176,9 @@ def _translated(error: ClientError) -> SendError:
         return OutcomeUnknownError(f"{code or 'no code'} (HTTP {status})")
     if "quota exceeded" in message:
         return SendingHaltedError(f"{code}: {message}")
+    if "not verified" in message:
+        # Of the sender; or in the sandbox of the recipient, where none would be taken.
+        return CampaignHaltedError(f"{code}: an address is not verified")
     # SES's messages may quote the address; only these two are known not to.
     is_harmless = code in {"TooManyRequestsException", "NotFoundException"}
     return _DEFINITE[code](f"{code}: {message}" if is_harmless else code)

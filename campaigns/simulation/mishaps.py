@@ -14,7 +14,6 @@ from campaigns.domain.words import (
     ReturnKind,
     SuppressionReason,
 )
-from campaigns.errors import ActionRefusedError
 from campaigns.mail.local_ses.faults import EventFaults, FaultRequest, SendFault
 from campaigns.mail.local_ses.faults import SendFaults as Sends
 from campaigns.mail.local_ses.ses import Limits, LocalSes
@@ -103,7 +102,7 @@ class Mishaps:
             self._ses.limits = _NO_LIMITS
         with self._sessions.begin() as session:
             if campaigns.state_of(session, CAMPAIGN) is CampaignState.PAUSED:
-                campaigns.move(session, CAMPAIGN, CampaignState.RUNNING)
+                campaigns.resume(session, CAMPAIGN, now=self._clock())
             for held in messages.in_doubt(session):
                 if held.state is MessageState.HELD:
                     self._decide(session, held.id)
@@ -159,12 +158,11 @@ class Mishaps:
         records.put(session, "contacts", [person], address_hash=address_hash)
 
     def _pause_or_resume(self, session: Session) -> None:
-        for to in (CampaignState.PAUSED, CampaignState.RUNNING):
-            try:
-                campaigns.move(session, CAMPAIGN, to)
-            except ActionRefusedError:
-                continue
-            return
+        state = campaigns.state_of(session, CAMPAIGN)
+        if state is CampaignState.RUNNING:
+            campaigns.pause(session, CAMPAIGN, now=self._clock())
+        elif state is CampaignState.PAUSED:
+            campaigns.resume(session, CAMPAIGN, now=self._clock())
 
     def _disturb_ses(self) -> None:
         kind = self._rng.choice((*SendFault, "pause", "resume", "quota"))

@@ -24,6 +24,7 @@ from campaigns.domain.values import (
 )
 from campaigns.domain.words import MessageState
 from campaigns.errors import (
+    CampaignHaltedError,
     OutcomeUnknownError,
     RejectedError,
     RenderError,
@@ -320,15 +321,16 @@ def _after_error(mail: Ready, error: SendError, *, now: datetime) -> Posted:
     reason = f"{type(error).__name__}: {error}"[:500]
     if isinstance(error, RejectedError):
         return Posted(mail.message, mail.attempt, MessageState.REFUSED, reason=reason)
-    if isinstance(error, (RetryLaterError, SendingHaltedError)):
-        halts = isinstance(error, SendingHaltedError)
+    if isinstance(error, (RetryLaterError, CampaignHaltedError, SendingHaltedError)):
+        throttled = isinstance(error, RetryLaterError)
         return Posted(
             mail.message,
             mail.attempt,
             MessageState.PLANNED,
             reason=reason,
-            not_before=now + (_AFTER_HALT if halts else _AFTER_THROTTLE),
-            halts=halts,
+            not_before=now + (_AFTER_THROTTLE if throttled else _AFTER_HALT),
+            halts=isinstance(error, SendingHaltedError),
+            pauses=isinstance(error, CampaignHaltedError),
         )
     return Posted(mail.message, mail.attempt, MessageState.UNKNOWN, reason=reason)
 
@@ -339,6 +341,8 @@ def _settle(desk: Desk, posted: Sequence[Posted], result: DeliverResult) -> None
     def write(session: Session) -> None:
         for each in posted:
             messages.settle(session, each, now=now)
+            if each.pauses and each.reason:
+                campaigns.pause_of(session, each.message, now=now, because=each.reason)
 
     write_persistently(desk.sessions, write, sleep=desk.sleep)
     result.endings.update(each.state for each in posted)

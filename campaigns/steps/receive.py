@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -13,14 +13,17 @@ from campaigns.domain.values import Email, ReceivedEvent
 from campaigns.domain.words import EventKind
 from campaigns.errors import SendError
 from campaigns.rules.delivery import suppression_after
+from campaigns.rules.guardrails import reason_to_pause
 from campaigns.rules.message_state import needs_canary, should_be_held
 from campaigns.steps import canary
-from campaigns.store import events, instance, messages, suppressions
+from campaigns.store import campaigns, events, instance, messages, suppressions
 from campaigns.store.session import Session, Sessions
 
 logger = structlog.get_logger(__name__)
 
-_MOST_ROUNDS = 2_000
+_MOST_ROUNDS: Final = 2_000
+_GUARD_EVERY: Final = 20
+"""Batches of events between two looks at the guard-rails."""
 
 
 class Post(NamedTuple):
@@ -63,9 +66,10 @@ def receive(post: Post) -> ReceiveResult:
         RetryLaterError: The queue did not answer; nothing of it is lost.
     """
     result = ReceiveResult()
-    for _ in range(_MOST_ROUNDS):
+    for number in range(_MOST_ROUNDS):
         received = post.receive()
         if not received:
+            guard(post.sessions, now=post.clock())
             _after_empty_queue(post, result)
             break
         with post.sessions.begin() as session:
@@ -74,6 +78,8 @@ def receive(post: Post) -> ReceiveResult:
                 _take(session, each, name, post.clock, result)
         # Only what is committed may leave the queue.
         post.delete(received)
+        if number % _GUARD_EVERY == 0:
+            guard(post.sessions, now=post.clock())
     if result.kinds or result.held:
         logger.info(
             "received", repeated=result.repeated, held=result.held, **result.kinds
@@ -107,6 +113,19 @@ def _take(
     reason = suppression_after(event)
     if reason is not None:
         suppressions.suppress_recipient(session, message, reason, now=now)
+
+
+def guard(sessions: Sessions, *, now: datetime) -> list[str]:
+    """Pause running campaigns that bounce or annoy too much; return their names."""
+    paused = []
+    with sessions.begin() as session:
+        for name, feedback in campaigns.feedback(session).items():
+            because = reason_to_pause(feedback)
+            if because is not None:
+                campaigns.pause(session, name, now=now, because=because)
+                logger.error("campaign_paused", campaign=name, because=because)
+                paused.append(name)
+    return paused
 
 
 def _after_empty_queue(post: Post, result: ReceiveResult) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 from hashlib import blake2b
-from typing import Any
+from typing import Any, Final
 
 import orjson
 from sqlalchemy import func, insert, select, update
@@ -11,10 +11,16 @@ from sqlalchemy.orm import Session
 
 from campaigns.domain.campaign import CampaignDefinition
 from campaigns.domain.values import CampaignStatus, Cohort
-from campaigns.domain.words import CampaignState, MessageState
+from campaigns.domain.words import (
+    CampaignState,
+    Delivery,
+    MessageState,
+    SuppressionReason,
+)
 from campaigns.errors import ActionRefusedError, NotFoundError
+from campaigns.rules.guardrails import Feedback
 from campaigns.rules.message_state import ENDINGS
-from campaigns.store.tables.delivery import MessageRow
+from campaigns.store.tables.delivery import MessageRow, SuppressionRow
 from campaigns.store.tables.programme import (
     CampaignRow,
     CampaignVersionRow,
@@ -116,25 +122,51 @@ def launch(
     session.execute(insert(CohortRow), values)
 
 
-_MOVES = {
-    CampaignState.PAUSED: CampaignState.RUNNING,
-    CampaignState.RUNNING: CampaignState.PAUSED,
-}
-"""The state a campaign must be in (value) to get into another (key)."""
+BY_A_PERSON: Final = "by a person"
+_LONGEST_REASON: Final = 500
+_KNOWN: Final = (Delivery.DELIVERED, Delivery.BOUNCED, Delivery.COMPLAINED)
+"""What events say once a mail's fate is known."""
 
 
-def move(session: Session, name: str, to: CampaignState) -> None:
-    """Pause or resume a campaign.
+def pause(
+    session: Session, name: str, *, now: datetime, because: str = BY_A_PERSON
+) -> None:
+    """Let a running campaign post no more, and remember why.
 
     Raises:
-        ActionRefusedError: It is not in the state this starts from.
+        ActionRefusedError: It does not run.
     """
     campaign = _get(session, name)
-    if campaign.state != _MOVES[to]:
+    if campaign.state != CampaignState.RUNNING:
         raise ActionRefusedError(
-            f"campaign {name!r} is {campaign.state}, so it cannot become {to}"
+            f"campaign {name!r} is {campaign.state}: only a running one can be paused"
         )
-    campaign.state = to
+    campaign.state = CampaignState.PAUSED
+    campaign.paused_at = now
+    campaign.paused_because = because[:_LONGEST_REASON]
+
+
+def pause_of(session: Session, message: int, *, now: datetime, because: str) -> None:
+    """Pause the campaign of a message, unless it does not run any more."""
+    name = session.get_one(MessageRow, message).campaign
+    if state_of(session, name) is CampaignState.RUNNING:
+        pause(session, name, now=now, because=because)
+
+
+def resume(session: Session, name: str, *, now: datetime) -> None:
+    """Let a paused campaign go on; its guard-rails count anew from here.
+
+    Raises:
+        ActionRefusedError: It is not paused.
+    """
+    campaign = _get(session, name)
+    if campaign.state != CampaignState.PAUSED:
+        raise ActionRefusedError(
+            f"campaign {name!r} is {campaign.state}: only a paused one can be resumed"
+        )
+    campaign.state = CampaignState.RUNNING
+    campaign.paused_at = campaign.paused_because = None
+    campaign.guarded_since = now
 
 
 def names(session: Session) -> list[str]:
@@ -275,7 +307,32 @@ def status(session: Session, name: str) -> CampaignStatus:
         cohorts_planned=len(cohorts),
         cohorts_enrolled=len(cohorts) - len(waiting),
         next_cohort_at=min(waiting, default=None),
+        paused_at=campaign.paused_at,
+        paused_because=campaign.paused_because,
     )
+
+
+def feedback(session: Session) -> dict[str, Feedback]:
+    """Return what came back of each running campaign's mails since it was resumed."""
+    reason = SuppressionRow.reason
+    known = MessageRow.delivery.in_(_KNOWN)
+    query = (
+        select(
+            MessageRow.campaign,
+            func.count().filter(known),
+            func.count().filter(reason == SuppressionReason.HARD_BOUNCE),
+            func.count().filter(reason == SuppressionReason.COMPLAINT),
+        )
+        .join(CampaignRow, CampaignRow.name == MessageRow.campaign)
+        .outerjoin(SuppressionRow, SuppressionRow.message == MessageRow.id)
+        .where(
+            CampaignRow.state == CampaignState.RUNNING,
+            MessageRow.posted_at
+            >= func.coalesce(CampaignRow.guarded_since, CampaignRow.launched_at),
+        )
+        .group_by(MessageRow.campaign)
+    )
+    return {name: Feedback(*counts) for name, *counts in session.execute(query)}
 
 
 def latest_refusals(session: Session, name: str) -> dict[str, int]:

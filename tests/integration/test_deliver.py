@@ -15,6 +15,7 @@ from campaigns.domain.words import (
     SuppressionReason,
 )
 from campaigns.errors import (
+    CampaignHaltedError,
     OutcomeUnknownError,
     RejectedError,
     RetryLaterError,
@@ -205,7 +206,7 @@ def test_a_pause_stops_what_is_not_posted_yet(sender, ses, sessions, clock):
 
     def pause():
         with sessions.begin() as session:
-            campaigns.move(session, "spring", CampaignState.PAUSED)
+            campaigns.pause(session, "spring", now=clock())
 
     ses.before_next(pause)
     deliver(sender)
@@ -214,9 +215,69 @@ def test_a_pause_stops_what_is_not_posted_yet(sender, ses, sessions, clock):
     assert words(sessions) == ["accepted", "planned"]
 
     with sessions.begin() as session:
-        campaigns.move(session, "spring", CampaignState.RUNNING)
+        campaigns.resume(session, "spring", now=clock())
     deliver(sender)
     assert words(sessions) == ["accepted", "accepted"]
+
+
+def test_a_campaign_that_ses_refuses_is_paused_with_the_reason(
+    sender, ses, sessions, clock
+):
+    enrolled(sessions, ["acc-1", "acc-2", "acc-3"])
+    sender.senders = 1
+    ses.fail_next(CampaignHaltedError("NotFoundException: no such set"))
+
+    deliver(sender)
+
+    assert words(sessions) == ["planned"] * 3
+    assert ses.posts == 1
+    with sessions.begin() as session:
+        status = campaigns.status(session, "spring")
+        assert status.state is CampaignState.PAUSED
+        assert (
+            status.paused_because
+            == "CampaignHaltedError: NotFoundException: no such set"
+        )
+    clock.advance(hours=1)
+    assert deliver(sender).endings == {}
+
+    with sessions.begin() as session:
+        campaigns.resume(session, "spring", now=clock())
+        assert campaigns.status(session, "spring").paused_because is None
+    assert deliver(sender).endings == {"accepted": 3}
+
+
+def _bounce(queue, *messages):
+    for message in messages:
+        event = provider_event(EventKind.BOUNCE, message=message, is_hard_bounce=True)
+        queue.put(received(event))
+
+
+def test_a_campaign_that_bounces_too_much_pauses_until_a_person_resumes_it(
+    sender, post, queue, sessions, clock
+):
+    enrolled(sessions, [f"acc-{n}" for n in range(30)])
+    deliver(sender)
+    _bounce(queue, *range(1, 7))
+    receive(post)
+    with sessions.begin() as session:
+        assert campaigns.state_of(session, "spring") is CampaignState.RUNNING
+
+    _bounce(queue, 7, 8)
+    receive(post)
+
+    with sessions.begin() as session:
+        status = campaigns.status(session, "spring")
+        assert status.state is CampaignState.PAUSED
+        assert status.paused_because.startswith(
+            "8 hard bounces of 8 mails: above 2.5 %"
+        )
+        campaigns.resume(session, "spring", now=clock.advance(hours=1))
+    # What was known before a person looked stops nothing again.
+    _bounce(queue, 9)
+    receive(post)
+    with sessions.begin() as session:
+        assert campaigns.state_of(session, "spring") is CampaignState.RUNNING
 
 
 def test_who_came_back_gets_no_second_mail(sender, ses, sessions, clock):

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from campaigns.domain.words import (
@@ -68,6 +68,9 @@ class CampaignRow(Base):
     version: Mapped[int]
     applied_at: Mapped[datetime]
     launched_at: Mapped[datetime | None]
+    paused_at: Mapped[datetime | None]
+    paused_because: Mapped[str | None] = mapped_column(String(500))
+    guarded_since: Mapped[datetime | None]
 
 
 class CampaignVersionRow(Base):
