@@ -7,6 +7,7 @@ from typing import Any, Final
 from campaigns.domain.campaign import Schedule
 from campaigns.domain.words import (
     Arm,
+    Bounce,
     CampaignState,
     ContactChoice,
     EventKind,
@@ -239,7 +240,7 @@ class ProviderEvent:
     recipients: tuple[str, ...]
     at: datetime
     mail_at: datetime
-    is_hard_bounce: bool = False
+    bounce: Bounce | None = None
     is_machine: bool = False
     link: str | None = None
 

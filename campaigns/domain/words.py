@@ -74,10 +74,20 @@ class EventKind(StrEnum):
     SUBSCRIPTION = "Subscription"
 
 
+class Bounce(StrEnum):
+    """Which kind of bounce a mail had."""
+
+    HARD = "hard"  # for good: there is no such mailbox
+    SOFT = "soft"  # for now: it is full, or away
+    ON_SES_LIST = "on_ses_list"  # SES did not try: its own list has the address
+
+
 class SuppressionReason(StrEnum):
     """Why an address may not be written to."""
 
     HARD_BOUNCE = "hard_bounce"
+    SOFT_BOUNCES = "soft_bounces"  # one after the other
+    ON_SES_LIST = "on_ses_list"  # by SES's own list, and not by ours
     COMPLAINT = "complaint"
     UNSUBSCRIBED = "unsubscribed"
     MANUAL = "manual"

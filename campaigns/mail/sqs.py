@@ -11,7 +11,7 @@ import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
 from campaigns.domain.values import ProviderEvent, ReceivedEvent
-from campaigns.domain.words import EventKind
+from campaigns.domain.words import Bounce, EventKind
 from campaigns.errors import RetryLaterError
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _MOST: Final = 10  # what SQS gives at once
 _MACHINE_SECONDS: Final = 10
+# https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html#bounce-types
+_ON_SES_LIST: Final = frozenset({"OnAccountSuppressionList", "Suppressed"})
 _MACHINE_AGENT: Final = "Mozilla/5.0"  # exactly so: what mail privacy proxies send
 
 
@@ -108,10 +110,17 @@ def _event(event: dict[str, Any]) -> ProviderEvent:
         recipients=_recipients(kind, detail, mail),
         at=at,
         mail_at=mail_at,
-        is_hard_bounce=detail.get("bounceType") == "Permanent",
+        bounce=_bounce(detail) if known is EventKind.BOUNCE else None,
         is_machine=_is_machine(known, detail, seconds=(at - mail_at).total_seconds()),
         link=detail.get("link"),
     )
+
+
+def _bounce(detail: dict[str, Any]) -> Bounce:
+    if detail.get("bounceType") != "Permanent":
+        return Bounce.SOFT
+    is_listed = detail.get("bounceSubType") in _ON_SES_LIST
+    return Bounce.ON_SES_LIST if is_listed else Bounce.HARD
 
 
 def _moment(text: str) -> datetime:

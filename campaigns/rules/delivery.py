@@ -5,10 +5,15 @@ Send < Bounce < Delivery < Complaint.
 https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_EventDetails.html
 """
 
-from typing import Final
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 from campaigns.domain.values import ProviderEvent
-from campaigns.domain.words import Delivery, EventKind, SuppressionReason
+from campaigns.domain.words import Bounce, Delivery, EventKind, SuppressionReason
+
+_MOST_SOFT_BOUNCES: Final = 5
+_SOFT_BOUNCES_WITHIN: Final = timedelta(days=60)
 
 _RANK: Final = tuple(Delivery)  # declared in the order of precedence
 
@@ -37,6 +42,42 @@ def suppression_after(event: ProviderEvent) -> SuppressionReason | None:
     """Return why the recipients of `event` may not be written to again, or None."""
     if event.kind is EventKind.COMPLAINT:
         return SuppressionReason.COMPLAINT
-    if event.kind is EventKind.BOUNCE and event.is_hard_bounce:
-        return SuppressionReason.HARD_BOUNCE
-    return None
+    return _FOR_GOOD.get(event.bounce) if event.bounce else None
+
+
+_FOR_GOOD: Final = {
+    Bounce.HARD: SuppressionReason.HARD_BOUNCE,
+    Bounce.ON_SES_LIST: SuppressionReason.ON_SES_LIST,
+}
+
+
+class Try(NamedTuple):
+    """A mail to an address that bounced softly, or arrived.
+
+    Attributes:
+        at: When, by SES's own time.
+        message: Which.
+        arrived: Whether it did.
+    """
+
+    at: datetime
+    message: int
+    arrived: bool
+
+
+def is_worn_out(tries: Iterable[Try]) -> bool:
+    """Say whether an address bounced softly too often to be tried again.
+
+    That is five different messages within 60 days, and none that arrived between them.
+    The order they are given in does not matter, nor how often each.
+    """
+    bounced: dict[int, datetime] = {}
+    for each in sorted(set(tries)):
+        if each.arrived:
+            bounced.clear()
+            continue
+        bounced.setdefault(each.message, each.at)
+        recent = [at for at in bounced.values() if at > each.at - _SOFT_BOUNCES_WITHIN]
+        if len(recent) >= _MOST_SOFT_BOUNCES:
+            return True
+    return False

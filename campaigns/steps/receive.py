@@ -10,9 +10,9 @@ import structlog
 
 from campaigns.clock import Clock
 from campaigns.domain.values import Email, ReceivedEvent
-from campaigns.domain.words import EventKind
+from campaigns.domain.words import Bounce, EventKind, SuppressionReason
 from campaigns.errors import SendError
-from campaigns.rules.delivery import suppression_after
+from campaigns.rules.delivery import is_worn_out, suppression_after
 from campaigns.rules.guardrails import reason_to_pause
 from campaigns.rules.message_state import needs_canary, should_be_held
 from campaigns.steps import canary
@@ -111,8 +111,14 @@ def _take(
     if event.kind is EventKind.SEND:
         instance.saw_send_event(session, mailed_at=event.mail_at)
     reason = suppression_after(event)
-    if reason is not None:
-        suppressions.suppress_recipient(session, message, reason, now=now)
+    if event.bounce is Bounce.SOFT and is_worn_out(events.tries(session, message)):
+        reason = SuppressionReason.SOFT_BOUNCES
+    if reason is None:
+        return
+    is_new = suppressions.suppress_recipient(session, message, reason, now=now)
+    if is_new and reason is SuppressionReason.ON_SES_LIST:
+        # Its list and ours have drifted apart: somebody else may have been told no.
+        logger.error("suppressed_by_ses_only", message=message)
 
 
 def guard(sessions: Sessions, *, now: datetime) -> list[str]:

@@ -3,12 +3,12 @@
 from datetime import datetime
 from hashlib import blake2b
 
-from sqlalchemy import func, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.orm import Session, aliased
 
 from campaigns.domain.values import ProviderEvent, ReceivedEvent
-from campaigns.domain.words import Delivery, EventKind, MessageState
-from campaigns.rules.delivery import PROVES_ACCEPTANCE, delivery_after
+from campaigns.domain.words import Bounce, Delivery, EventKind, MessageState
+from campaigns.rules.delivery import PROVES_ACCEPTANCE, Try, delivery_after
 from campaigns.rules.message_state import SETTLED_BY_EVENT
 from campaigns.store.messages import move
 from campaigns.store.tables.delivery import EventRow, MessageRow
@@ -37,6 +37,7 @@ def keep(
             "at": event.at if event else None,
             "received_at": now,
             "is_machine": event.is_machine if event else False,
+            "bounce": event.bounce if event else None,
             "raw": received.raw,
         },
     )
@@ -90,6 +91,25 @@ def apply(
     session.execute(
         update(MessageRow).where(MessageRow.id == message).values(delivery=delivery)
     )
+
+
+def tries(session: Session, message: int) -> list[Try]:
+    """Return which mails to a message's address arrived or bounced softly."""
+    to = aliased(MessageRow)
+    query = (
+        select(EventRow.at, EventRow.message, EventRow.kind)
+        .join(MessageRow, MessageRow.id == EventRow.message)
+        .join(to, to.address_hash == MessageRow.address_hash)
+        .where(
+            to.id == message,
+            or_(EventRow.kind == EventKind.DELIVERY, EventRow.bounce == Bounce.SOFT),
+        )
+    )
+    return [
+        Try(at, of, arrived=kind == EventKind.DELIVERY)
+        for at, of, kind in session.execute(query)
+        if at is not None and of is not None
+    ]
 
 
 def people_who_clicked(session: Session, campaign: str) -> int:

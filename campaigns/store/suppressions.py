@@ -7,6 +7,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from campaigns.domain.words import SuppressionReason
+from campaigns.errors import NotFoundError
 from campaigns.store.tables.delivery import MessageRow, SuppressionRow
 from campaigns.store.upserts import insert_new
 
@@ -44,13 +45,16 @@ def add(
 def suppress_recipient(
     session: Session, message: int, reason: SuppressionReason, *, now: datetime
 ) -> bool:
-    """Suppress the address that a message went to; False if there is none such."""
+    """Suppress the address that a message went to; say whether it was not before.
+
+    Raises:
+        NotFoundError: There is no such message.
+    """
     query = select(MessageRow.address_hash).where(MessageRow.id == message)
     address_hash = session.scalar(query)
     if address_hash is None:
-        return False
-    suppress(session, address_hash, reason, now=now, message=message)
-    return True
+        raise NotFoundError(f"there is no message {message}")
+    return suppress(session, address_hash, reason, now=now, message=message)
 
 
 def counts(session: Session) -> dict[str, int]:

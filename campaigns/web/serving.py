@@ -8,7 +8,7 @@ import uvicorn
 
 from campaigns.config import token_keys
 from campaigns.domain.words import SuppressionReason
-from campaigns.errors import ConfigError
+from campaigns.errors import ConfigError, NotFoundError
 from campaigns.mail.links import Tokens
 from campaigns.mail.local_ses.server import listen
 from campaigns.present.pages import Pages
@@ -23,13 +23,13 @@ def unsubscribe_page(workspace: Workspace) -> Iterator[str]:
     """Serve the unsubscribe page while the context lasts; yields its local address."""
 
     def unsubscribe(message: int) -> bool:
-        with workspace.sessions.begin() as session:
-            return suppressions.suppress_recipient(
-                session,
-                message,
-                SuppressionReason.UNSUBSCRIBED,
-                now=workspace.clock(),
-            )
+        reason, now = SuppressionReason.UNSUBSCRIBED, workspace.clock()
+        try:
+            with workspace.sessions.begin() as session:
+                suppressions.suppress_recipient(session, message, reason, now=now)
+        except NotFoundError:
+            return False
+        return True
 
     app = make_app(
         unsubscribe=unsubscribe,

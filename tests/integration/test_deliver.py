@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from campaigns.domain.values import Return, SendingQuota
 from campaigns.domain.words import (
+    Bounce,
     CampaignState,
     EventKind,
     MessageState,
@@ -249,7 +250,7 @@ def test_a_campaign_that_ses_refuses_is_paused_with_the_reason(
 
 def _bounce(queue, *messages):
     for message in messages:
-        event = provider_event(EventKind.BOUNCE, message=message, is_hard_bounce=True)
+        event = provider_event(EventKind.BOUNCE, message=message, bounce=Bounce.HARD)
         queue.put(received(event))
 
 
@@ -470,23 +471,53 @@ def test_an_event_leaves_the_queue_only_when_it_is_kept(post, queue, sessions):
 
 
 @pytest.mark.parametrize(
-    ("kind", "hard", "suppressed"),
+    ("kind", "bounce", "suppressed"),
     [
-        (EventKind.BOUNCE, True, {"hard_bounce": 1}),
-        (EventKind.BOUNCE, False, {}),
-        (EventKind.COMPLAINT, False, {"complaint": 1}),
+        (EventKind.BOUNCE, Bounce.HARD, {"hard_bounce": 1}),
+        (EventKind.BOUNCE, Bounce.ON_SES_LIST, {"on_ses_list": 1}),
+        (EventKind.BOUNCE, Bounce.SOFT, {}),
+        (EventKind.COMPLAINT, None, {"complaint": 1}),
     ],
 )
 def test_hard_bounces_and_complaints_suppress_the_address(
-    sender, post, queue, sessions, kind, hard, suppressed
+    sender, post, queue, sessions, kind, bounce, suppressed
 ):
     enrolled(sessions)
     deliver(sender)
-    queue.put(received(provider_event(kind, is_hard_bounce=hard)))
+    queue.put(received(provider_event(kind, bounce=bounce)))
     receive(post)
 
     with sessions.begin() as session:
         assert suppressions.counts(session) == suppressed
+
+
+@pytest.mark.parametrize("arrives", [False, True])
+def test_five_mails_that_bounce_softly_one_after_the_other_suppress_the_address(
+    sender, post, queue, sessions, clock, arrives
+):
+    """The third of six arrived in between; of the others each is told of twice."""
+    names = [f"spring-{n}" for n in range(1, 7)]
+    with sessions.begin() as session:
+        add_account(session, "acc-1")
+        churn(session, "acc-1")
+    for number, name in enumerate(names, start=1):
+        launch(sessions, campaign(name), now=clock())
+        deliver(sender)
+        with sessions.begin() as session:
+            (episode,) = episodes.open_episodes(session)
+            back = Return("acc-1", clock(), ReturnKind.PAID)
+            episodes.record_returns(session, [(episode, back)])
+            churn(session, "acc-1", days_ago=0, now=clock.advance(days=1))
+        kind, bounce = EventKind.BOUNCE, Bounce.SOFT
+        if arrives and number == 3:
+            kind, bounce = EventKind.DELIVERY, None
+        for _ in range(2):
+            told = provider_event(kind, message=number, bounce=bounce, at=clock())
+            queue.put(received(told))
+        receive(post)
+        with sessions.begin() as session:
+            is_suppressed = suppressions.counts(session) == {"soft_bounces": 1}
+        assert is_suppressed == (number >= 5 and not arrives)
 
 
 def test_what_is_not_ours_or_not_understood_is_kept_and_harms_nobody(

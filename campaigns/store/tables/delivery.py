@@ -97,6 +97,7 @@ class EventRow(Base):
     at: Mapped[datetime | None]
     received_at: Mapped[datetime]
     is_machine: Mapped[bool]
+    bounce: Mapped[str | None] = mapped_column(WORD)
     raw: Mapped[str] = mapped_column(Text, info=PERSONAL)
 
 

@@ -8,10 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from campaigns.domain.values import ReleaseNote
-from campaigns.domain.words import Delivery, EventKind, MessageState
+from campaigns.domain.words import Bounce, Delivery, EventKind, MessageState
 from campaigns.rules.confidence import segment_or_general
 from campaigns.rules.content import since_you_left
-from campaigns.rules.delivery import delivery_after, suppression_after
+from campaigns.rules.delivery import (
+    Try,
+    delivery_after,
+    is_worn_out,
+    suppression_after,
+)
 from campaigns.rules.message_state import EDGES, ENDINGS, is_edge, should_be_held
 from campaigns.rules.pacing import Pace, after_sending, allowed, free_at
 from tests.factories import NOON, at, provider_event
@@ -73,16 +78,46 @@ def test_events_in_any_order_and_number_end_the_same():
 
 
 @pytest.mark.parametrize(
-    ("kind", "hard", "reason"),
+    ("kind", "bounce", "reason"),
     [
-        (EventKind.COMPLAINT, False, "complaint"),
-        (EventKind.BOUNCE, True, "hard_bounce"),
-        (EventKind.BOUNCE, False, None),
-        (EventKind.OPEN, False, None),
+        (EventKind.COMPLAINT, None, "complaint"),
+        (EventKind.BOUNCE, Bounce.HARD, "hard_bounce"),
+        (EventKind.BOUNCE, Bounce.ON_SES_LIST, "on_ses_list"),
+        (EventKind.BOUNCE, Bounce.SOFT, None),
+        (EventKind.OPEN, None, None),
     ],
 )
-def test_hard_bounces_and_complaints_suppress(kind, hard, reason):
-    assert suppression_after(provider_event(kind, is_hard_bounce=hard)) == reason
+def test_hard_bounces_and_complaints_suppress(kind, bounce, reason):
+    assert suppression_after(provider_event(kind, bounce=bounce)) == reason
+
+
+def tries(*days, arrived_on=None):
+    """A soft bounce of another message on each day, and one mail that arrived."""
+    found = [
+        Try(NOON + timedelta(days=day), number, arrived=False)
+        for number, day in enumerate(days)
+    ]
+    if arrived_on is not None:
+        found.append(Try(NOON + timedelta(days=arrived_on), 99, arrived=True))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("history", "expected"),
+    [
+        (tries(0, 10, 20, 30, 40), True),
+        (tries(0, 10, 20, 30), False),
+        (tries(0, 10, 20, 30, 61), False),
+        (tries(0, 10, 20, 30, 59), True),
+        (tries(0, 10, 20, 30, 40, arrived_on=25), False),
+        (tries(0, 10, 20, 30, 40, arrived_on=45), True),
+        (tries(0, 10, 20, 30, 40, 50, 55, arrived_on=15), True),
+        (tries(0, 0, 0, 0) * 3, False),
+    ],
+)
+def test_five_soft_bounces_in_sixty_days_wear_an_address_out(history, expected):
+    assert is_worn_out(history) is expected
+    assert is_worn_out(reversed(history * 2)) is expected
 
 
 @pytest.mark.parametrize(
