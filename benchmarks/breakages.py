@@ -81,6 +81,13 @@ BREAKAGES: Final = (
         r"left the queue",
     ),
     Breakage(
+        "does not know a copy",
+        "campaigns/steps/restart.py",
+        "if here.attempt < mark.attempt:",
+        "if here.attempt < 0:",
+        r"from a restored copy",
+    ),
+    Breakage(
         "forgets what it claimed",
         "campaigns/store/messages.py",
         "    for message in claimed:\n"

@@ -144,6 +144,7 @@ def _one_date(on: datetime | date | None, after: datetime) -> datetime:
 def look(work: Work) -> None:
     """Do what is due besides sending and receiving: settle, report, enrol."""
     with work.sessions.begin() as session:
+        instance.beat(session, now=work.clock())
         has_news = settle.is_news(session)
     if has_news:
         # Whoever came back must neither be enrolled nor written to.

@@ -143,6 +143,7 @@ def desk(sessions, ses, clock, **changes) -> deliver.Desk:
         "clock": clock,
         "sleep": lambda _seconds: None,
         "worker": "worker-1",
+        "remember": lambda _attempt: None,
         "default_time_zone": "UTC",
     }
     return deliver.Desk(**(settings | changes))

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from campaigns import schedule
 from campaigns.clock import SimulatedClock
 from campaigns.errors import ActionRefusedError, ConfigError
-from campaigns.steps import deliver
+from campaigns.steps.restart import restart
 from campaigns.store import instance, runs
 from campaigns.store.session import sender_lock
 from campaigns.web.serving import unsubscribe_page
@@ -59,7 +59,13 @@ def _put_right(workspace: Workspace, work: schedule.Work) -> None:
     """Put right what a killed process left; the sender lock says nobody else runs."""
     with workspace.sessions.begin() as session:
         runs.forget_unfinished(session)
-    deliver.sweep(work.desk)
+    because = restart(workspace.sessions, workspace.watermark, now=work.clock())
+    if because:
+        print(
+            f"All running campaigns are paused: {because}. See docs/how-to/restore.md; "
+            "`winback campaign resume NAME` lets one go on.",
+            flush=True,
+        )
 
 
 def run_simulated(

@@ -25,6 +25,8 @@ from campaigns.store.session import Session, Sessions
 
 _IN_A_TRANSACTION: Final = "before commit"
 _MOST_KILLS: Final = 12
+_RESTORES_SHARE: Final = 0.2  # of the worlds
+_COPIED_SHARE: Final = 0.02  # of the commits in them
 _NO_LIMITS: Final = Limits(max_per_second=1_000, max_per_day=100_000)
 
 
@@ -43,6 +45,7 @@ class Mishaps:
         self._kill_share = rng.choice((0, 0.005, 0.02, 0.05))
         self._act_share = rng.choice((0, 0.02, 0.1))
         self._fault_share = rng.choice((0, 0.01, 0.03))
+        self._restores = rng.random() < _RESTORES_SHARE
         self.senders = rng.choice((1, 2, 4))
         self.points = 0
         self.happened: Counter[str] = Counter()
@@ -58,6 +61,15 @@ class Mishaps:
     def time_until_restart(self) -> timedelta:
         """Return how long a dead process stays dead."""
         return timedelta(seconds=self._rng.choice((0, 1, 30, 1_200, 40_000)))
+
+    def is_copied_now(self) -> bool:
+        """Say whether somebody makes a copy of the database at this commit."""
+        return self._restores and self._rng.random() < _COPIED_SHARE
+
+    def is_restored_now(self) -> bool:
+        """Say whether the process that died finds a copy in the database's place."""
+        self.happened["a copy restored"] += 1
+        return True
 
     def begin(
         self, sessions: Sessions, ses: LocalSes, clock: Clock, witness: Witness
@@ -101,7 +113,9 @@ class Mishaps:
             )
             self._ses.limits = _NO_LIMITS
         with self._sessions.begin() as session:
-            if campaigns.state_of(session, CAMPAIGN) is CampaignState.PAUSED:
+            is_paused = campaigns.state_of(session, CAMPAIGN) is CampaignState.PAUSED
+            # Nobody resumes a copy that does not know what was mailed.
+            if is_paused and not self._witness.is_a_copy:
                 campaigns.resume(session, CAMPAIGN, now=self._clock())
             for held in messages.in_doubt(session):
                 if held.state is MessageState.HELD:
@@ -161,7 +175,7 @@ class Mishaps:
         state = campaigns.state_of(session, CAMPAIGN)
         if state is CampaignState.RUNNING:
             campaigns.pause(session, CAMPAIGN, now=self._clock())
-        elif state is CampaignState.PAUSED:
+        elif state is CampaignState.PAUSED and not self._witness.is_a_copy:
             campaigns.resume(session, CAMPAIGN, now=self._clock())
 
     def _disturb_ses(self) -> None:

@@ -17,6 +17,7 @@ from campaigns.store.session import Sessions
 
 START: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)  # a Monday
 CAMPAIGN: Final = "trial"
+INSTANCE: Final = "simulated"
 _WEEK: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _FACTS: Final = {"features": ["reports"], "favourite_feature": "reports"}
 _BEHAVIOURS: Final = ("receive",) * 6 + (
@@ -72,7 +73,7 @@ def draw_world(rng: Random) -> SmallWorld:
 def settle_in(world: SmallWorld, sessions: Sessions) -> None:
     """Store the world, launch its campaign, and enrol its accounts."""
     with sessions.begin() as session:
-        instance.create(session, name="simulated", now=START)
+        instance.create(session, name=INSTANCE, now=START)
         records.put(
             session,
             "accounts",

@@ -19,22 +19,23 @@ from campaigns.mail.sqs import EventQueue
 from campaigns.rules.message_state import SETTLED_WINDOW
 from campaigns.simulation.mishaps import Mishaps
 from campaigns.simulation.points import Killed, watched
-from campaigns.simulation.small_world import START, SmallWorld, settle_in
+from campaigns.simulation.small_world import INSTANCE, START, SmallWorld, settle_in
 from campaigns.simulation.witness import Witness
 from campaigns.steps import deliver, receive
 from campaigns.steps.compose import Composer
+from campaigns.steps.restart import restart
 from campaigns.store import messages
 from campaigns.store.session import (
     WatchedSessions,
     make_sessions,
     open_engine,
 )
+from campaigns.store.watermark import Mark, Watermark
 
 _CALM_AFTER: Final = timedelta(days=8)
 _ENDS_AFTER: Final = timedelta(days=40)
 _LOOKS_EVERY: Final = timedelta(hours=12)
 _LEAST_PAUSE: Final = timedelta(minutes=10)
-_MOST_WAKES: Final = 20_000
 _SENDER: Final = "Tidemark <hello@tidemark.example>"
 _CONFIGURATION_SET: Final = "winback"
 
@@ -101,9 +102,8 @@ class Trial:
 
     def run(self, seed: int) -> Outcome:
         """Let the world run its course, and say which promises were broken."""
-        database = self.folder / "trial.db"
-        shutil.copyfile(self.bench.empty_database, database)
-        engine = open_engine(f"sqlite:///{database}")
+        shutil.copyfile(self.bench.empty_database, self._database)
+        engine = open_engine(f"sqlite:///{self._database}")
         plain = make_sessions(engine)
         outbox = Outbox(self.folder / "mails")
         try:
@@ -114,47 +114,58 @@ class Trial:
             witness = Witness(plain, ses)
             self.mishaps.begin(plain, ses, self.clock, witness)
             self.bench.door.inside = partial(_answer, Protocol(ses), witness)
-            self._live(WatchedSessions(engine, self._watch(witness)), ses, witness)
-            broken = witness.broken_promises()
+            sessions = WatchedSessions(engine, self._watch(witness))
+            while not self._is_over():
+                self._live(sessions, ses, witness)
+                engine.dispose()
             return Outcome(
                 seed,
                 witness.endings(),
                 witness.mails,
                 self.mishaps.points,
                 dict(self.mishaps.happened),
-                broken,
+                witness.broken_promises(),
             )
         finally:
             self.bench.door.inside = None
             outbox.close()
             engine.dispose()
 
+    @property
+    def _database(self) -> Path:
+        return self.folder / "trial.db"
+
+    @property
+    def _copy(self) -> Path:
+        return self.folder / "copy.db"
+
     def _watch(self, witness: Witness) -> Callable[[str], None]:
         def watch(point: str) -> None:
             if point == "after commit":
                 witness.look()
+                if self.mishaps.is_copied_now():
+                    shutil.copyfile(self._database, self._copy)
             self.mishaps.at(point)
 
         return watch
 
     def _live(self, sessions: WatchedSessions, ses: LocalSes, witness: Witness) -> None:
-        watch = self._watch(witness)
-        for _ in range(_MOST_WAKES):
-            desk, post = self._process(sessions, watch, witness)
-            try:
-                deliver.sweep(desk)
-                while not self._is_over():
-                    self._wake(desk, post, ses)
-            except Killed:
-                self.mishaps.happened["killed"] += 1
-                self.clock.jump_to(self.clock() + self.mishaps.time_until_restart())
-            else:
-                return
-        raise AssertionError("the trial does not end")
+        """Live from the start of a process to its end, or to the end of all."""
+        desk, post, watermark = self._process(sessions, self._watch(witness), witness)
+        try:
+            restart(sessions, watermark, now=self.clock())
+            while not self._is_over():
+                self._wake(desk, post, ses)
+        except Killed:
+            self.mishaps.happened["killed"] += 1
+            self.clock.jump_to(self.clock() + self.mishaps.time_until_restart())
+            if self._copy.exists() and self.mishaps.is_restored_now():
+                shutil.move(self._copy, self._database)
+                witness.knows_of_restoring()
 
     def _process(
         self, sessions: WatchedSessions, watch: Callable[[str], None], witness: Witness
-    ) -> tuple[deliver.Desk, receive.Post]:
+    ) -> tuple[deliver.Desk, receive.Post, Watermark]:
         sender = SesSender(
             self.bench.door.ses,
             from_address=_SENDER,
@@ -171,6 +182,7 @@ class Trial:
             witness.sees_deleted(events)
             queue.delete(events)
 
+        watermark = Watermark(self.folder / "mark.json")
         post = watched(send, "post", watch)
         desk = deliver.Desk(
             sessions=sessions,
@@ -184,6 +196,7 @@ class Trial:
                 self.clock() + timedelta(seconds=seconds)
             ),
             worker="sender",
+            remember=lambda attempt: watermark.write(Mark(INSTANCE, attempt)),
             default_time_zone="UTC",
         )
         received = receive.Post(
@@ -193,7 +206,7 @@ class Trial:
             post,
             self.clock,
         )
-        return desk, received
+        return desk, received, watermark
 
     def _is_over(self) -> bool:
         return self.clock() >= START + _ENDS_AFTER

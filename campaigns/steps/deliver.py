@@ -74,6 +74,8 @@ class Desk:
         clock: The time.
         sleep: Waits so many seconds.
         worker: This process's name, for leases.
+        remember: Is told the latest attempt before it is posted; kept elsewhere than
+            the database, it tells a restored copy from the original.
         default_time_zone: For contacts and accounts without one.
     """
 
@@ -86,6 +88,7 @@ class Desk:
     clock: Clock
     sleep: Callable[[float], None]
     worker: str
+    remember: Callable[[int], None]
     default_time_zone: str
     _pace: Pace = field(default_factory=Pace, init=False)
     _quota: tuple[datetime, SendingQuota] | None = field(default=None, init=False)
@@ -159,14 +162,6 @@ def deliver(desk: Desk) -> DeliverResult:
     if result.endings or result.halted:
         logger.info("delivered", halted=result.halted, **result.endings)
     return result
-
-
-def sweep(desk: Desk) -> None:
-    """Put right what a killed sender left behind; the sender lock is ours."""
-    with desk.sessions.begin() as session:
-        planned, unknown = messages.sweep(session, now=desk.clock())
-    if planned or unknown:
-        logger.warning("swept", planned_again=planned, unknown=unknown)
 
 
 def _claim(desk: Desk, limit: int, result: DeliverResult) -> list[ClaimedMessage]:
@@ -280,6 +275,8 @@ def _begin_posting(
             if attempt is not None:
                 admitted[facts.campaign] += 1
                 ready.append(Ready(facts.message, attempt, emails[facts.message]))
+    if ready:
+        desk.remember(max(each.attempt for each in ready))
     return ready
 
 

@@ -146,6 +146,15 @@ def pause(
     campaign.paused_because = because[:_LONGEST_REASON]
 
 
+def pause_all(session: Session, *, now: datetime, because: str) -> list[str]:
+    """Pause all running campaigns for a reason, and return their names."""
+    running = select(CampaignRow.name).where(CampaignRow.state == CampaignState.RUNNING)
+    names = sorted(session.scalars(running)) if because else []
+    for name in names:
+        pause(session, name, now=now, because=because)
+    return names
+
+
 def pause_of(session: Session, message: int, *, now: datetime, because: str) -> None:
     """Pause the campaign of a message, unless it does not run any more."""
     name = session.get_one(MessageRow, message).campaign

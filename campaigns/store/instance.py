@@ -51,6 +51,16 @@ def pulse(session: Session) -> Pulse:
     return Pulse(row.queue_empty_at, row.last_send_mailed_at, row.canary_posted_at)
 
 
+def beat(session: Session, *, now: datetime) -> None:
+    """Record that a sender is alive."""
+    session.execute(update(InstanceRow).values(alive_at=now))
+
+
+def alive_at(session: Session) -> datetime | None:
+    """Return when a sender was last alive."""
+    return session.scalar(select(InstanceRow.alive_at))
+
+
 def saw_empty_queue(session: Session, *, now: datetime) -> None:
     """Record that the event queue was polled and empty."""
     session.execute(update(InstanceRow).values(queue_empty_at=now))

@@ -25,6 +25,7 @@ from campaigns.schedule import Work
 from campaigns.steps import deliver, receive
 from campaigns.steps.compose import Composer
 from campaigns.store import instance
+from campaigns.store.watermark import Mark
 from campaigns.wiring.workspace import Workspace, publish
 
 _STARTS_WITHIN_SECONDS: Final = 20
@@ -208,6 +209,7 @@ def sending_work(
             clock=workspace.clock,
             sleep=time.sleep,
             worker=f"sender-{os.getpid()}",
+            remember=remember_in(workspace),
             default_time_zone=settings.programme.default_time_zone,
         )
         yield Work(
@@ -228,6 +230,13 @@ def sending_work(
             settle=workspace.settle,
             publish=partial(publish, workspace),
         )
+
+
+def remember_in(workspace: Workspace) -> Callable[[int], None]:
+    """Return what keeps the latest attempt outside the database."""
+    with workspace.sessions.begin() as session:
+        name = instance.name(session)
+    return lambda attempt: workspace.watermark.write(Mark(name, attempt))
 
 
 def composer(workspace: Workspace, *, public_base_url: str) -> Composer:

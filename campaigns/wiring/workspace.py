@@ -25,6 +25,7 @@ from campaigns.store.session import (
     open_engine,
 )
 from campaigns.store.usage import UsageLake
+from campaigns.store.watermark import Watermark
 
 _STARTS_WITHIN_SECONDS: Final = 20
 _READ_TIMEOUT_SECONDS: Final = 60
@@ -45,6 +46,11 @@ class Workspace:
     def lake(self) -> UsageLake:
         """The usage events."""
         return UsageLake(self.root / "usage")
+
+    @property
+    def watermark(self) -> Watermark:
+        """How far this workspace had come, kept outside its database."""
+        return Watermark(self.root / "sent-up-to.json")
 
     @property
     def segments_file(self) -> Path:

@@ -23,7 +23,7 @@ from campaigns.errors import (
     SendingHaltedError,
 )
 from campaigns.mail.templates import Templates
-from campaigns.steps.deliver import deliver, sweep
+from campaigns.steps.deliver import deliver
 from campaigns.steps.receive import Post, receive
 from campaigns.store import campaigns, episodes, messages, records, suppressions
 from tests.factories import (
@@ -114,7 +114,8 @@ def test_a_message_in_doubt_is_never_sent_again_by_itself(sender, ses, sessions,
 
     clock.advance(days=2)
     deliver(sender)
-    sweep(sender)
+    with sessions.begin() as session:
+        messages.sweep(session, now=clock())
     deliver(sender)
 
     assert words(sessions) == ["unknown"]

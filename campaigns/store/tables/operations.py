@@ -75,5 +75,6 @@ class InstanceRow(Base):
     queue_empty_at: Mapped[datetime | None]
     last_send_mailed_at: Mapped[datetime | None]
     canary_posted_at: Mapped[datetime | None]
+    alive_at: Mapped[datetime | None]
     returns_known_until: Mapped[datetime | None]
     returns_known_import: Mapped[int | None]

@@ -1,0 +1,59 @@
+"""Start a sender: put right what was left, and send nothing unasked from a copy."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from campaigns.store import campaigns, instance, messages
+from campaigns.store.session import Session, Sessions
+from campaigns.store.watermark import Mark, Watermark
+
+logger = structlog.get_logger(__name__)
+
+GRACE: Final = timedelta(hours=1)
+"""A sender that stood still for longer starts with paused campaigns."""
+
+
+def restart(sessions: Sessions, watermark: Watermark, *, now: datetime) -> str | None:
+    """Make a database ready to be sent from; the sender lock is ours.
+
+    Claims of a killed sender are planned again, its posts are unknown. Where the
+    database may be a copy, or stood still for long, its campaigns are paused.
+
+    Returns:
+        Why campaigns were paused; None if none was.
+    """
+    mark = watermark.read()
+    with sessions.begin() as session:
+        planned, unknown = messages.sweep(session, now=now)
+        attempt = messages.latest_attempt(session)
+        here = Mark(instance.name(session), attempt)
+        because = _reason_to_wait(session, mark, here, now=now)
+        paused = campaigns.pause_all(session, now=now, because=because or "")
+        instance.beat(session, now=now)
+    watermark.write(here)
+    if planned or unknown:
+        logger.warning("swept", planned_again=planned, unknown=unknown)
+    if because is None or not paused:
+        return None
+    logger.error("campaigns_paused", campaigns=paused, because=because)
+    return because
+
+
+def _reason_to_wait(
+    session: Session, mark: Mark | None, here: Mark, *, now: datetime
+) -> str | None:
+    alive_at = instance.alive_at(session)
+    if mark is None:
+        if here.attempt == 0:
+            return None
+        return "this database was sent from elsewhere, and may be a copy"
+    if mark.instance != here.instance:
+        return "this workspace sent from another database"
+    if here.attempt < mark.attempt:
+        lost = mark.attempt - here.attempt
+        return f"this database was restored: it does not know of the last {lost} posts"
+    if alive_at is not None and now - alive_at > GRACE:
+        return f"no sender ran since {alive_at:%Y-%m-%d %H:%M} UTC"
+    return None

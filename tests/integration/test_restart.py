@@ -1,0 +1,119 @@
+"""What a sender finds at its start, and when it asks a person first."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+
+from campaigns.domain.words import CampaignState
+from campaigns.errors import ConfigError
+from campaigns.steps.deliver import deliver
+from campaigns.steps.restart import restart
+from campaigns.store import campaigns, instance
+from campaigns.store.watermark import Mark, Watermark
+from tests.factories import desk, enrolled
+from tests.fakes import FakeSes
+
+
+@pytest.fixture
+def watermark(tmp_path):
+    return Watermark(tmp_path / "sent-up-to.json")
+
+
+@pytest.fixture
+def sender(sessions, clock, watermark):
+    def remember(attempt):
+        watermark.write(Mark("test", attempt))
+
+    return desk(sessions, FakeSes(clock), clock, remember=remember)
+
+
+def state(sessions):
+    with sessions.begin() as session:
+        status = campaigns.status(session, "spring")
+    return status.state, status.paused_because
+
+
+def test_a_first_start_and_one_soon_after_pause_nothing(
+    sender, sessions, watermark, clock
+):
+    enrolled(sessions, ["acc-1", "acc-2"])
+    assert restart(sessions, watermark, now=clock()) is None
+    deliver(sender)
+    assert watermark.read() == Mark("test", 2)
+
+    assert restart(sessions, watermark, now=clock.advance(minutes=59)) is None
+    assert state(sessions) == (CampaignState.RUNNING, None)
+
+
+def test_the_mark_is_set_before_a_mail_goes_out(sender, sessions, watermark, clock):
+    enrolled(sessions)
+    seen = []
+    sender.send = lambda _email: seen.append(watermark.read()) or "ses-1"
+    restart(sessions, watermark, now=clock())
+    deliver(sender)
+
+    assert seen == [Mark("test", 1)]
+
+
+def test_a_restored_database_sends_nothing_until_a_person_says_so(
+    sender, sessions, watermark, clock
+):
+    enrolled(sessions, ["acc-1", "acc-2"])
+    restart(sessions, watermark, now=clock())
+    # The mark knows of three posts more than the copy does.
+    watermark.write(Mark("test", 3))
+
+    because = restart(sessions, watermark, now=clock.advance(minutes=1))
+
+    assert "was restored: it does not know of the last 3 posts" in because
+    assert state(sessions) == (CampaignState.PAUSED, because)
+    assert deliver(sender).endings == {}
+    # Another start does not forget it.
+    assert restart(sessions, watermark, now=clock()) is None
+    assert deliver(sender).endings == {}
+    with sessions.begin() as session:
+        campaigns.resume(session, "spring", now=clock())
+    assert deliver(sender).endings == {"accepted": 2}
+
+
+@pytest.mark.parametrize(
+    ("mark", "told"),
+    [(None, "sent from elsewhere"), (Mark("other", 1), "from another database")],
+)
+def test_a_database_in_a_strange_place_waits(
+    sender, sessions, watermark, clock, tmp_path, mark, told
+):
+    enrolled(sessions)
+    restart(sessions, watermark, now=clock())
+    deliver(sender)
+    elsewhere = Watermark(tmp_path / "elsewhere.json")
+    if mark:
+        elsewhere.write(mark)
+
+    assert told in restart(sessions, elsewhere, now=clock())
+
+
+def test_after_a_long_silence_nothing_is_sent_unasked(
+    sender, sessions, watermark, clock
+):
+    enrolled(sessions)
+    restart(sessions, watermark, now=clock())
+    with sessions.begin() as session:
+        instance.beat(session, now=clock() + timedelta(minutes=30))
+
+    assert restart(sessions, watermark, now=clock.advance(minutes=89)) is None
+    assert "no sender ran since" in restart(
+        sessions, watermark, now=clock.advance(hours=2)
+    )
+
+
+def test_what_is_no_mark_stops_the_start(sessions, watermark, clock, tmp_path):
+    enrolled(sessions)
+    (tmp_path / "sent-up-to.json").write_text('{"attempt": "many"}')
+
+    with pytest.raises(ConfigError, match="delete the file"):
+        restart(sessions, watermark, now=clock())
+    with sessions.begin() as session:
+        query = text("SELECT count(*) FROM campaigns WHERE state = 'running'")
+        assert session.scalar(query) == 1
