@@ -1,5 +1,6 @@
 """The engine, broken on purpose: what a check must find, or it checks nothing."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -32,6 +33,7 @@ class Breakage(NamedTuple):
         before: The right code, which stands there once.
         after: The wrong code.
         seen: A pattern of what a trial tells of it.
+        within: The number of trials within which it is found.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Breakage(NamedTuple):
     before: str
     after: str
     seen: str
+    within: int = 15
 
 
 BREAKAGES: Final = (
@@ -47,7 +50,7 @@ BREAKAGES: Final = (
         "campaigns/mail/ses.py",
         "raise OutcomeUnknownError(_kind(error)) from error",
         "raise RetryLaterError(_kind(error)) from error",
-        r"\d mails",
+        r"\d mails|a mail is out",
     ),
     Breakage(
         "takes a 5xx for a no",
@@ -55,6 +58,7 @@ BREAKAGES: Final = (
         "return OutcomeUnknownError(f\"{code or 'no code'} (HTTP {status})\")",
         "return RetryLaterError(code)",
         r"\d mails|a mail is out",
+        within=60,
     ),
     Breakage(
         "checks for a no in the claim only",
@@ -68,7 +72,7 @@ BREAKAGES: Final = (
         "campaigns/store/messages.py",
         "MessageState.POSTING,\n            MessageState.UNKNOWN,",
         "MessageState.POSTING,\n            MessageState.PLANNED,",
-        r"\d mails",
+        r"\d mails|a mail is out",
     ),
     Breakage(
         "takes events off the queue before they are kept",
@@ -86,6 +90,7 @@ BREAKAGES: Final = (
         "if here.attempt < mark.attempt:",
         "if here.attempt < 0:",
         r"from a restored copy",
+        within=120,
     ),
     Breakage(
         "forgets what it claimed",
@@ -96,11 +101,17 @@ BREAKAGES: Final = (
         "        move(session, message, MessageState.CLAIMED, MessageState.SKIPPED,"
         " reason='suppressed')\n",
         r"nothing forbade",
+        within=60,
     ),
 )
 
 
-def tried(breakage: Breakage, folder: Path, *, trials: int) -> str:
+def is_found(breakage: Breakage, folder: Path) -> bool:
+    """Say whether trials find a breakage, and for what it is."""
+    return re.search(breakage.seen, tried(breakage, folder)) is not None
+
+
+def tried(breakage: Breakage, folder: Path) -> str:
     """Return what trials tell of a broken copy of the engine; empty if nothing.
 
     Raises:
@@ -116,7 +127,7 @@ def tried(breakage: Breakage, folder: Path, *, trials: int) -> str:
         raise ValueError(f"{breakage.file}: is not as the breakage expects it")
     file.write_text(right.replace(breakage.before, breakage.after), "utf-8")
     done = subprocess.run(
-        [sys.executable, "-c", _TRY, str(trials)],
+        [sys.executable, "-c", _TRY, str(breakage.within)],
         cwd=folder,  # which is the first place that modules are looked for
         capture_output=True,
         text=True,

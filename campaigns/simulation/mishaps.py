@@ -25,7 +25,8 @@ from campaigns.store.session import Session, Sessions
 
 _IN_A_TRANSACTION: Final = "before commit"
 _MOST_KILLS: Final = 12
-_RESTORES_SHARE: Final = 0.2  # of the worlds
+_RESUMED_SHARE: Final = 0.3  # of the looks at a campaign that paused
+_RESTORES_SHARE: Final = 0.3  # of the worlds
 _COPIED_SHARE: Final = 0.02  # of the commits in them
 _NO_LIMITS: Final = Limits(max_per_second=1_000, max_per_day=100_000)
 
@@ -96,6 +97,8 @@ class Mishaps:
         self.points += 1
         if self._is_calm:
             return
+        if point == "before receive" and self._rng.random() < _RESUMED_SHARE:
+            self._resume()
         if point != _IN_A_TRANSACTION and self._rng.random() < self._act_share:
             self._act()
         if self._rng.random() < self._fault_share:
@@ -112,14 +115,18 @@ class Mishaps:
                 FaultRequest(sends=[], events=EventFaults(), paused=False)
             )
             self._ses.limits = _NO_LIMITS
+        self._resume()
         with self._sessions.begin() as session:
-            is_paused = campaigns.state_of(session, CAMPAIGN) is CampaignState.PAUSED
-            # Nobody resumes a copy that does not know what was mailed.
-            if is_paused and not self._witness.is_a_copy:
-                campaigns.resume(session, CAMPAIGN, now=self._clock())
             for held in messages.in_doubt(session):
                 if held.state is MessageState.HELD:
                     self._decide(session, held.id)
+
+    def _resume(self) -> None:
+        """Resume the campaign if it paused, and not in a copy that knows too little."""
+        with self._sessions.begin() as session:
+            is_paused = campaigns.state_of(session, CAMPAIGN) is CampaignState.PAUSED
+            if is_paused and not self._witness.is_a_copy:
+                campaigns.resume(session, CAMPAIGN, now=self._clock())
 
     def _decide(self, session: Session, message: int) -> None:
         """Decide as a person who looked into SES's own log would."""
@@ -133,9 +140,11 @@ class Mishaps:
         name, act = self._rng.choice(
             (
                 ("unsubscribed", self._unsubscribe),
+                ("unsubscribed", self._unsubscribe),
                 ("came back", self._come_back),
                 ("address changed", self._change_address),
-                ("paused or resumed", self._pause_or_resume),
+                ("address changed", self._change_address),
+                ("paused", self._pause),
             )
         )
         with self._sessions.begin() as session:
@@ -171,12 +180,9 @@ class Mishaps:
         )
         records.put(session, "contacts", [person], address_hash=address_hash)
 
-    def _pause_or_resume(self, session: Session) -> None:
-        state = campaigns.state_of(session, CAMPAIGN)
-        if state is CampaignState.RUNNING:
+    def _pause(self, session: Session) -> None:
+        if campaigns.state_of(session, CAMPAIGN) is CampaignState.RUNNING:
             campaigns.pause(session, CAMPAIGN, now=self._clock())
-        elif state is CampaignState.PAUSED and not self._witness.is_a_copy:
-            campaigns.resume(session, CAMPAIGN, now=self._clock())
 
     def _disturb_ses(self) -> None:
         kind = self._rng.choice((*SendFault, "pause", "resume", "quota"))

@@ -54,7 +54,7 @@ class SmallWorld:
 
 def draw_world(rng: Random) -> SmallWorld:
     """Return a world; the same for the same state of `rng`."""
-    accounts = tuple(f"acc-{n}" for n in range(rng.randint(3, 12)))
+    accounts = tuple(f"acc-{n}" for n in range(rng.randint(5, 14)))
     people = [f"p{n}@{account}.example" for n, account in enumerate(accounts)]
     return SmallWorld(
         accounts,
@@ -66,7 +66,7 @@ def draw_world(rng: Random) -> SmallWorld:
         steps=rng.choice((1, 1, 2)),
         holdout_share=rng.choice((0.0, 0.2, 0.4)),
         behaviours={person: rng.choice(_BEHAVIOURS) for person in people},
-        mails_per_day=rng.choice((None, None, 2, 5)),
+        mails_per_day=rng.choice((None, 2, 4)),
     )
 
 

@@ -1,12 +1,11 @@
 """The engine in worlds where everything goes wrong: and a check that can fail."""
 
 import logging
-import re
 
 import pytest
 import structlog
 
-from benchmarks.breakages import BREAKAGES, tried
+from benchmarks.breakages import BREAKAGES, is_found
 from campaigns.simulation.trials import bench, simulate
 
 
@@ -33,9 +32,11 @@ def test_no_promise_is_broken_and_a_seed_replays_its_world(quiet):
     assert sum(outcome.mails for outcome in outcomes) > 20
 
 
-@pytest.mark.parametrize("breakage", BREAKAGES, ids=lambda each: each.name)
+# Those that are found soon; `make proof-delivery` tries all.
+SOON = [each for each in BREAKAGES if each.within <= 15]
+
+
+@pytest.mark.parametrize("breakage", SOON, ids=lambda each: each.name)
 def test_a_broken_engine_is_found_out(breakage, tmp_path):
     """Else the check above could not fail, and would say nothing."""
-    found = tried(breakage, tmp_path, trials=40)
-
-    assert re.search(breakage.seen, found), found
+    assert is_found(breakage, tmp_path)
