@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from campaigns.cli import campaign, held
+from campaigns.cli import campaign, held, suppress
 from campaigns.cli.options import WorkspaceOption
 from campaigns.errors import WinbackError
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(held.app, name="held")
+app.add_typer(suppress.app, name="suppress")
 
 
 def run() -> None:

@@ -46,7 +46,12 @@ def _without_control_characters(text: str) -> str:
 
 
 @lru_cache(maxsize=100_000)
-def _address(text: str) -> str:
+def email_address(text: str) -> str:
+    """Return an address in its normal form.
+
+    Raises:
+        ValueError: It is none.
+    """
     try:
         return validate_email(text, check_deliverability=False).normalized
     except EmailNotValidError as error:
@@ -96,7 +101,7 @@ Line = Annotated[
     AfterValidator(_without_control_characters),
 ]
 Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
-EmailAddress = Annotated[str, AfterValidator(_address)]
+EmailAddress = Annotated[str, AfterValidator(email_address)]
 ZoneName = Annotated[str, AfterValidator(zone_name)]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 MinorUnits = Annotated[int, Field(ge=0, le=10**15)]

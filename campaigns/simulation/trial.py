@@ -99,6 +99,7 @@ class Trial:
     folder: Path
     bench: Bench
     clock: SimulatedClock = field(default_factory=lambda: SimulatedClock(START))
+    _idle_wakes: int = 0
 
     def run(self, seed: int) -> Outcome:
         """Let the world run its course, and say which promises were broken."""
@@ -217,16 +218,24 @@ class Trial:
         if now >= START + _CALM_AFTER:
             self.mishaps.calm_down()
         delivered = deliver.deliver(desk)
-        receive.receive(post)
+        received = receive.receive(post)
         deliver.finish(desk)
+        did_something = delivered.endings or received.kinds or received.held
+        self._idle_wakes = 0 if did_something else self._idle_wakes + 1
         moments = [
             delivered.again_at or deliver.next_due_at(desk),
             ses.outbox.next_event_at(),
             *(at + SETTLED_WINDOW for at in self._unknown_since(desk)),
-            now + _LOOKS_EVERY,
         ]
+        is_calm = now >= START + _CALM_AFTER
+        if is_calm and not any(moments) and not received.held:
+            self.clock.jump_to(START + _ENDS_AFTER)
+            return
         later = [moment for moment in moments if moment and moment > now]
-        self.clock.jump_to(max(now + _LEAST_PAUSE, min(later)))
+        # Where nothing happens it is looked at less and less often.
+        pause = min(_LEAST_PAUSE * 2 ** min(self._idle_wakes, 9), _LOOKS_EVERY)
+        next_look = min(later, default=now + _LOOKS_EVERY)
+        self.clock.jump_to(max(now + pause, min(next_look, now + _LOOKS_EVERY)))
 
     def _unknown_since(self, desk: deliver.Desk) -> list[datetime]:
         with desk.sessions.begin() as session:

@@ -36,7 +36,7 @@ from campaigns.errors import (
 from campaigns.rules.eligibility import final_no, not_before
 from campaigns.rules.pacing import Pace, after_sending, allowed, free_at
 from campaigns.steps.compose import Composer, compose
-from campaigns.store import campaigns, messages, records
+from campaigns.store import campaigns, gate, messages, records
 from campaigns.store.session import Session, Sessions, write_persistently
 
 logger = structlog.get_logger(__name__)
@@ -264,6 +264,7 @@ def _begin_posting(
     ready: list[Ready] = []
     admitted: Counter[str] = Counter()
     with desk.sessions.begin() as session:
+        gate.before_posting(session)
         for read in _gate_facts(desk, session, list(emails), now):
             today = read.mails_today + admitted[read.campaign]
             facts = replace(read, mails_today=today)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from campaigns.domain.values import Episode, Return
 from campaigns.domain.words import ReturnKind
+from campaigns.store import gate
 from campaigns.store.tables.programme import EpisodeRow
 
 
@@ -57,6 +58,8 @@ def open_episodes(session: Session) -> list[Episode]:
 
 def record_returns(session: Session, returns: Sequence[tuple[Episode, Return]]) -> None:
     """Close episodes by the returns that ended them."""
+    if returns:
+        gate.before_a_no(session)
     for episode, found in returns:
         session.execute(
             update(EpisodeRow)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from campaigns.domain.words import SuppressionReason
 from campaigns.errors import NotFoundError
+from campaigns.store import gate
 from campaigns.store.tables.delivery import MessageRow, SuppressionRow
 from campaigns.store.upserts import insert_new
 
@@ -21,6 +22,7 @@ def suppress(
     message: int | None = None,
 ) -> bool:
     """Suppress an address; say whether it was not suppressed before."""
+    gate.before_a_no(session)
     return insert_new(
         session,
         SuppressionRow,
@@ -55,6 +57,13 @@ def suppress_recipient(
     if address_hash is None:
         raise NotFoundError(f"there is no message {message}")
     return suppress(session, address_hash, reason, now=now, message=message)
+
+
+def everyone(session: Session) -> list[tuple[str, str, datetime]]:
+    """Return keyed hash, reason and time of each, in order of the hash."""
+    row = SuppressionRow
+    query = select(row.address_hash, row.reason, row.at).order_by(row.address_hash)
+    return [(hash_, reason, at) for hash_, reason, at in session.execute(query)]
 
 
 def counts(session: Session) -> dict[str, int]:

@@ -1,0 +1,75 @@
+"""A no and an attempt: one is committed before the other, and sees or stops it."""
+
+import threading
+from functools import partial
+
+import pytest
+
+from campaigns.domain.values import Return
+from campaigns.domain.words import ReturnKind, SuppressionReason
+from campaigns.steps.deliver import deliver
+from campaigns.store import episodes, gate, suppressions
+from campaigns.store.session import WatchedSessions
+from tests.factories import NOON, address_hash, desk, enrolled
+from tests.fakes import FakeSes
+
+
+def suppress(session):
+    address = address_hash("p1@acc-1.example.com")
+    suppressions.suppress(session, address, SuppressionReason.MANUAL, now=NOON)
+
+
+def come_back(session):
+    (episode,) = episodes.open_episodes(session)
+    back = Return("acc-1", NOON, ReturnKind.PAID)
+    episodes.record_returns(session, [(episode, back)])
+
+
+def in_a_transaction(sessions, say_no, done):
+    with sessions.begin() as session:
+        say_no(session)
+    done.set()
+
+
+@pytest.mark.parametrize("say_no", [suppress, come_back])
+def test_a_no_waits_for_attempts_that_are_being_committed(sessions, say_no):
+    """Else a mail could go out after a no that its last check could not see."""
+    enrolled(sessions)
+    done = threading.Event()
+    thread = threading.Thread(target=in_a_transaction, args=(sessions, say_no, done))
+
+    with sessions.begin() as session:
+        gate.before_posting(session)
+        assert episodes.open_episodes(session)
+        thread.start()
+        came_between = done.wait(0.5)
+    assert not came_between
+    assert done.wait(20)
+    thread.join()
+
+
+@pytest.mark.parametrize("say_no", [suppress, come_back])
+def test_an_attempt_waits_for_a_no_and_sees_it(engine, sessions, ses_and_desk, say_no):
+    enrolled(sessions)
+    ses, make_desk = ses_and_desk
+    committed = threading.Event()
+    begun = []
+
+    def watch(point):
+        begun.append(point)
+        # The third transaction claims; what comes after it meets the no.
+        if begun.count("after commit") == 3 and not committed.is_set():
+            with sessions.begin() as session:
+                say_no(session)
+            committed.set()
+
+    deliver(make_desk(WatchedSessions(engine, watch)))
+
+    assert committed.is_set()
+    assert ses.posts == 0
+
+
+@pytest.fixture
+def ses_and_desk(clock):
+    ses = FakeSes(clock)
+    return ses, partial(desk, ses=ses, clock=clock)
