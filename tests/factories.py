@@ -174,6 +174,7 @@ def gate_facts(**changes) -> GateFacts:
         "campaign_state": CampaignState.RUNNING,
         "arm": Arm.TREATED,
         "is_suppressed": False,
+        "snoozed_until": None,
         "has_returned": False,
         "window_ends_at": NOON + timedelta(days=30),
         "previous_state": None,

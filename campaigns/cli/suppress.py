@@ -52,11 +52,15 @@ def list_(workspace: WorkspaceOption = Path()) -> None:
     from campaigns.store import suppressions
     from campaigns.wiring.workspace import open_workspace
 
-    with open_workspace(workspace).sessions.begin() as session:
+    opened = open_workspace(workspace)
+    with opened.sessions.begin() as session:
         counts = suppressions.counts(session)
+        at_rest = suppressions.count_snoozed(session, now=opened.clock())
     for reason, count in sorted(counts.items()):
         print(f"{reason.replace('_', ' ')}: {count:,}")
     print(f"{sum(counts.values()):,} addresses may not be written to")
+    if at_rest:
+        print(f"{at_rest:,} asked for a rest")
 
 
 @app.command()

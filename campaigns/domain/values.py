@@ -110,7 +110,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class CandidateContact:
-    """A person who could be written to."""
+    """A person who could be written to; one at rest counts as suppressed."""
 
     id: str
     account: str
@@ -193,6 +193,7 @@ class GateFacts:
     campaign_state: CampaignState
     arm: Arm
     is_suppressed: bool
+    snoozed_until: datetime | None
     has_returned: bool
     window_ends_at: datetime
     previous_state: MessageState | None

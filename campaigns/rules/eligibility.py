@@ -115,25 +115,34 @@ def not_before(facts: GateFacts, *, now: datetime) -> datetime | None:
     """Return when a message that must wait is looked at again; None if it may go.
 
     A campaign that does not run, or has sent its mails for today, waits; so does a mail
-    outside its contact's hours, and a later step until the step before it is known to
-    be accepted and its days have passed.
+    to somebody who asked for a rest, one outside its contact's hours, and a later step
+    until the step before it is known to be accepted and its days have passed.
     """
     if facts.campaign_state is not CampaignState.RUNNING:
         return now + timedelta(minutes=1)
+    if facts.snoozed_until is not None and facts.snoozed_until > now:
+        return min(facts.snoozed_until, facts.window_ends_at)
     opens_at = next_slot(now, zone=ZoneInfo(facts.time_zone), schedule=facts.schedule)
     if opens_at > now:
         return opens_at
-    if facts.previous_state is not None:
-        if facts.previous_state is not MessageState.ACCEPTED:
-            return now + timedelta(hours=1)
-        settled = facts.previous_settled_at or now
-        free_at = settled + timedelta(days=facts.days_after_previous)
-        # Half a day of tolerance: a slot on the same local day of a later week may
-        # be some hours nearer than whole days.
-        if now < free_at - timedelta(hours=12):
-            return free_at
+    free_at = _after_previous(facts, now)
+    if free_at is not None:
+        return free_at
     if facts.mails_per_day is not None and facts.mails_today >= facts.mails_per_day:
         return (now + timedelta(days=1)).replace(
             hour=0, minute=0, second=0, microsecond=0
         )
     return None
+
+
+def _after_previous(facts: GateFacts, now: datetime) -> datetime | None:
+    """Return when the step before is far enough away; None if it is."""
+    if facts.previous_state is None:
+        return None
+    if facts.previous_state is not MessageState.ACCEPTED:
+        return now + timedelta(hours=1)
+    settled = facts.previous_settled_at or now
+    free_at = settled + timedelta(days=facts.days_after_previous)
+    # Half a day of tolerance: a slot on the same local day of a later week may be
+    # some hours nearer than whole days.
+    return free_at if now < free_at - timedelta(hours=12) else None

@@ -127,7 +127,9 @@ def _choose(
 
     Arms are not looked at, so both lose accounts to the same rules.
     """
-    contacts = records.contacts_of(session, [each.account for each in candidates])
+    contacts = records.contacts_of(
+        session, [each.account for each in candidates], now=now
+    )
     taken = enrolments.addresses_in_use(session, campaign.name)
     refused: dict[str, EnrolmentRefusal] = {}
     chosen: list[_Chosen] = []

@@ -15,7 +15,12 @@ from campaigns.domain.values import ClaimedMessage, GateFacts, HeldMessage, Post
 from campaigns.domain.words import Arm, CampaignState, MessageState
 from campaigns.errors import ActionRefusedError, NotFoundError
 from campaigns.rules.message_state import is_edge
-from campaigns.store.tables.delivery import AttemptRow, MessageRow, SuppressionRow
+from campaigns.store.tables.delivery import (
+    AttemptRow,
+    MessageRow,
+    SnoozeRow,
+    SuppressionRow,
+)
 from campaigns.store.tables.programme import (
     CampaignRow,
     CampaignVersionRow,
@@ -95,6 +100,7 @@ def gate_facts(
             ContactRow.time_zone,
             AccountRow.time_zone,
             _is_suppressed(),
+            _snoozed_until(),
             previous.state,
             previous.settled_at,
         )
@@ -137,6 +143,16 @@ def _is_suppressed() -> ColumnElement[bool]:
     )
 
 
+def _snoozed_until() -> ColumnElement[datetime]:
+    addresses = (MessageRow.address_hash, ContactRow.address_hash)
+    return (
+        select(func.max(SnoozeRow.until))
+        .where(SnoozeRow.address_hash.in_(addresses))
+        .correlate(MessageRow, ContactRow)
+        .scalar_subquery()
+    )
+
+
 def _posted_today(session: Session, now: datetime) -> dict[str, int]:
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     query = (
@@ -152,7 +168,7 @@ def _to_facts(
     row: tuple[object, ...], *, sent_today: dict[str, int], default_zone: str
 ) -> GateFacts:
     (message, enrolment, returned_at, arm, campaign_state, definition, contact_zone,
-     account_zone, is_suppressed, before, settled_at) = row  # fmt: skip
+     account_zone, is_suppressed, snoozed_until, before, settled_at) = row  # fmt: skip
     campaign = CampaignDefinition.model_validate(definition)
     assert isinstance(message, MessageRow)  # noqa: S101 — for the type checker
     assert isinstance(enrolment, EnrolmentRow)  # noqa: S101 — for the type checker
@@ -163,6 +179,7 @@ def _to_facts(
         campaign_state=CampaignState(str(campaign_state)),
         arm=Arm(str(arm)) if arm else Arm.HOLDOUT,
         is_suppressed=bool(is_suppressed),
+        snoozed_until=snoozed_until if isinstance(snoozed_until, datetime) else None,
         has_returned=returned_at is not None,
         window_ends_at=enrolment.window_ends_at,
         previous_state=MessageState(str(before)) if before else None,

@@ -6,7 +6,7 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from campaigns.domain.records import Contact, Record
@@ -17,7 +17,7 @@ from campaigns.domain.values import (
     SubscriptionSpan,
 )
 from campaigns.store.tables.base import Base
-from campaigns.store.tables.delivery import SuppressionRow
+from campaigns.store.tables.delivery import SnoozeRow, SuppressionRow
 from campaigns.store.tables.programme import EpisodeRow
 from campaigns.store.tables.records import (
     AccountRow,
@@ -224,9 +224,9 @@ def activities(
 
 
 def contacts_of(
-    session: Session, accounts: Collection[str]
+    session: Session, accounts: Collection[str], *, now: datetime
 ) -> dict[str, list[CandidateContact]]:
-    """Return the contacts of `accounts`, with whether each is suppressed."""
+    """Return the contacts of `accounts`, with whether each is suppressed or at rest."""
     found: dict[str, list[CandidateContact]] = {}
     for piece in chunks(sorted(accounts)):
         query = (
@@ -237,7 +237,17 @@ def contacts_of(
                 ContactRow.is_admin,
                 ContactRow.last_active_at,
                 ContactRow.time_zone,
-                SuppressionRow.address_hash.is_not(None),
+                or_(
+                    SuppressionRow.address_hash.is_not(None),
+                    SnoozeRow.address_hash.is_not(None),
+                ),
+            )
+            .outerjoin(
+                SnoozeRow,
+                and_(
+                    SnoozeRow.address_hash == ContactRow.address_hash,
+                    SnoozeRow.until > now,
+                ),
             )
             .outerjoin(
                 SuppressionRow,

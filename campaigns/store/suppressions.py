@@ -1,4 +1,7 @@
-"""Suppressions: addresses that may not be written to. Nothing here ever lifts one."""
+"""Addresses that may not be written to: suppressed for good, or at rest for a time.
+
+Nothing here ever lifts a suppression.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -9,8 +12,8 @@ from sqlalchemy.orm import Session
 from campaigns.domain.words import SuppressionReason
 from campaigns.errors import NotFoundError
 from campaigns.store import gate
-from campaigns.store.tables.delivery import MessageRow, SuppressionRow
-from campaigns.store.upserts import insert_new
+from campaigns.store.tables.delivery import MessageRow, SnoozeRow, SuppressionRow
+from campaigns.store.upserts import insert_new, upsert
 
 
 def suppress(
@@ -52,11 +55,33 @@ def suppress_recipient(
     Raises:
         NotFoundError: There is no such message.
     """
+    address_hash = _address_of(session, message)
+    return suppress(session, address_hash, reason, now=now, message=message)
+
+
+def _address_of(session: Session, message: int) -> str:
     query = select(MessageRow.address_hash).where(MessageRow.id == message)
     address_hash = session.scalar(query)
     if address_hash is None:
         raise NotFoundError(f"there is no message {message}")
-    return suppress(session, address_hash, reason, now=now, message=message)
+    return address_hash
+
+
+def snooze_recipient(session: Session, message: int, *, until: datetime) -> None:
+    """Let the address that a message went to rest until a moment.
+
+    Raises:
+        NotFoundError: There is no such message.
+    """
+    gate.before_a_no(session)
+    values = [{"address_hash": _address_of(session, message), "until": until}]
+    upsert(session, SnoozeRow, values, key=("address_hash",))
+
+
+def count_snoozed(session: Session, *, now: datetime) -> int:
+    """Return how many addresses rest at a moment."""
+    query = select(func.count()).select_from(SnoozeRow).where(SnoozeRow.until > now)
+    return session.scalar(query) or 0
 
 
 def everyone(session: Session) -> list[tuple[str, str, datetime]]:

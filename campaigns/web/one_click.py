@@ -1,4 +1,4 @@
-"""The unsubscribe page: RFC 8058.
+"""The unsubscribe page: RFC 8058, and a rest for those who only want one.
 
 A POST that carries List-Unsubscribe=One-Click acts, without login, cookie or redirect;
 the token is the authority. Everything else shows a page: scanners follow links, and a
@@ -6,6 +6,8 @@ scanner must unsubscribe nobody.
 """
 
 from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Protocol
 
 import structlog
 from starlette.applications import Starlette
@@ -14,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from campaigns.errors import NotFoundError
 from campaigns.present.pages import Pages
 
 logger = structlog.get_logger(__name__)
@@ -21,38 +24,58 @@ logger = structlog.get_logger(__name__)
 _OK, _BAD_REQUEST, _NOT_FOUND = 200, 400, 404
 
 
+class Recipients(Protocol):
+    """What people may ask for, each by the number of a message that they got.
+
+    Both are durable when they return, and raise NotFoundError where there is no such
+    message.
+    """
+
+    def unsubscribe(self, message: int) -> None:
+        """Write to its recipient no more."""
+
+    def snooze(self, message: int) -> datetime:
+        """Let its recipient rest; return until when."""
+
+
 def make_app(
-    *, unsubscribe: Callable[[int], bool], read_token: Callable[[str], int | None],
+    *, recipients: Recipients, read_token: Callable[[str], int | None],
     pages: Pages, company: str,
 ) -> Starlette:  # fmt: skip
     """Return the application that answers unsubscribe links.
 
     Args:
-        unsubscribe: Suppresses the recipient of a message, durably; False if there is
-            no such message.
+        recipients: Does what is asked for.
         read_token: Returns the message a token names, None for a forged one.
         pages: Draws the answers.
         company: Whose mails they are.
     """
 
-    def page(name: str, status: int) -> Response:
-        return HTMLResponse(pages.page(name, company=company), status_code=status)
+    def page(name: str, status: int = _OK, **facts: Any) -> Response:  # noqa: ANN401
+        text = pages.page(name, company=company, **facts)
+        return HTMLResponse(text, status_code=status)
 
     def show(request: Request) -> Response:
         is_ours = read_token(request.path_params["token"]) is not None
-        return page("unsubscribe", _OK) if is_ours else page("unknown", _NOT_FOUND)
+        return page("unsubscribe") if is_ours else page("unknown", _NOT_FOUND)
 
     async def act(request: Request) -> Response:
         message = read_token(request.path_params["token"])
         if message is None:
             return page("unknown", _NOT_FOUND)
         form = await request.form()
-        if form.get("List-Unsubscribe") != "One-Click":
-            return page("unsubscribe", _BAD_REQUEST)
-        if not await run_in_threadpool(unsubscribe, message):
+        try:
+            if form.get("List-Unsubscribe") == "One-Click":
+                await run_in_threadpool(recipients.unsubscribe, message)
+                logger.info("unsubscribed", message=message)
+                return page("unsubscribed")
+            if form.get("snooze") == "three-months":
+                until = await run_in_threadpool(recipients.snooze, message)
+                logger.info("snoozed", message=message)
+                return page("snoozed", until=until)
+        except NotFoundError:
             return page("unknown", _NOT_FOUND)
-        logger.info("unsubscribed", message=message)
-        return page("unsubscribed", _OK)
+        return page("unsubscribe", _BAD_REQUEST)
 
     return Starlette(
         routes=[

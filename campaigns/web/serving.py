@@ -3,12 +3,14 @@
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Final
 
 import uvicorn
 
 from campaigns.config import token_keys
 from campaigns.domain.words import SuppressionReason
-from campaigns.errors import ConfigError, NotFoundError
+from campaigns.errors import ConfigError
 from campaigns.mail.links import Tokens
 from campaigns.mail.local_ses.server import listen
 from campaigns.present.pages import Pages
@@ -17,22 +19,33 @@ from campaigns.store import suppressions
 from campaigns.web.one_click import make_app
 from campaigns.wiring.workspace import Workspace
 
+_REST: Final = timedelta(days=91)
+"""Three months."""
+
+
+class _Recipients:
+    """The recipients of a workspace's mails."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._workspace = workspace
+
+    def unsubscribe(self, message: int) -> None:
+        reason, now = SuppressionReason.UNSUBSCRIBED, self._workspace.clock()
+        with self._workspace.sessions.begin() as session:
+            suppressions.suppress_recipient(session, message, reason, now=now)
+
+    def snooze(self, message: int) -> datetime:
+        until = self._workspace.clock() + _REST
+        with self._workspace.sessions.begin() as session:
+            suppressions.snooze_recipient(session, message, until=until)
+        return until
+
 
 @contextmanager
 def unsubscribe_page(workspace: Workspace) -> Iterator[str]:
     """Serve the unsubscribe page while the context lasts; yields its local address."""
-
-    def unsubscribe(message: int) -> bool:
-        reason, now = SuppressionReason.UNSUBSCRIBED, workspace.clock()
-        try:
-            with workspace.sessions.begin() as session:
-                suppressions.suppress_recipient(session, message, reason, now=now)
-        except NotFoundError:
-            return False
-        return True
-
     app = make_app(
-        unsubscribe=unsubscribe,
+        recipients=_Recipients(workspace),
         read_token=Tokens(token_keys(workspace.settings.secrets)).read,
         pages=Pages(templates_folder()),
         company=workspace.settings.company.name,

@@ -17,6 +17,7 @@ from campaigns.domain.words import (
 )
 from campaigns.errors import (
     CampaignHaltedError,
+    NotFoundError,
     OutcomeUnknownError,
     RejectedError,
     RetryLaterError,
@@ -521,6 +522,46 @@ def test_five_mails_that_bounce_softly_one_after_the_other_suppress_the_address(
         assert is_suppressed == (number >= 5 and not arrives)
 
 
+def test_who_asked_for_a_rest_gets_no_mail_before_it_is_over(
+    sender, ses, sessions, clock
+):
+    enrolled(sessions, ["acc-1", "acc-2"], campaign(steps=2))
+    deliver(sender)
+    with sessions.begin() as session:
+        suppressions.snooze_recipient(session, 1, until=clock() + timedelta(days=9))
+        with pytest.raises(NotFoundError):
+            suppressions.snooze_recipient(session, 99, until=clock())
+    clock.advance(days=5)
+    deliver(sender)
+    assert [mail.to for mail in ses.taken[2:]] == ["p1@acc-2.example.com"]
+    with sessions.begin() as session:
+        (contact,) = records.contacts_of(session, ["acc-1"], now=clock())["acc-1"]
+        assert contact.is_suppressed
+        assert suppressions.count_snoozed(session, now=clock()) == 1
+
+    clock.advance(days=4)
+    deliver(sender)
+    assert ses.taken[-1].to == "p1@acc-1.example.com"
+    with sessions.begin() as session:
+        (contact,) = records.contacts_of(session, ["acc-1"], now=clock())["acc-1"]
+        assert not contact.is_suppressed
+
+
+def test_a_rest_that_outlasts_the_window_ends_the_sequence(
+    sender, ses, sessions, clock
+):
+    enrolled(sessions, definition=campaign(steps=2))
+    deliver(sender)
+    with sessions.begin() as session:
+        suppressions.snooze_recipient(session, 1, until=clock() + timedelta(days=91))
+    for _ in range(7):
+        clock.advance(days=5)
+        deliver(sender)
+
+    assert states(sessions)[1] == ("skipped", "window_closed")
+    assert len(ses.taken) == 1
+
+
 def test_what_is_not_ours_or_not_understood_is_kept_and_harms_nobody(
     post, queue, sessions
 ):
@@ -609,7 +650,7 @@ def test_what_comes_back_is_about_the_address_the_mail_went_to(
     receive(post)
 
     with sessions.begin() as session:
-        (contact,) = records.contacts_of(session, ["acc-1"])["acc-1"]
+        (contact,) = records.contacts_of(session, ["acc-1"], now=NOON)["acc-1"]
     assert contact.is_suppressed
 
 

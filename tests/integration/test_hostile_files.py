@@ -17,7 +17,7 @@ from campaigns.steps.ingest import ingest
 from campaigns.store import records, suppressions
 from campaigns.store.usage import UsageLake
 from tests.conftest import shared
-from tests.factories import address_hash, at
+from tests.factories import NOON, address_hash, at
 
 CONTACTS = """\
 [fields]
@@ -42,7 +42,7 @@ def take(import_rows):
 
 def emails(place):
     with place.sessions.begin() as session:
-        found = records.contacts_of(session, ["acc-1"])["acc-1"]
+        found = records.contacts_of(session, ["acc-1"], now=NOON)["acc-1"]
     return {contact.id for contact in found}
 
 
@@ -134,7 +134,7 @@ def test_an_erased_address_that_is_imported_again_stays_suppressed(take, place):
 
     assert take("contacts", "email,name\na@example.com,A\n", mapping=CONTACTS)[0] == 1
     with place.sessions.begin() as session:
-        found = records.contacts_of(session, ["acc-1"])["acc-1"]
+        found = records.contacts_of(session, ["acc-1"], now=NOON)["acc-1"]
     assert {c.id: c.is_suppressed for c in found}["a@example.com"]
 
 
@@ -313,7 +313,7 @@ def test_tickets_nps_and_suppressions_are_taken_once(take, place):
     assert take("suppressions", stop)[:3] == (0, 2, 2)
     with place.sessions.begin() as session:
         assert suppressions.counts(session) == {"complaint": 1, "unsubscribed": 1}
-        (contact,) = records.contacts_of(session, ["acc-1"])["acc-1"]
+        (contact,) = records.contacts_of(session, ["acc-1"], now=NOON)["acc-1"]
         assert contact.is_suppressed
 
 

@@ -101,6 +101,15 @@ class EventRow(Base):
     raw: Mapped[str] = mapped_column(Text, info=PERSONAL)
 
 
+class SnoozeRow(Base):
+    """An address that asked for a rest, known only by its keyed hash."""
+
+    __tablename__ = "snoozes"
+
+    address_hash: Mapped[str] = mapped_column(HASH, primary_key=True)
+    until: Mapped[datetime]
+
+
 class SuppressionRow(Base):
     """An address that may not be written to, known only by its keyed hash."""
 

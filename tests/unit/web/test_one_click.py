@@ -1,10 +1,12 @@
 """RFC 8058, case by case."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from starlette.testclient import TestClient
 
+from campaigns.errors import NotFoundError
 from campaigns.mail.links import Tokens
 from campaigns.present.pages import Pages
 from campaigns.web.one_click import make_app
@@ -13,13 +15,15 @@ from tests.factories import ROOT
 
 TOKENS = Tokens({"1": b"t" * 32})
 ACT = {"List-Unsubscribe": "One-Click"}
+UNKNOWN = 404
 
 
 class Desk:
     def __init__(self):
         self.unsubscribed = []
+        self.snoozed = []
         app = make_app(
-            unsubscribe=self._unsubscribe,
+            recipients=self,
             read_token=TOKENS.read,
             pages=Pages(ROOT / "templates"),
             company="Tidemark",
@@ -27,9 +31,14 @@ class Desk:
         self.client = TestClient(app, follow_redirects=False)
         self.url = f"/u/{TOKENS.make(5)}"
 
-    def _unsubscribe(self, message):
+    def unsubscribe(self, message):
+        if message == UNKNOWN:
+            raise NotFoundError("no such message")
         self.unsubscribed.append(message)
-        return True
+
+    def snooze(self, message):
+        self.snoozed.append(message)
+        return datetime(2026, 5, 4, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -72,7 +81,28 @@ def test_the_page_has_a_button_that_acts(desk):
     assert 'name="List-Unsubscribe" value="One-Click"' in page
 
 
-@pytest.mark.parametrize("body", [{}, {"List-Unsubscribe": "No"}, {"a": "b"}])
+def test_who_wants_a_rest_only_gets_one(desk):
+    assert 'name="snooze" value="three-months"' in desk.client.get(desk.url).text
+
+    answer = desk.client.post(desk.url, data={"snooze": "three-months"})
+
+    assert answer.status_code == 200
+    assert "before 4 May 2026" in answer.text
+    assert (desk.snoozed, desk.unsubscribed) == ([5], [])
+    both = {"snooze": "three-months", **ACT}
+    desk.client.post(desk.url, data=both)
+    assert desk.unsubscribed == [5]
+
+
+def test_a_message_that_is_gone_is_not_known(desk):
+    url = f"/u/{TOKENS.make(UNKNOWN)}"
+
+    assert desk.client.post(url, data=ACT).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"List-Unsubscribe": "No"}, {"snooze": "1"}, {"a": "b"}]
+)
 def test_a_post_without_the_pair_shows_the_page(desk, body):
     answer = desk.client.post(desk.url, data=body)
 
