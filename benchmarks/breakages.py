@@ -73,6 +73,7 @@ BREAKAGES: Final = (
         "MessageState.POSTING,\n            MessageState.UNKNOWN,",
         "MessageState.POSTING,\n            MessageState.PLANNED,",
         r"\d mails|a mail is out",
+        within=60,
     ),
     Breakage(
         "takes events off the queue before they are kept",
@@ -87,8 +88,8 @@ BREAKAGES: Final = (
     Breakage(
         "does not know a copy",
         "campaigns/steps/restart.py",
-        "if here.attempt < mark.attempt:",
-        "if here.attempt < 0:",
+        "if lost > 0 or forgotten > 0:",
+        "if mark is None:",
         r"from a restored copy",
         within=120,
     ),

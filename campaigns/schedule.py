@@ -83,6 +83,7 @@ class Work:
         reporting: Reports.
         import_place: Imports.
         settle: Settles returns as of a moment.
+        beat: Records that the sender is alive.
         publish: Writes a week's report where people find it.
     """
 
@@ -95,6 +96,7 @@ class Work:
     reporting: report.Reporting
     import_place: import_file.Workplace
     settle: Callable[[datetime], settle.SettleResult]
+    beat: Callable[[datetime], None]
     publish: Callable[[WeeklyReport], object]
     known_runs: dict[str, datetime] = field(default_factory=dict)
 
@@ -143,8 +145,8 @@ def _one_date(on: datetime | date | None, after: datetime) -> datetime:
 
 def look(work: Work) -> None:
     """Do what is due besides sending and receiving: settle, report, enrol."""
+    work.beat(work.clock())
     with work.sessions.begin() as session:
-        instance.beat(session, now=work.clock())
         has_news = settle.is_news(session)
     if has_news:
         # Whoever came back must neither be enrolled nor written to.

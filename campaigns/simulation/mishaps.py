@@ -1,7 +1,9 @@
 """What goes wrong in a trial: kills, faults of SES and its events, people's noes."""
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from random import Random
 from typing import Final
 
@@ -20,14 +22,21 @@ from campaigns.mail.local_ses.ses import Limits, LocalSes
 from campaigns.simulation.points import Killed
 from campaigns.simulation.small_world import CAMPAIGN, SmallWorld, address_hash
 from campaigns.simulation.witness import Witness
-from campaigns.store import campaigns, episodes, messages, records, suppressions
+from campaigns.store import (
+    campaigns,
+    episodes,
+    ledger,
+    messages,
+    records,
+    suppressions,
+)
 from campaigns.store.session import Session, Sessions
 
 _IN_A_TRANSACTION: Final = "before commit"
 _MOST_KILLS: Final = 12
 _RESUMED_SHARE: Final = 0.3  # of the looks at a campaign that paused
 _RESTORES_SHARE: Final = 0.3  # of the worlds
-_COPIED_SHARE: Final = 0.02  # of the commits in them
+_COPIED_SHARE: Final = 0.03  # of the commits in them
 _NO_LIMITS: Final = Limits(max_per_second=1_000, max_per_day=100_000)
 
 
@@ -67,17 +76,22 @@ class Mishaps:
         """Say whether somebody makes a copy of the database at this commit."""
         return self._restores and self._rng.random() < _COPIED_SHARE
 
-    def is_restored_now(self) -> bool:
+    def is_restored_now(self, copy: Path) -> bool:
         """Say whether the process that died finds a copy in the database's place."""
-        self.happened["a copy restored"] += 1
-        return True
+        self.happened["a copy restored"] += copy.exists()
+        return copy.exists()
 
     def begin(
-        self, sessions: Sessions, ses: LocalSes, clock: Clock, witness: Witness
+        self,
+        sessions: Sessions,
+        ses: LocalSes,
+        clock: Clock,
+        witness: Witness,
+        raise_mark: Callable[[], None],
     ) -> None:
         """Know the trial; what befalls events holds from here on."""
         self._sessions, self._ses, self._clock = sessions, ses, clock
-        self._witness = witness
+        self._witness, self._raise_mark = witness, raise_mark
         for account, address in self._world.addresses.items():
             witness.knows_address(account, address)
         events = EventFaults(
@@ -141,6 +155,7 @@ class Mishaps:
             (
                 ("unsubscribed", self._unsubscribe),
                 ("unsubscribed", self._unsubscribe),
+                ("asked for a rest", self._rest),
                 ("came back", self._come_back),
                 ("address changed", self._change_address),
                 ("address changed", self._change_address),
@@ -149,6 +164,7 @@ class Mishaps:
         )
         with self._sessions.begin() as session:
             act(session)
+        self._raise_mark()
         self.happened[name] += 1
         self._witness.look()
 
@@ -160,6 +176,11 @@ class Mishaps:
             SuppressionReason.UNSUBSCRIBED,
             now=self._clock(),
         )
+
+    def _rest(self, session: Session) -> None:
+        message = self._rng.choice(ledger.lines(session)).message
+        until = self._clock() + timedelta(days=self._rng.choice((1, 5, 20)))
+        suppressions.snooze_recipient(session, message, until=until)
 
     def _come_back(self, session: Session) -> None:
         gone = episodes.open_episodes(session)

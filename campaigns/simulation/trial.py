@@ -21,16 +21,15 @@ from campaigns.simulation.mishaps import Mishaps
 from campaigns.simulation.points import Killed, watched
 from campaigns.simulation.small_world import INSTANCE, START, SmallWorld, settle_in
 from campaigns.simulation.witness import Witness
-from campaigns.steps import deliver, receive
+from campaigns.steps import deliver, receive, restart
 from campaigns.steps.compose import Composer
-from campaigns.steps.restart import restart
 from campaigns.store import messages
 from campaigns.store.session import (
     WatchedSessions,
     make_sessions,
     open_engine,
 )
-from campaigns.store.watermark import Mark, Watermark
+from campaigns.store.watermark import Watermark
 
 _CALM_AFTER: Final = timedelta(days=8)
 _ENDS_AFTER: Final = timedelta(days=40)
@@ -113,12 +112,16 @@ class Trial:
                 outbox, self.clock, self.mishaps.limits(), self.world.behaviours
             )
             witness = Witness(plain, ses)
-            self.mishaps.begin(plain, ses, self.clock, witness)
+            raise_mark = partial(restart.raise_mark, plain, self._watermark)
+            self.mishaps.begin(plain, ses, self.clock, witness, raise_mark)
             self.bench.door.inside = partial(_answer, Protocol(ses), witness)
             sessions = WatchedSessions(engine, self._watch(witness))
             while not self._is_over():
                 self._live(sessions, ses, witness)
-                engine.dispose()
+                engine.dispose()  # or it would go on in the file that is replaced
+                if not self._is_over() and self.mishaps.is_restored_now(self._copy):
+                    shutil.move(self._copy, self._database)
+                    witness.knows_of_restoring()
             return Outcome(
                 seed,
                 witness.endings(),
@@ -137,6 +140,10 @@ class Trial:
         return self.folder / "trial.db"
 
     @property
+    def _watermark(self) -> Watermark:
+        return Watermark(self.folder / "mark.json")
+
+    @property
     def _copy(self) -> Path:
         return self.folder / "copy.db"
 
@@ -144,7 +151,8 @@ class Trial:
         def watch(point: str) -> None:
             if point == "after commit":
                 witness.look()
-                if self.mishaps.is_copied_now():
+                # An old copy is the worse one to be put back to.
+                if not self._copy.exists() and self.mishaps.is_copied_now():
                     shutil.copyfile(self._database, self._copy)
             self.mishaps.at(point)
 
@@ -152,21 +160,18 @@ class Trial:
 
     def _live(self, sessions: WatchedSessions, ses: LocalSes, witness: Witness) -> None:
         """Live from the start of a process to its end, or to the end of all."""
-        desk, post, watermark = self._process(sessions, self._watch(witness), witness)
+        desk, post = self._process(sessions, self._watch(witness), witness)
         try:
-            restart(sessions, watermark, now=self.clock())
+            restart.restart(sessions, self._watermark, now=self.clock())
             while not self._is_over():
                 self._wake(desk, post, ses)
         except Killed:
             self.mishaps.happened["killed"] += 1
             self.clock.jump_to(self.clock() + self.mishaps.time_until_restart())
-            if self._copy.exists() and self.mishaps.is_restored_now():
-                shutil.move(self._copy, self._database)
-                witness.knows_of_restoring()
 
     def _process(
         self, sessions: WatchedSessions, watch: Callable[[str], None], witness: Witness
-    ) -> tuple[deliver.Desk, receive.Post, Watermark]:
+    ) -> tuple[deliver.Desk, receive.Post]:
         sender = SesSender(
             self.bench.door.ses,
             from_address=_SENDER,
@@ -183,7 +188,6 @@ class Trial:
             witness.sees_deleted(events)
             queue.delete(events)
 
-        watermark = Watermark(self.folder / "mark.json")
         post = watched(send, "post", watch)
         desk = deliver.Desk(
             sessions=sessions,
@@ -197,7 +201,9 @@ class Trial:
                 self.clock() + timedelta(seconds=seconds)
             ),
             worker="sender",
-            remember=lambda attempt: watermark.write(Mark(INSTANCE, attempt)),
+            remember=lambda attempt: self._watermark.raise_to(
+                INSTANCE, attempt=attempt
+            ),
             default_time_zone="UTC",
         )
         received = receive.Post(
@@ -207,7 +213,7 @@ class Trial:
             post,
             self.clock,
         )
-        return desk, received, watermark
+        return desk, received
 
     def _is_over(self) -> bool:
         return self.clock() >= START + _ENDS_AFTER
@@ -217,6 +223,7 @@ class Trial:
         now = self.clock()
         if now >= START + _CALM_AFTER:
             self.mishaps.calm_down()
+        restart.beat(desk.sessions, self._watermark, now=now)
         delivered = deliver.deliver(desk)
         received = receive.receive(post)
         deliver.finish(desk)

@@ -17,7 +17,7 @@ from campaigns.store.events import natural_key
 from campaigns.store.ledger import Line, Noes
 from campaigns.store.session import Sessions
 
-_NO_NOES: Final = Noes(frozenset(), frozenset())
+_NO_NOES: Final = Noes(frozenset(), {}, frozenset())
 _MAY_BE_OUT: Final = frozenset(
     {
         MessageState.ACCEPTED,
@@ -36,7 +36,7 @@ class Witness:
         ses: Its SES.
 
     Attributes:
-        is_a_copy: Whether the database was put back to an earlier state.
+        is_a_copy: Whether the database was put back to a state of before a post or no.
     """
 
     def __init__(self, sessions: Sessions, ses: LocalSes) -> None:
@@ -59,12 +59,13 @@ class Witness:
         return len(self._taken())
 
     def knows_of_restoring(self) -> None:
-        """Know that the database is a copy of an earlier one from here on."""
-        self.is_a_copy = True
+        """Know that the database was put back to a copy; a no holds all the same."""
         with self._sessions.begin() as session:
             known = ledger.attempts_after(session, 0)
-            self._noes = ledger.noes(session)
-        self._attempts = max((each.id for each in known), default=0)
+            noes = ledger.noes(session)
+        latest = max((each.id for each in known), default=0)
+        self.is_a_copy |= latest < self._attempts or noes != self._noes
+        self._attempts = latest
 
     def knows_address(self, account: str, address: str) -> None:
         """Know that an account's person has an address, now or before."""
@@ -81,7 +82,8 @@ class Witness:
             self._noes_at[attempt.message] = self._noes
             if attempt.account in self._noes.returned:
                 self._tell(f"message {attempt.message}: its account was back before")
-        self._noes = noes
+        if not self.is_a_copy:
+            self._noes = noes
 
     def sees_off(self, email: Email) -> None:
         """A mail is about to be posted."""
@@ -92,8 +94,11 @@ class Witness:
         if self.is_a_copy:
             self._tell(f"message {message}: sent from a restored copy, unasked")
         noes = self._noes_at.get(message, _NO_NOES)
-        if address_hash(email.to) in noes.suppressed:
+        address, now = address_hash(email.to), self._ses.clock()
+        if address in noes.suppressed:
             self._tell(f"message {message}: goes to an address that had said no")
+        if noes.resting.get(address, now) > now:
+            self._tell(f"message {message}: goes to an address that is at rest")
 
     def sees_post(self) -> None:
         """A request to send goes over the wire."""

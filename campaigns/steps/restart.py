@@ -7,7 +7,7 @@ import structlog
 
 from campaigns.store import campaigns, instance, messages
 from campaigns.store.session import Session, Sessions
-from campaigns.store.watermark import Mark, Watermark
+from campaigns.store.watermark import Mark, Watermark, mark_of
 
 logger = structlog.get_logger(__name__)
 
@@ -27,12 +27,11 @@ def restart(sessions: Sessions, watermark: Watermark, *, now: datetime) -> str |
     mark = watermark.read()
     with sessions.begin() as session:
         planned, unknown = messages.sweep(session, now=now)
-        attempt = messages.latest_attempt(session)
-        here = Mark(instance.name(session), attempt)
+        here = mark_of(session)
         because = _reason_to_wait(session, mark, here, now=now)
         paused = campaigns.pause_all(session, now=now, because=because or "")
         instance.beat(session, now=now)
-    watermark.write(here)
+    watermark.set(here)
     if planned or unknown:
         logger.warning("swept", planned_again=planned, unknown=unknown)
     if because is None or not paused:
@@ -51,9 +50,26 @@ def _reason_to_wait(
         return "this database was sent from elsewhere, and may be a copy"
     if mark.instance != here.instance:
         return "this workspace sent from another database"
-    if here.attempt < mark.attempt:
-        lost = mark.attempt - here.attempt
-        return f"this database was restored: it does not know of the last {lost} posts"
+    lost, forgotten = mark.attempt - here.attempt, mark.changes - here.changes
+    if lost > 0 or forgotten > 0:
+        return (
+            f"this database was restored: it does not know of the last {max(0, lost)} "
+            f"posts and {max(0, forgotten)} events, noes, returns and imports"
+        )
     if alive_at is not None and now - alive_at > GRACE:
         return f"no sender ran since {alive_at:%Y-%m-%d %H:%M} UTC"
     return None
+
+
+def beat(sessions: Sessions, watermark: Watermark, *, now: datetime) -> None:
+    """Record that the sender is alive, and how far its database has come."""
+    with sessions.begin() as session:
+        instance.beat(session, now=now)
+    raise_mark(sessions, watermark)
+
+
+def raise_mark(sessions: Sessions, watermark: Watermark) -> None:
+    """Let the mark know how far the database has come: a copy of before is known."""
+    with sessions.begin() as session:
+        here = mark_of(session)
+    watermark.raise_to(here.instance, attempt=here.attempt, changes=here.changes)

@@ -1,5 +1,7 @@
 """The ledger, read as a whole: what a check of its promises needs to know."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy import func, select
@@ -10,6 +12,7 @@ from campaigns.store.tables.delivery import (
     AttemptRow,
     EventRow,
     MessageRow,
+    SnoozeRow,
     SuppressionRow,
 )
 from campaigns.store.tables.programme import EnrolmentRow, EpisodeRow
@@ -38,9 +41,16 @@ class Attempt(NamedTuple):
 
 
 class Noes(NamedTuple):
-    """What forbids to write: suppressed addresses, and accounts that came back."""
+    """What forbids to write.
+
+    Attributes:
+        suppressed: Addresses, by their hash, for good.
+        resting: Addresses, and until when.
+        returned: Accounts that came back.
+    """
 
     suppressed: frozenset[str]
+    resting: Mapping[str, datetime]
     returned: frozenset[str]
 
 
@@ -94,8 +104,10 @@ def attempts_after(session: Session, attempt: int) -> list[Attempt]:
 def noes(session: Session) -> Noes:
     """Return what forbids to write as things stand."""
     returned = select(EpisodeRow.account).where(EpisodeRow.returned_at.is_not(None))
+    resting = session.execute(select(SnoozeRow.address_hash, SnoozeRow.until))
     return Noes(
         frozenset(session.scalars(select(SuppressionRow.address_hash))),
+        dict(resting.all()),
         frozenset(session.scalars(returned)),
     )
 

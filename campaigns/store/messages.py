@@ -288,11 +288,6 @@ def begin_attempt(
     return attempt.scalar_one()
 
 
-def latest_attempt(session: Session) -> int:
-    """Return the number of the latest attempt; 0 before the first."""
-    return session.scalar(select(func.max(AttemptRow.id))) or 0
-
-
 def settle(session: Session, posted: Posted, *, now: datetime) -> None:
     """Record what became of an attempt.
 

@@ -1,31 +1,59 @@
 """The watermark: a file outside the database that knows how far it had come.
 
-A database that was restored, or copied elsewhere, lies below it: what was mailed since
-the copy is not known there, and would be mailed again.
+A database that was restored, or copied elsewhere, lies below it: what was mailed and
+who said no since the copy is not known there.
 """
 
 from pathlib import Path
+from threading import Lock
 from typing import NamedTuple
 
 import orjson
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from campaigns.errors import ConfigError
+from campaigns.store import instance
+from campaigns.store.tables.delivery import (
+    AttemptRow,
+    EventRow,
+    SnoozeRow,
+    SuppressionRow,
+)
+from campaigns.store.tables.programme import EpisodeRow
+from campaigns.store.tables.records import ImportRunRow
 
 
 class Mark(NamedTuple):
-    """How far a database had come.
+    """How far a database had come; both numbers only grow.
 
     Attributes:
         instance: Whose mark it is.
         attempt: The number of its latest attempt.
+        changes: How many events, noes, returns and imports it knows.
     """
 
     instance: str
     attempt: int
+    changes: int
+
+
+def mark_of(session: Session) -> Mark:
+    """Return how far a database has come."""
+    counts = (
+        select(func.max(EventRow.id)),
+        select(func.max(ImportRunRow.id)),
+        select(func.count()).select_from(SuppressionRow),
+        select(func.count()).select_from(SnoozeRow),
+        select(func.count()).where(EpisodeRow.returned_at.is_not(None)),
+    )
+    changes = sum(session.scalar(query) or 0 for query in counts)
+    attempt = session.scalar(select(func.max(AttemptRow.id))) or 0
+    return Mark(instance.name(session), attempt, changes)
 
 
 class Watermark:
-    """The mark in a file; written before a mail goes out, so it is never too low.
+    """The mark in a file; raised before a mail goes out, so it is never too low.
 
     Args:
         path: The file.
@@ -33,6 +61,7 @@ class Watermark:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._lock = Lock()
 
     def read(self) -> Mark | None:
         """Return the mark; None where there is none.
@@ -42,7 +71,8 @@ class Watermark:
         """
         try:
             found = orjson.loads(self._path.read_bytes())
-            return Mark(str(found["instance"]), int(found["attempt"]))
+            attempt, changes = int(found["attempt"]), int(found["changes"])
+            return Mark(str(found["instance"]), attempt, changes)
         except FileNotFoundError:
             return None
         except (orjson.JSONDecodeError, LookupError, TypeError, ValueError) as error:
@@ -51,10 +81,20 @@ class Watermark:
                 "sure that this database is no copy, delete the file"
             ) from error
 
-    def write(self, mark: Mark) -> None:
+    def set(self, mark: Mark) -> None:
         """Set the mark: all of it or nothing."""
         part = self._path.with_suffix(".part")
         part.write_bytes(orjson.dumps(mark._asdict()))
         # Not forced to disk: what a power cut takes of it makes the mark too low, and
         # then a copy is not known for one. Each mail would wait for the disk otherwise.
         part.replace(self._path)
+
+    def raise_to(self, name: str, *, attempt: int = 0, changes: int = 0) -> None:
+        """Raise the mark of an instance; it never sinks."""
+        with self._lock:
+            before = self.read() or Mark(name, 0, 0)
+            after = Mark(
+                name, max(before.attempt, attempt), max(before.changes, changes)
+            )
+            if after != before:
+                self.set(after)

@@ -15,6 +15,7 @@ from campaigns.mail.links import Tokens
 from campaigns.mail.local_ses.server import listen
 from campaigns.present.pages import Pages
 from campaigns.shipped import templates_folder
+from campaigns.steps.restart import raise_mark
 from campaigns.store import suppressions
 from campaigns.web.one_click import make_app
 from campaigns.wiring.workspace import Workspace
@@ -33,12 +34,17 @@ class _Recipients:
         reason, now = SuppressionReason.UNSUBSCRIBED, self._workspace.clock()
         with self._workspace.sessions.begin() as session:
             suppressions.suppress_recipient(session, message, reason, now=now)
+        self._raise_mark()
 
     def snooze(self, message: int) -> datetime:
         until = self._workspace.clock() + _REST
         with self._workspace.sessions.begin() as session:
             suppressions.snooze_recipient(session, message, until=until)
+        self._raise_mark()
         return until
+
+    def _raise_mark(self) -> None:
+        raise_mark(self._workspace.sessions, self._workspace.watermark)
 
 
 @contextmanager

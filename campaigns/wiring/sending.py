@@ -22,10 +22,9 @@ from campaigns.mail.local_ses.server import READY
 from campaigns.mail.ses import SesSender
 from campaigns.mail.sqs import EventQueue
 from campaigns.schedule import Work
-from campaigns.steps import deliver, receive
+from campaigns.steps import deliver, receive, restart
 from campaigns.steps.compose import Composer
 from campaigns.store import instance
-from campaigns.store.watermark import Mark
 from campaigns.wiring.workspace import Workspace, publish
 
 _STARTS_WITHIN_SECONDS: Final = 20
@@ -228,6 +227,9 @@ def sending_work(
             reporting=workspace.reporting(),
             import_place=workspace.import_place(),
             settle=workspace.settle,
+            beat=lambda now: restart.beat(
+                workspace.sessions, workspace.watermark, now=now
+            ),
             publish=partial(publish, workspace),
         )
 
@@ -236,7 +238,8 @@ def remember_in(workspace: Workspace) -> Callable[[int], None]:
     """Return what keeps the latest attempt outside the database."""
     with workspace.sessions.begin() as session:
         name = instance.name(session)
-    return lambda attempt: workspace.watermark.write(Mark(name, attempt))
+    watermark = workspace.watermark
+    return lambda attempt: watermark.raise_to(name, attempt=attempt)
 
 
 def composer(workspace: Workspace, *, public_base_url: str) -> Composer:

@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import text
 
-from campaigns.domain.words import CampaignState
+from campaigns.domain.words import CampaignState, SuppressionReason
 from campaigns.errors import ConfigError
 from campaigns.steps.deliver import deliver
-from campaigns.steps.restart import restart
-from campaigns.store import campaigns, instance
+from campaigns.steps.restart import beat, restart
+from campaigns.store import campaigns, instance, suppressions
 from campaigns.store.watermark import Mark, Watermark
 from tests.factories import desk, enrolled
 from tests.fakes import FakeSes
@@ -23,7 +23,7 @@ def watermark(tmp_path):
 @pytest.fixture
 def sender(sessions, clock, watermark):
     def remember(attempt):
-        watermark.write(Mark("test", attempt))
+        watermark.raise_to("test", attempt=attempt)
 
     return desk(sessions, FakeSes(clock), clock, remember=remember)
 
@@ -40,7 +40,7 @@ def test_a_first_start_and_one_soon_after_pause_nothing(
     enrolled(sessions, ["acc-1", "acc-2"])
     assert restart(sessions, watermark, now=clock()) is None
     deliver(sender)
-    assert watermark.read() == Mark("test", 2)
+    assert watermark.read() == Mark("test", 2, 0)
 
     assert restart(sessions, watermark, now=clock.advance(minutes=59)) is None
     assert state(sessions) == (CampaignState.RUNNING, None)
@@ -53,20 +53,28 @@ def test_the_mark_is_set_before_a_mail_goes_out(sender, sessions, watermark, clo
     restart(sessions, watermark, now=clock())
     deliver(sender)
 
-    assert seen == [Mark("test", 1)]
+    assert seen == [Mark("test", 1, 0)]
 
 
+@pytest.mark.parametrize(
+    ("above", "told"),
+    [
+        ({"attempt": 3}, "of the last 3 posts and 0 events"),
+        ({"changes": 2}, "of the last 0 posts and 2 events, noes"),
+    ],
+)
 def test_a_restored_database_sends_nothing_until_a_person_says_so(
-    sender, sessions, watermark, clock
+    sender, sessions, watermark, clock, above, told
 ):
     enrolled(sessions, ["acc-1", "acc-2"])
     restart(sessions, watermark, now=clock())
-    # The mark knows of three posts more than the copy does.
-    watermark.write(Mark("test", 3))
+    # The mark knows of more than the copy does.
+    watermark.raise_to("test", **above)
 
     because = restart(sessions, watermark, now=clock.advance(minutes=1))
 
-    assert "was restored: it does not know of the last 3 posts" in because
+    assert "this database was restored" in because
+    assert told in because
     assert state(sessions) == (CampaignState.PAUSED, because)
     assert deliver(sender).endings == {}
     # Another start does not forget it.
@@ -79,7 +87,7 @@ def test_a_restored_database_sends_nothing_until_a_person_says_so(
 
 @pytest.mark.parametrize(
     ("mark", "told"),
-    [(None, "sent from elsewhere"), (Mark("other", 1), "from another database")],
+    [(None, "sent from elsewhere"), (Mark("other", 1, 0), "from another database")],
 )
 def test_a_database_in_a_strange_place_waits(
     sender, sessions, watermark, clock, tmp_path, mark, told
@@ -89,9 +97,21 @@ def test_a_database_in_a_strange_place_waits(
     deliver(sender)
     elsewhere = Watermark(tmp_path / "elsewhere.json")
     if mark:
-        elsewhere.write(mark)
+        elsewhere.set(mark)
 
     assert told in restart(sessions, elsewhere, now=clock())
+
+
+def test_a_no_raises_the_mark(sessions, watermark, clock):
+    enrolled(sessions)
+    restart(sessions, watermark, now=clock())
+    with sessions.begin() as session:
+        suppressions.suppress(session, "0" * 64, SuppressionReason.MANUAL, now=clock())
+    beat(sessions, watermark, now=clock())
+    assert watermark.read().changes == 1
+    # Nothing lowers it but a start, which has told of it.
+    watermark.raise_to("test", changes=0)
+    assert watermark.read().changes == 1
 
 
 def test_after_a_long_silence_nothing_is_sent_unasked(

@@ -54,6 +54,7 @@ def work(sessions, clock, tmp_path, settling):
         reporting=reporting,
         import_place=None,
         settle=settling,
+        beat=lambda _now: None,
         publish=lambda _report: None,
     )
 
