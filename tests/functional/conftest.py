@@ -37,6 +37,20 @@ def walk_on_each(walk, request):
     return partial(walk, database=request.getfixturevalue("new_postgres")())
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def move_to_database(request):
+    """Lets a new workspace use each kind of database, one of its own."""
+
+    def move(root):
+        if request.param == "postgres":
+            settings = root / "winback.toml"
+            url = request.getfixturevalue("new_postgres")()
+            text = settings.read_text().replace("sqlite:///winback.db", url)
+            settings.write_text(text)
+
+    return move
+
+
 @pytest.fixture(scope="session")
 def demo(walk, tmp_path_factory):
     """A small demo, run once: 260 accounts, 16 simulated weeks."""

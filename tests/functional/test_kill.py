@@ -32,14 +32,10 @@ def workspace(walk, tmp_path):
     return root
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def on_each(workspace, request):
+@pytest.fixture
+def on_each(workspace, move_to_database):
     """The workspace, on each kind of database."""
-    if request.param == "postgres":
-        url = request.getfixturevalue("postgres_url").replace("+psycopg", "")
-        settings = workspace / "winback.toml"
-        text = settings.read_text().replace("sqlite:///winback.db", url)
-        settings.write_text(text)
+    move_to_database(workspace)
     return workspace
 
 
@@ -66,7 +62,8 @@ def events_in(root):
     return lake.scan(before=at("2030-01-01")).collect().sort(pl.all())
 
 
-def test_a_killed_import_ends_as_an_unbroken_one(workspace, walk, winback, tmp_path):
+def test_a_killed_import_ends_as_an_unbroken_one(on_each, walk, winback, tmp_path):
+    workspace = on_each
     accounts = tmp_path / "accounts.csv"
     accounts.write_text("id,name\n" + "".join(f"a{n},A{n}\n" for n in range(20)))
     walk("import", "accounts", accounts, workspace=workspace)
@@ -221,8 +218,9 @@ def test_a_killed_sender_mails_nobody_twice_and_loses_nobody(
 
 
 def test_an_import_killed_while_it_reads_goes_on_behind_what_it_read(
-    workspace, walk, winback, tmp_path
+    on_each, walk, winback, tmp_path
 ):
+    workspace = on_each
     accounts = tmp_path / "accounts.csv"
     accounts.write_text("id,name\n" + "".join(f"a{n},A{n}\n" for n in range(50)))
     file = tmp_path / "usage.csv"

@@ -4,11 +4,12 @@ import subprocess
 
 
 def test_addresses_are_added_listed_and_carried_to_another_workspace(
-    walk, winback, tmp_path
+    walk, winback, tmp_path, move_to_database
 ):
     here, there = tmp_path / "here", tmp_path / "there"
     for root in (here, there):
         walk("init", root)
+        move_to_database(root)
     (there / "secrets.toml").write_text((here / "secrets.toml").read_text())
     assert "1 added" in walk("suppress", "add", "Ada@Example.com", workspace=here)
     several = subprocess.run(
