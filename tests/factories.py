@@ -6,6 +6,7 @@ from itertools import count
 from pathlib import Path
 
 import polars as pl
+from sqlalchemy import text
 
 from campaigns.domain.addresses import hash_address
 from campaigns.domain.campaign import CampaignDefinition, Schedule
@@ -213,3 +214,22 @@ def subscription(account="acc-1", **changes) -> Subscription:
         "started_at": at("2025-01-01"),
     }
     return Subscription.model_validate(values | changes)
+
+
+def states(sessions) -> list[tuple[str, str | None]]:
+    """Return state and reason of every message, in order."""
+    with sessions.begin() as session:
+        query = text("SELECT state, reason FROM messages ORDER BY id")
+        return [tuple(row) for row in session.execute(query)]
+
+
+def words(sessions) -> list[str]:
+    """Return the state of every message, in order."""
+    return [state for state, _ in states(sessions)]
+
+
+def contact_ids(sessions, account="acc-1") -> set[str]:
+    """Return the ids of an account's contacts."""
+    with sessions.begin() as session:
+        query = text("SELECT id FROM contacts WHERE account = :account")
+        return set(session.scalars(query, {"account": account}))

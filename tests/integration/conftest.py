@@ -2,8 +2,10 @@ import pytest
 
 from campaigns.steps.import_file import Workplace
 from campaigns.steps.ingest import ingest
+from campaigns.steps.receive import Post
 from campaigns.store.usage import UsageLake
-from tests.factories import add_account, address_hash
+from tests.factories import add_account, address_hash, desk
+from tests.fakes import FakeQueue, FakeSes
 
 
 @pytest.fixture
@@ -30,3 +32,36 @@ def import_rows(place, tmp_path):
         return ingest(kind, path, place=place, mapping_path=file, **options)
 
     return import_rows
+
+
+@pytest.fixture
+def take(import_rows):
+    """Import some bytes; returns taken, unchanged, rejected and the first reason."""
+
+    def take(*args, **options):
+        result = import_rows(*args, **options)
+        counts = result.counts
+        reasons = [each.reason for each in result.first_rejections]
+        return counts.taken, counts.unchanged, counts.rejected, *reasons[:1]
+
+    return take
+
+
+@pytest.fixture
+def ses(clock):
+    return FakeSes(clock)
+
+
+@pytest.fixture
+def sender(sessions, ses, clock):
+    return desk(sessions, ses, clock)
+
+
+@pytest.fixture
+def queue():
+    return FakeQueue()
+
+
+@pytest.fixture
+def post(sessions, queue, ses, clock):
+    return Post(sessions, queue.receive, queue.delete, ses.send, clock)

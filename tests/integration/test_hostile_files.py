@@ -1,8 +1,6 @@
 """Files that mean harm, or were made in haste: each row accounted for, nothing lost."""
 
-import gzip
 import json
-import os
 from datetime import date
 from io import BytesIO
 
@@ -10,7 +8,6 @@ import polars as pl
 import pytest
 from sqlalchemy import text
 
-from campaigns.domain.words import SuppressionReason
 from campaigns.errors import InputError
 from campaigns.sources.rejects import escape_formula
 from campaigns.steps.ingest import ingest
@@ -25,25 +22,6 @@ id = "email"
 account = { constant = "acc-1" }
 """
 NAMED = CONTACTS + 'first_name = "name"\n'
-
-
-@pytest.fixture
-def take(import_rows):
-    """Import some bytes; returns taken, unchanged, rejected and the first reason."""
-
-    def take(*args, **options):
-        result = import_rows(*args, **options)
-        counts = result.counts
-        reasons = [each.reason for each in result.first_rejections]
-        return counts.taken, counts.unchanged, counts.rejected, *reasons[:1]
-
-    return take
-
-
-def emails(place):
-    with place.sessions.begin() as session:
-        found = records.contacts_of(session, ["acc-1"], now=NOON)["acc-1"]
-    return {contact.id for contact in found}
 
 
 CASES = {
@@ -65,25 +43,6 @@ def test_the_import_vectors_end_as_they_say(take, name):
 
     assert counts == CASES[name]
     assert expected == f"{counts[0]} row{'s' * (counts[0] != 1)}"
-
-
-def test_one_address_in_two_cases_is_one_contact(take, place):
-    content = "email,name\nA@Example.com,A\na@example.com,A\n"
-
-    taken, _, rejected, reason = take("contacts", content, mapping=CONTACTS)
-
-    assert (taken, rejected) == (1, 1)
-    assert "the address of contact 'A@Example.com'" in reason
-    assert "A@Example.com" in emails(place)
-
-
-def test_contacts_may_swap_their_addresses(take):
-    rows = "id,account,email\nc1,acc-2,{}@example.com\nc2,acc-2,{}@example.com\n"
-    take("contacts", rows.format("a", "b"))
-
-    assert take("contacts", rows.format("b", "a")) == (2, 0, 0)
-    assert take("contacts", rows.format("b", "a")) == (0, 2, 0)
-    assert take("contacts", rows.format("new", "b")) == (2, 0, 0)
 
 
 def test_text_that_is_not_utf_8_is_refused_or_read_as_it_is_said_to_be(take, place):
@@ -125,64 +84,8 @@ def test_a_nul_is_a_rejected_row(take):
     assert (taken, rejected) == (1, 1)
 
 
-def test_an_erased_address_that_is_imported_again_stays_suppressed(take, place):
-    with place.sessions.begin() as session:
-        erased = address_hash("A@example.com")
-        suppressions.suppress(
-            session, erased, SuppressionReason.ERASED, now=at("2025-01-01")
-        )
-
-    assert take("contacts", "email,name\na@example.com,A\n", mapping=CONTACTS)[0] == 1
-    with place.sessions.begin() as session:
-        found = records.contacts_of(session, ["acc-1"], now=NOON)["acc-1"]
-    assert {c.id: c.is_suppressed for c in found}["a@example.com"]
-
-
 USAGE_ROW = "acc-1,2025-05-01T10:00:00Z,reports\n"
 USAGE = "account,at,feature\n"
-
-
-def test_a_bomb_is_refused_by_its_size(take, place):
-    bomb = gzip.compress(USAGE.encode() + b"\0" * (200 << 20))
-
-    with pytest.raises(InputError, match="300 times its size"):
-        take("usage", bomb, name="bomb.csv.gz")
-    assert place.lake.days() == []
-
-
-def test_rows_before_a_cut_are_kept_and_the_rest_comes_with_the_whole_file(take, place):
-    days = [
-        f"acc-1,2025-05-{1 + n % 28:02}T10:{n % 60:02}:00Z,f{n}\n"
-        for n in range(20_000)
-    ]
-    whole = gzip.compress((USAGE + "".join(days)).encode())
-
-    with pytest.raises(InputError, match="cut off.*rows before"):
-        take("usage", whole[: len(whole) // 2], name="cut.csv.gz")
-    kept = place.lake.scan_all().collect().height
-    assert 5_000 < kept < 15_000
-    with place.sessions.begin() as session:
-        query = text("SELECT taken, finished_at, error FROM import_runs")
-        ((taken, finished_at, error),) = session.execute(query).all()
-    assert (taken, finished_at) == (kept, None)
-    assert "cut off" in error
-
-    assert take("usage", whole, name="cut.csv.gz") == (20_000 - kept, kept, 0)
-    assert place.lake.scan_all().collect()["feature"].n_unique() == 20_000
-
-
-def test_a_cut_parquet_file_is_refused(take, tmp_path):
-    path = tmp_path / "whole.parquet"
-    pl.DataFrame(
-        {
-            "account": ["acc-1"] * 999,
-            "at": ["2025-05-01T10:00:00Z"] * 999,
-            "feature": ["f"] * 999,
-        }
-    ).write_parquet(path)
-
-    with pytest.raises(InputError, match="not a readable Parquet"):
-        take("usage", path.read_bytes()[:-20], name="cut.parquet")
 
 
 def test_a_field_of_ten_megabytes_is_one_rejected_row(take):
@@ -269,12 +172,6 @@ def test_every_formula_payload_is_escaped():
         assert escaped == (payload if payload in harmless else f"'{payload}")
 
 
-def test_contacts_that_accounts_share_are_a_contact_of_each(take):
-    rows = "id,account,email\np1,acc-1,a@example.com\np2,acc-2,a@example.com\n"
-
-    assert take("contacts", rows) == (2, 0, 0)
-
-
 def test_a_subscription_that_ends_before_it_starts_is_rejected(take):
     rows = (
         "id,account,plan,started_at,ended_at\n"
@@ -346,20 +243,6 @@ def test_an_id_that_moved_to_another_day_is_there_once(take, place):
     assert events["at"].dt.date().to_list() == [date(2025, 5, 9), date(2025, 5, 1)]
     take("usage", columns + "u2,acc-1,2025-05-09T10:00:00Z,f\n")
     assert place.lake.days() == [date(2025, 5, 9)]
-
-
-def test_a_full_disk_is_said_and_the_import_goes_on_where_it_was(take, place, tmp_path):
-    """The lake cannot be written: a file stands where its year's folder should be."""
-    place.lake.root.mkdir()
-    (place.lake.root / "2025").write_text("in the way")
-
-    with pytest.raises(InputError, match="make room and import it again"):
-        take("usage", USAGE + USAGE_ROW)
-    assert list((place.lake.root / ".staging").rglob("*.parquet"))
-
-    (place.lake.root / "2025").unlink()
-    assert take("usage", USAGE + USAGE_ROW) == (1, 0, 0)
-    assert not list((place.lake.root / ".staging").rglob("*.parquet"))
 
 
 def test_a_name_that_looks_like_a_pattern_is_a_name(take, place, tmp_path):
@@ -434,15 +317,6 @@ def test_an_amount_without_end_is_a_rejected_row(take):
     assert take("subscriptions", rows, mapping=mapping)[:3] == (1, 0, 1)
 
 
-def test_whole_rows_before_a_cut_within_a_quote_are_kept(take, place):
-    rows = "".join(f"acc-1,2025-05-01T10:00:00Z,f{n}\n" for n in range(500))
-    packed = gzip.compress((USAGE + rows + 'acc-1,2025-05-01T10:00:00Z,"a\nb').encode())
-
-    with pytest.raises(InputError, match="cut off"):
-        take("usage", packed[:-6], name="cut.csv.gz")
-    assert place.lake.scan_all().collect().height == 500
-
-
 @pytest.mark.parametrize("unit", ["ms", "us"])
 def test_a_time_that_no_calendar_has_costs_its_row_only(take, unit):
     good = 1_746_093_600 * {"ms": 1_000, "us": 1_000_000}[unit]
@@ -503,33 +377,6 @@ def test_columns_of_any_name_may_stand_in_a_template(take):
     assert take("usage", rows, mapping=mapping)[:3] == (1, 0, 0)
 
 
-def test_an_import_that_breaks_is_recorded_with_its_cause(take, place):
-    def break_off(_advance):
-        raise RuntimeError("an error that nobody foresaw")
-
-    with pytest.raises(InputError, match="could not be read to its end"):
-        take("usage", USAGE + USAGE_ROW, progress=break_off)
-    with place.sessions.begin() as session:
-        query = text("SELECT error FROM import_runs")
-        assert "could not be read" in session.scalar(query)
-
-
-@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-def test_a_full_database_is_said_and_the_file_can_be_imported_again(take, place):
-    """Of SQLite only: PostgreSQL cannot be filled up without filling the disk."""
-    with place.sessions.begin() as session:
-        pages = session.scalar(text("PRAGMA page_count"))
-        session.execute(text(f"PRAGMA max_page_count = {pages + 4}"))
-    rows = "".join(f"b{n},Account number {n}\n" for n in range(2_000))
-
-    with pytest.raises(InputError, match=r"could not be kept \(.*full\); make room"):
-        take("accounts", "id,name\n" + rows)
-
-    with place.sessions.begin() as session:
-        session.execute(text("PRAGMA max_page_count = 1000000"))
-    assert take("accounts", "id,name\n" + rows) == (2_000, 0, 0)
-
-
 @pytest.mark.parametrize("spoilt", ["", "acc-1,2025-05-01T10:00:00Z\n"])
 def test_a_row_is_too_long_whatever_stands_beside_it(take, spoilt):
     long = "x" * (2 << 20)
@@ -539,77 +386,6 @@ def test_a_row_is_too_long_whatever_stands_beside_it(take, spoilt):
 
     assert (taken, rejected) == (1, 1 + bool(spoilt))
     assert "longer than 1,048,576 bytes" in reason
-
-
-def test_contacts_far_apart_in_a_file_may_swap_their_addresses(take):
-    """As in an export ordered by name: one batch of rows lies between the two."""
-    between = "".join(f"n{n},acc-1,n{n}@example.com\n" for n in range(5_100))
-    rows = "id,account,email\nc1,acc-2,{}@example.com\n" + between
-    rows += "c2,acc-2,{}@example.com\n"
-    take("contacts", rows.format("a", "b"))
-
-    assert take("contacts", rows.format("b", "a")) == (2, 5_100, 0)
-    assert take("contacts", rows.format("a", "a"))[:3] == (0, 5_101, 1)
-
-
-def test_a_whole_export_may_swap_its_addresses(take):
-    """More wait for one another than are stored at a time."""
-    rows = "id,account,email\n" + "".join(
-        f"c{n},acc-2,a{{}}@example.com\n" for n in range(10_400)
-    )
-    take("contacts", rows.format(*range(10_400)))
-    turned = [(n + 5_200) % 10_400 for n in range(10_400)]
-
-    assert take("contacts", rows.format(*turned)) == (10_400, 0, 0)
-
-
-def test_of_two_rows_that_want_an_address_the_first_gets_it(take, place):
-    """Although it has to wait, and the second comes when the address is free."""
-    between = "".join(f"n{n},acc-1,n{n}@example.com\n" for n in range(5_100))
-    header = "id,account,email\n"
-    take("contacts", header + "c1,acc-2,a@example.com\nc2,acc-2,b@example.com\n")
-
-    rows = "c1,acc-2,b@example.com\n" + between + "c2,acc-2,c@example.com\n"
-    late = "".join(f"m{n},acc-1,m{n}@example.com\n" for n in range(5_100))
-    *counts, reason = take(
-        "contacts", header + rows + late + "c7,acc-2,b@example.com\n"
-    )
-
-    assert counts == [10_202, 0, 1]
-    assert "is the address of contact 'c1'" in reason
-
-
-def test_who_may_not_have_an_address_keeps_the_own_and_nobody_else_gets_it(take, place):
-    header = "id,account,email\n"
-    rows = [f"c{n},acc-2,{name}@example.com\n" for n, name in enumerate("abd")]
-    take("contacts", header + "".join(rows))
-
-    # c0 wants b of c1, c1 wants d of c2, which has no row and stays as it is.
-    moved = "c0,acc-2,b@example.com\nc1,acc-2,d@example.com\n"
-    assert take("contacts", header + moved)[:3] == (0, 0, 2)
-    with place.sessions.begin() as session:
-        query = text("SELECT email FROM contacts WHERE account = 'acc-2' ORDER BY id")
-        kept = session.scalars(query).all()
-    assert kept[-3:] == ["a@example.com", "b@example.com", "d@example.com"]
-
-
-def test_what_a_broken_off_import_left_is_forgotten_after_a_month(take, place, clock):
-    def break_off(_advance):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        take("usage", USAGE + USAGE_ROW, name="left.csv", progress=break_off)
-    staging = place.lake.root / ".staging"
-    (left,) = staging.glob("*/*/journal.jsonl")
-    for each in (*left.parent.iterdir(), left.parent):
-        os.utime(each, (clock().timestamp(), clock().timestamp()))
-
-    clock.advance(days=29)
-    take("usage", USAGE + USAGE_ROW.replace("10:", "12:"))
-    assert left.exists()
-    clock.advance(days=2)
-    take("usage", USAGE + USAGE_ROW.replace("10:", "11:"))
-    assert not left.parent.parent.exists()
 
 
 @pytest.mark.parametrize("zone", ["Factory", "localtime", "Europe/Nowhere"])
