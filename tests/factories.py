@@ -19,7 +19,7 @@ from campaigns.domain.values import (
 )
 from campaigns.domain.words import Arm, CampaignState, EventKind, MessageState
 from campaigns.mail.links import Tokens
-from campaigns.mail.templates import Templates
+from campaigns.simulation import trials
 from campaigns.steps import deliver
 from campaigns.steps.compose import Composer
 from campaigns.steps.enrol import Programme, enrol
@@ -118,16 +118,8 @@ def enrolled(sessions, accounts=("acc-1",), definition=None, **changes) -> None:
 
 
 def composer() -> Composer:
-    return Composer(
-        templates=Templates([ROOT / "templates" / "email"]),
+    return trials.composer()._replace(
         tokens=Tokens({"1": b"t" * 32}),
-        company={
-            "name": "Tidemark",
-            "signature": "The Tidemark team",
-            "postal_address": "Harbour Street 4, 20457 Hamburg",
-        },
-        return_url="https://app.tidemark.example/back",
-        public_base_url="https://mail.tidemark.example",
         feature_words={"reports.export": "report export"},
         instance="test",
     )

@@ -13,8 +13,8 @@ from campaigns.errors import WinbackError
 from campaigns.steps.settle import telling_kinds
 from campaigns.store import (
     campaigns,
+    doubts,
     imports,
-    messages,
     model_versions,
     runs,
     schema,
@@ -151,7 +151,7 @@ def _sending(workspace: Workspace) -> Iterator[Check]:
 def _running(workspace: Workspace) -> Iterator[Check]:
     with workspace.sessions.begin() as opened:
         names = campaigns.names(opened)
-        doubtful = messages.in_doubt(opened)
+        doubtful = doubts.in_doubt(opened)
         failed = runs.failed(opened)
     yield Check("ok", "campaigns", f"{len(names)} applied")
     if doubtful:

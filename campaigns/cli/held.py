@@ -15,11 +15,11 @@ app = typer.Typer(
 @app.command("list")
 def list_(workspace: WorkspaceOption = Path()) -> None:
     """List messages in doubt: unknown ones wait for an event, held ones for you."""
-    from campaigns.store import messages
+    from campaigns.store import doubts
     from campaigns.wiring.workspace import open_workspace
 
     with open_workspace(workspace).sessions.begin() as session:
-        found = messages.in_doubt(session)
+        found = doubts.in_doubt(session)
     for each in found:
         posted = f"{each.posted_at:%Y-%m-%d %H:%M:%S} UTC" if each.posted_at else "–"
         print(
@@ -43,11 +43,11 @@ def drop(message: int, workspace: WorkspaceOption = Path()) -> None:
 
 def _decide(workspace: Path, message: int, to: str) -> None:
     from campaigns.domain.words import MessageState
-    from campaigns.store import messages
+    from campaigns.store import doubts
     from campaigns.wiring.workspace import open_workspace
 
     opened = open_workspace(workspace)
     with opened.sessions.begin() as session:
         state = MessageState(to)
-        messages.decide_held(session, message, state, now=opened.clock())
+        doubts.decide_held(session, message, state, now=opened.clock())
     print(f"Message {message} is {to}.")

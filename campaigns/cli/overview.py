@@ -10,7 +10,15 @@ from rich.table import Table
 
 from campaigns.domain.words import CampaignState
 from campaigns.schedule import TIMETABLE
-from campaigns.store import campaigns, imports, instance, messages, runs, snapshots
+from campaigns.store import (
+    campaigns,
+    doubts,
+    imports,
+    instance,
+    messages,
+    runs,
+    snapshots,
+)
 from campaigns.store.runs import Run
 from campaigns.store.session import Session, is_sending
 from campaigns.wiring.workspace import Workspace
@@ -130,7 +138,7 @@ def _stuck_runs(session: Session, now: datetime, *, is_running: bool) -> Iterato
 
 
 def _overdue(session: Session, now: datetime) -> Iterator[str]:
-    if doubtful := messages.in_doubt(session):
+    if doubtful := doubts.in_doubt(session):
         yield f"{len(doubtful)} mails in doubt: winback held list"
     mail_at = messages.next_due_at(session)
     if mail_at is not None and now - mail_at > _LATE_AFTER:

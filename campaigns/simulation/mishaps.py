@@ -24,9 +24,9 @@ from campaigns.simulation.small_world import CAMPAIGN, SmallWorld, address_hash
 from campaigns.simulation.witness import Witness
 from campaigns.store import (
     campaigns,
+    doubts,
     episodes,
     ledger,
-    messages,
     records,
     suppressions,
 )
@@ -131,7 +131,7 @@ class Mishaps:
             self._ses.limits = _NO_LIMITS
         self._resume()
         with self._sessions.begin() as session:
-            for held in messages.in_doubt(session):
+            for held in doubts.in_doubt(session):
                 if held.state is MessageState.HELD:
                     self._decide(session, held.id)
 
@@ -146,7 +146,7 @@ class Mishaps:
         """Decide as a person who looked into SES's own log would."""
         is_out = self._witness.is_out(message)
         to = MessageState.DROPPED if is_out else MessageState.PLANNED
-        messages.decide_held(session, message, to, now=self._clock())
+        doubts.decide_held(session, message, to, now=self._clock())
         self.happened["decided by a person"] += 1
 
     def _act(self) -> None:

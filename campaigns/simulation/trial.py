@@ -23,7 +23,7 @@ from campaigns.simulation.small_world import INSTANCE, START, SmallWorld, settle
 from campaigns.simulation.witness import Witness
 from campaigns.steps import deliver, receive, restart
 from campaigns.steps.compose import Composer
-from campaigns.store import messages
+from campaigns.store import doubts
 from campaigns.store.session import (
     WatchedSessions,
     make_sessions,
@@ -246,7 +246,7 @@ class Trial:
 
     def _unknown_since(self, desk: deliver.Desk) -> list[datetime]:
         with desk.sessions.begin() as session:
-            return [posted_at for _, posted_at in messages.unknown(session)]
+            return [posted_at for _, posted_at in doubts.unknown(session)]
 
 
 _NO_HOST: Final = "http://127.0.0.1:1"

@@ -26,7 +26,7 @@ def bench() -> Iterator[Bench]:
         engine = open_engine(f"sqlite:///{database}")
         schema.upgrade(engine)
         engine.dispose()
-        yield Bench(Door(make_clients_in_process), _composer(), database)
+        yield Bench(Door(make_clients_in_process), composer(), database)
 
 
 def simulate(bench: Bench, seeds: Iterable[int]) -> Iterator[Outcome]:
@@ -39,7 +39,8 @@ def simulate(bench: Bench, seeds: Iterable[int]) -> Iterator[Outcome]:
             yield trial.run(seed)
 
 
-def _composer() -> Composer:
+def composer() -> Composer:
+    """Return what the mails of trials are made with."""
     return Composer(
         templates=Templates([templates_folder() / "email"]),
         tokens=Tokens({"1": b"simulated token key 000000000000"}),

@@ -16,7 +16,7 @@ from campaigns.rules.delivery import is_worn_out, suppression_after
 from campaigns.rules.guardrails import reason_to_pause
 from campaigns.rules.message_state import needs_canary, should_be_held
 from campaigns.steps import canary
-from campaigns.store import campaigns, events, instance, messages, suppressions
+from campaigns.store import campaigns, doubts, events, instance, suppressions
 from campaigns.store.session import Session, Sessions
 
 logger = structlog.get_logger(__name__)
@@ -139,14 +139,14 @@ def _after_empty_queue(post: Post, result: ReceiveResult) -> None:
     with post.sessions.begin() as session:
         instance.saw_empty_queue(session, now=now)
         pulse = instance.pulse(session)
-        open_ones = messages.unknown(session)
+        open_ones = doubts.unknown(session)
         for message, posted_at in open_ones:
             if should_be_held(
                 posted_at,
                 queue_empty_at=pulse.queue_empty_at,
                 last_send_mailed_at=pulse.last_send_mailed_at,
             ):
-                result.held += messages.hold_unknown(session, message, now=now)
+                result.held += doubts.hold_unknown(session, message, now=now)
     latest = max((posted_at for _, posted_at in open_ones), default=None)
     if latest is not None and needs_canary(
         latest,

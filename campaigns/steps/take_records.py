@@ -13,7 +13,7 @@ from campaigns.sources.rejects import RejectsFile
 from campaigns.steps.import_file import Import
 from campaigns.steps.take_contacts import Contacts
 from campaigns.store import records, suppressions
-from campaigns.store.seen import Seen
+from campaigns.store.seen import Seen, nothing_seen
 
 _BATCH: Final = 5_000
 _Numbered = tuple[int, Any]
@@ -41,7 +41,7 @@ def _rows_until_damage(work: Import, damage: list[InputError]) -> Iterator[Any]:
 
 
 def _take_records(work: Import, rows: Iterator[_Numbered]) -> None:
-    with Seen(work.place.rejects_folder) as seen:
+    with nothing_seen(work.place.rejects_folder) as seen:
         batches = _batches(_first_of_each(work, rows, seen))
         if work.kind == "contacts":
             _take_contacts(work, batches)

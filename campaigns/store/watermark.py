@@ -4,8 +4,10 @@ A database that was restored, or copied elsewhere, lies below it: what was maile
 who said no since the copy is not known there.
 """
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from threading import Lock
 from typing import NamedTuple
 
 import orjson
@@ -61,7 +63,6 @@ class Watermark:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = Lock()
 
     def read(self) -> Mark | None:
         """Return the mark; None where there is none.
@@ -83,6 +84,10 @@ class Watermark:
 
     def set(self, mark: Mark) -> None:
         """Set the mark: all of it or nothing."""
+        with self._alone():
+            self._write(mark)
+
+    def _write(self, mark: Mark) -> None:
         part = self._path.with_suffix(".part")
         part.write_bytes(orjson.dumps(mark._asdict()))
         # Not forced to disk: what a power cut takes of it makes the mark too low, and
@@ -91,10 +96,17 @@ class Watermark:
 
     def raise_to(self, name: str, *, attempt: int = 0, changes: int = 0) -> None:
         """Raise the mark of an instance; it never sinks."""
-        with self._lock:
+        with self._alone():
             before = self.read() or Mark(name, 0, 0)
             after = Mark(
                 name, max(before.attempt, attempt), max(before.changes, changes)
             )
             if after != before:
-                self.set(after)
+                self._write(after)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other threads and processes from the file: each has its own object."""
+        with self._path.with_suffix(".lock").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield

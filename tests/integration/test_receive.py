@@ -20,7 +20,7 @@ from campaigns.errors import (
 )
 from campaigns.steps.deliver import deliver
 from campaigns.steps.receive import receive
-from campaigns.store import campaigns, episodes, messages, records, suppressions
+from campaigns.store import campaigns, doubts, episodes, records, suppressions
 from tests.factories import (
     NOON,
     add_account,
@@ -95,7 +95,7 @@ def test_a_lost_request_is_held_once_events_provably_flow(
 
     assert Counter(words(sessions)) == {"held": 1, "accepted": 1}
     with sessions.begin() as session:
-        assert [each.state for each in messages.in_doubt(session)] == ["held"]
+        assert [each.state for each in doubts.in_doubt(session)] == ["held"]
 
 
 def test_where_no_later_mail_comes_a_canary_proves_that_events_flow(
@@ -151,8 +151,8 @@ def test_an_event_settles_even_what_was_given_up(
         sender, ses, post, queue, sessions, clock
     )
     with sessions.begin() as session:
-        (held,) = messages.in_doubt(session)
-        messages.decide_held(session, held.id, MessageState.DROPPED, now=clock())
+        (held,) = doubts.in_doubt(session)
+        doubts.decide_held(session, held.id, MessageState.DROPPED, now=clock())
     queue.put(received(provider_event(EventKind.DELIVERY, message=held.id)))
     receive(post)
 

@@ -1,5 +1,6 @@
 """What a sender finds at its start, and when it asks a person first."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -112,6 +113,20 @@ def test_a_no_raises_the_mark(sessions, watermark, clock):
     # Nothing lowers it but a start, which has told of it.
     watermark.raise_to("test", changes=0)
     assert watermark.read().changes == 1
+
+
+def test_a_mark_is_raised_by_several_at_once(tmp_path):
+    """The sender, its heart and the unsubscribe page, each with its own object."""
+
+    def raise_it(number):
+        mark = Watermark(tmp_path / "mark.json")
+        for n in range(number, 400, 4):
+            mark.raise_to("test", **{("attempt", "changes")[number % 2]: n})
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(raise_it, range(4)))
+
+    assert Watermark(tmp_path / "mark.json").read() == Mark("test", 398, 399)
 
 
 def test_after_a_long_silence_nothing_is_sent_unasked(

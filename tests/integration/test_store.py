@@ -12,6 +12,7 @@ from campaigns.domain.words import MessageState, ReturnKind, SuppressionReason
 from campaigns.errors import ActionRefusedError, NotFoundError, SenderBusyError
 from campaigns.store import (
     campaigns,
+    doubts,
     episodes,
     instance,
     messages,
@@ -240,21 +241,21 @@ def test_a_killed_sender_leaves_unknowns_and_no_second_posting(sessions):
     with sessions.begin() as session:
         assert messages.sweep(session, now=NOON) == (1, 1)
         assert (state_of(session, 1), state_of(session, 2)) == ("unknown", "planned")
-        assert [each.id for each in messages.in_doubt(session)] == [1]
+        assert [each.id for each in doubts.in_doubt(session)] == [1]
 
 
 def test_a_person_decides_only_on_what_is_held(sessions):
     enrolled(sessions)
     with sessions.begin() as session:
         with pytest.raises(ActionRefusedError, match="not held"):
-            messages.decide_held(session, 1, S.PLANNED, now=NOON)
+            doubts.decide_held(session, 1, S.PLANNED, now=NOON)
         with pytest.raises(NotFoundError, match="no message 99"):
-            messages.decide_held(session, 99, S.PLANNED, now=NOON)
+            doubts.decide_held(session, 99, S.PLANNED, now=NOON)
         claim_and_post(session)
         messages.sweep(session, now=NOON)
-        (doubtful,) = messages.in_doubt(session)
-        assert messages.hold_unknown(session, doubtful.id, now=NOON)
-        messages.decide_held(session, 1, S.DROPPED, now=NOON)
+        (doubtful,) = doubts.in_doubt(session)
+        assert doubts.hold_unknown(session, doubtful.id, now=NOON)
+        doubts.decide_held(session, 1, S.DROPPED, now=NOON)
         assert state_of(session) == "dropped"
 
 
