@@ -25,17 +25,15 @@ class Guard(NamedTuple):
         what: What is counted, in words.
         harmless: A rate that campaigns may have.
         harmful: A rate that must not last.
-        from_count: Fewer than so many stop nothing.
     """
 
     what: str
     harmless: float
     harmful: float
-    from_count: int = 1
 
 
 BOUNCES: Final = Guard("hard bounces", 0.025, 0.05)
-COMPLAINTS: Final = Guard("complaints", 0.0005, 0.003, from_count=3)
+COMPLAINTS: Final = Guard("complaints", 0.0005, 0.003)  # two never weigh enough
 
 
 class Feedback(NamedTuple):
@@ -75,7 +73,7 @@ def reason_to_pause(feedback: Feedback) -> str | None:
         (COMPLAINTS, feedback.complained),
     ):
         strength = evidence(guard, count=count, mails=feedback.known)
-        if count >= guard.from_count and strength >= _EVIDENCE:
+        if strength >= _EVIDENCE:
             return (
                 f"{count} {guard.what} of {feedback.known} mails: above "
                 f"{guard.harmless * 100:g} %, and {guard.harmful * 100:g} % puts the "

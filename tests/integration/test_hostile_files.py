@@ -361,7 +361,7 @@ def test_an_odd_value_in_a_column_of_another_kind_costs_no_other_row(
 
 
 def test_a_row_of_too_many_lines_is_none_whatever_stands_beside_it(take):
-    tall = 'acc-1,2025-05-01T10:00:00Z,"{' + "\n" * 1_200 + '}"\n'
+    tall = 'acc-1,2025-05-01T10:00:00Z,"{' + " \n" * 1_200 + '}"\n'
 
     alone = take("usage", USAGE + tall + USAGE_ROW)
     beside = take("usage", USAGE + tall + USAGE_ROW + "acc-1\n")
