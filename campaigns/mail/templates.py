@@ -27,6 +27,7 @@ _BASE: Final = "_base"
 _FILES: Final = ("subject.txt", "body.mjml")
 _STATEMENT: Final = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)
 _EXPRESSION: Final = re.compile(r"\{\{.*?\}\}", re.DOTALL)
+_INCLUDE: Final = re.compile(r'<mj-include\s+path="([^"]*)"\s*/>')
 _SHARED: Final = re.compile(rf"{_BASE}/[a-z-]+\.mjml")
 _MASKED: Final = re.compile(r"<!--wb(\d+)-->|WBX(\d+)X")
 _TRIMMING: Final = re.compile(r"(?<=\{%)[-+]|[-+](?=%\})|(?<=\{\{)-|-(?=\}\})")
@@ -142,33 +143,25 @@ class Templates:
             raise TemplateError(
                 f"template {name}: may only include {_BASE}/….mjml, not {path!r}"
             )
-        source = self._read(path)
-        if "mj-include" in source:
-            raise TemplateError(f"{path} may not include other files")
-        return source
+        return self._read(path)
 
     def _compile_mjml(self, name: str, source: str) -> tuple[str, str]:
         """Return HTML and text made of a body, with Jinja's tags in their places."""
+        # Put in place here: the compiler forgets a mail's width in what it includes.
+        whole = _INCLUDE.sub(lambda found: self._included(name, found[1]), source)
+        if "mj-include" in whole.lower():
+            raise TemplateError(
+                f'template {name}: an include is written <mj-include path="{_BASE}/….'
+                'mjml" />, and what is included includes nothing'
+            )
         mask = _Mask()
-        refused: list[TemplateError] = []
-
-        def include(path: str) -> str:
-            try:
-                return mask.hide(self._included(name, path))
-            except TemplateError as error:
-                refused.append(error)  # the compiler would tell less of it
-                raise
-
-        masked = mask.hide(source)
-        text = text_of(masked, include=include)
+        masked = mask.hide(whole)
         try:
-            html = mjml.mjml2html(masked, include_loader=include)
+            html = mjml.mjml2html(masked)
         except (OSError, ValueError, TypeError) as error:
-            if refused:
-                raise refused[0] from error
             raise TemplateError(f"template {name}: body.mjml: {error}") from error
         # In text a tag that trims would glue lines: they are tidied when rendered.
-        text = _TRIMMING.sub("", mask.show(text))
+        text = _TRIMMING.sub("", mask.show(text_of(masked)))
         return mask.show(_INLINER.inline(html)), text
 
 

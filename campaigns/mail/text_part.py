@@ -6,7 +6,6 @@ empty once a mail is rendered is taken out then.
 """
 
 import re
-from collections.abc import Callable
 from html.parser import HTMLParser
 from typing import Final
 
@@ -26,21 +25,12 @@ _WHITE: Final = re.compile(r"[ \t\r\n]+")
 _MARK: Final = re.compile(r"wb\d+")
 
 
-def text_of(mjml: str, *, include: Callable[[str], str]) -> str:
-    """Return the text of a masked MJML document, its marks kept.
-
-    Args:
-        mjml: The document.
-        include: Gives the content of an mj-include by its path.
-    """
-    return "".join(_blocks(mjml, include)).strip() + "\n"
-
-
-def _blocks(mjml: str, include: Callable[[str], str]) -> list[str]:
-    reader = _Reader(include)
+def text_of(mjml: str) -> str:
+    """Return the text of a masked MJML document, its marks kept."""
+    reader = _Reader()
     reader.feed(mjml)
     reader.close()
-    return reader.blocks
+    return "".join(reader.blocks).strip() + "\n"
 
 
 def tidied(text: str) -> str:
@@ -49,9 +39,8 @@ def tidied(text: str) -> str:
 
 
 class _Reader(HTMLParser):
-    def __init__(self, include: Callable[[str], str]) -> None:
+    def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
-        self._include = include
         self.blocks: list[str] = []
         self._paragraph: list[str] | None = None
         self._address: str | None = None
@@ -63,8 +52,6 @@ class _Reader(HTMLParser):
             self._heads += 1
         elif self._heads:
             return
-        elif tag == "mj-include":
-            self.blocks += _blocks(self._include(values.get("path", "")), self._include)
         elif tag in _PARAGRAPHS:
             self._paragraph = []
             self._address = values.get("href")

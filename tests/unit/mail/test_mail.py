@@ -1,4 +1,5 @@
 import json
+import re
 from datetime import date
 
 import pytest
@@ -212,10 +213,18 @@ def test_wrong_templates_are_found_when_they_are_compiled(own):
 )
 @pytest.mark.parametrize("place", ["mj-head", "mj-body"])
 def test_a_template_includes_the_shared_base_only(own, include, place):
-    with pytest.raises(
-        TemplateError, match=r"may only include _base|missing attr|unable to parse"
-    ):
+    with pytest.raises(TemplateError, match="may only include _base|is written"):
         own(mjml=f"<mjml><{place}><mj-include {include} /></{place}></mjml>")
+
+
+@pytest.mark.parametrize("name", SHIPPED.names())
+def test_every_part_of_a_mail_is_as_wide_as_the_others(name):
+    """Header and footer too, which are included: else they hang at the left edge."""
+    html = SHIPPED.compiled(name).render(FACTS).html
+    parts = re.findall(r'<div class="page" style="([^"]*)"', html)
+
+    assert len(parts) >= 3
+    assert all("margin:0px auto;max-width:600px;" in style for style in parts)
 
 
 def test_a_base_that_includes_itself_is_refused(tmp_path):
@@ -227,7 +236,7 @@ def test_a_base_that_includes_itself_is_refused(tmp_path):
     body = f"<mjml><mj-body>{include}</mj-body></mjml>"
     (tmp_path / "mine" / "body.mjml").write_text(body)
 
-    with pytest.raises(TemplateError, match=r"_base/a\.mjml may not include"):
+    with pytest.raises(TemplateError, match="what is included includes nothing"):
         Templates([tmp_path]).compiled("mine")
 
 
