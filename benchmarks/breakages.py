@@ -24,22 +24,32 @@ with bench() as shared:
 """
 
 
+class Edit(NamedTuple):
+    """A change to a file.
+
+    Attributes:
+        file: Where.
+        before: The right code, which stands there once.
+        after: The wrong code.
+    """
+
+    file: str
+    before: str
+    after: str
+
+
 class Breakage(NamedTuple):
     """A change that breaks a promise.
 
     Attributes:
         name: What the broken engine does.
-        file: Where.
-        before: The right code, which stands there once.
-        after: The wrong code.
+        edits: How it comes to that.
         seen: A pattern of what a trial tells of it.
         within: The number of trials within which it is found.
     """
 
     name: str
-    file: str
-    before: str
-    after: str
+    edits: tuple[Edit, ...]
     seen: str
     within: int = 15
 
@@ -47,60 +57,106 @@ class Breakage(NamedTuple):
 BREAKAGES: Final = (
     Breakage(
         "posts again after a time-out",
-        "campaigns/mail/ses.py",
-        "raise OutcomeUnknownError(_kind(error)) from error",
-        "raise RetryLaterError(_kind(error)) from error",
+        (
+            Edit(
+                "campaigns/mail/ses.py",
+                "raise OutcomeUnknownError(_kind(error)) from error",
+                "raise RetryLaterError(_kind(error)) from error",
+            ),
+        ),
         r"\d mails|a mail is out",
     ),
     Breakage(
         "takes a 5xx for a no",
-        "campaigns/mail/ses.py",
-        "return OutcomeUnknownError(f\"{code or 'no code'} (HTTP {status})\")",
-        "return RetryLaterError(code)",
+        (
+            Edit(
+                "campaigns/mail/ses.py",
+                "return OutcomeUnknownError(f\"{code or 'no code'} (HTTP {status})\")",
+                "return RetryLaterError(code)",
+            ),
+        ),
         r"\d mails|a mail is out",
         within=60,
     ),
     Breakage(
         "checks for a no in the claim only",
-        "campaigns/steps/deliver.py",
-        "if not _still_may(session, facts, now, result):",
-        "if facts is None:",
+        (
+            Edit(
+                "campaigns/steps/posting.py",
+                "    admitted = admission.sort(\n",
+                "    admitted = admission.Admitted([m.message for m in group])\n"
+                "    _ = group or admission.sort(\n",
+            ),
+        ),
         r"had said no|was back before",
     ),
     Breakage(
         "plans anew what was in flight at a kill",
-        "campaigns/store/messages.py",
-        "MessageState.POSTING,\n            MessageState.UNKNOWN,",
-        "MessageState.POSTING,\n            MessageState.PLANNED,",
+        (
+            Edit(
+                "campaigns/store/attempts.py",
+                "MessageState.POSTING,\n        MessageState.UNKNOWN,",
+                "MessageState.POSTING,\n        MessageState.PLANNED,",
+            ),
+        ),
         r"\d mails|a mail is out",
         within=60,
     ),
     Breakage(
         "takes events off the queue before they are kept",
-        "campaigns/steps/receive.py",
-        "        with post.sessions.begin() as session:\n"
-        "            name = instance.name(session)\n            for each",
-        "        post.delete(received)\n"
-        "        with post.sessions.begin() as session:\n"
-        "            name = instance.name(session)\n            for each",
+        (
+            Edit(
+                "campaigns/steps/receive.py",
+                "        with post.sessions.begin() as session:\n"
+                "            name = instance.name(session)\n            for each",
+                "        post.delete(received)\n"
+                "        with post.sessions.begin() as session:\n"
+                "            name = instance.name(session)\n            for each",
+            ),
+        ),
         r"left the queue",
     ),
     Breakage(
         "does not know a copy",
-        "campaigns/steps/restart.py",
-        "if lost > 0 or forgotten > 0:",
-        "if mark is None:",
+        (
+            Edit(
+                "campaigns/steps/restart.py",
+                "if lost > 0 or forgotten > 0:",
+                "if mark is None:",
+            ),
+        ),
         r"from a restored copy",
         within=120,
     ),
     Breakage(
+        "posts without its lease",
+        (
+            Edit(
+                "campaigns/store/attempts.py",
+                "            MessageRow.state == MessageState.CLAIMED,\n"
+                "            MessageRow.leased_by == worker,\n"
+                "            MessageRow.leased_until > now,\n",
+                "",
+            ),
+            Edit(
+                "campaigns/steps/admission.py",
+                "[each for each in facts if each.state is state]",
+                "facts",
+            ),
+        ),
+        r"\d mails|a mail is out",
+        within=120,
+    ),
+    Breakage(
         "forgets what it claimed",
-        "campaigns/store/messages.py",
-        "    for message in claimed:\n"
-        "        move(session, message, MessageState.CLAIMED, MessageState.PLANNED)\n",
-        "    for message in claimed:\n"
-        "        move(session, message, MessageState.CLAIMED, MessageState.SKIPPED,"
-        " reason='suppressed')\n",
+        (
+            Edit(
+                "campaigns/store/attempts.py",
+                "claimed, MessageState.CLAIMED, MessageState.PLANNED)\n",
+                "claimed, MessageState.CLAIMED, MessageState.SKIPPED,"
+                " {'reason': 'suppressed'})\n",
+            ),
+        ),
         r"nothing forbade",
         within=60,
     ),
@@ -122,11 +178,12 @@ def tried(breakage: Breakage, folder: Path) -> str:
         shutil.copytree(
             _ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
         )
-    file = folder / breakage.file
-    right = file.read_text("utf-8")
-    if right.count(breakage.before) != 1:
-        raise ValueError(f"{breakage.file}: is not as the breakage expects it")
-    file.write_text(right.replace(breakage.before, breakage.after), "utf-8")
+    for edit in breakage.edits:
+        file = folder / edit.file
+        right = file.read_text("utf-8")
+        if right.count(edit.before) != 1:
+            raise ValueError(f"{edit.file}: is not as the breakage expects it")
+        file.write_text(right.replace(edit.before, edit.after), "utf-8")
     done = subprocess.run(
         [sys.executable, "-c", _TRY, str(breakage.within)],
         cwd=folder,  # which is the first place that modules are looked for

@@ -11,7 +11,7 @@ import secrets as randomness
 import stat
 import tomllib
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import date, timedelta
 from email.utils import formataddr
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -125,7 +125,13 @@ class SendingSettings(Section):
             queue `winback-events`.
         region: The AWS region.
         configuration_set: The set whose events reach the queue.
-        senders: How many mails are posted at the same time.
+        senders: How many requests are under way at the same time.
+        bulk: Whether a request holds up to 50 mails (SendBulkEmail). It saves round
+            trips; an unclear answer then leaves up to 50 mails in doubt.
+        reserve_share: The share of SES's rate and daily quota that is left to the
+            company's other mail.
+        warm_up_from: The first day of a domain that mailboxes do not know yet: 200
+            mails on that day, and half as many more on each next one.
         public_base_url: Under which address unsubscribe links reach this Winback.
         listen_port: The port the unsubscribe page listens on.
     """
@@ -138,6 +144,9 @@ class SendingSettings(Section):
     region: str = "eu-west-1"
     configuration_set: str = "winback"
     senders: Annotated[int, Field(ge=1, le=64)] = 8
+    bulk: bool = False
+    reserve_share: Annotated[float, Field(ge=0, le=0.9)] = 0.1
+    warm_up_from: date | None = None
     public_base_url: Annotated[str, Field(pattern=r"^https?://\S+[^/]$")]
     listen_port: Annotated[int, Field(ge=0, le=65535)] = 8025
 

@@ -12,6 +12,7 @@ WinbackError
 ├── RenderError              one mail cannot be rendered; the others go on
 └── SendError                SES did not say that it took the mail
     ├── RetryLaterError      nothing was taken; try again later
+    │   └── ThrottledError   for it was more than SES takes at a time
     ├── RejectedError        this mail will never be taken
     ├── CampaignHaltedError  no mail of this campaign would be taken; pause it
     ├── SendingHaltedError   nothing may be sent for now; stop the run
@@ -64,7 +65,11 @@ class SendError(WinbackError):
 
 
 class RetryLaterError(SendError):
-    """Nothing was taken: throttled, or no connection was ever made."""
+    """Nothing was taken, for no connection was ever made: try again later."""
+
+
+class ThrottledError(RetryLaterError):
+    """Nothing was taken, for it was more than SES takes at a time: go slower."""
 
 
 class RejectedError(SendError):

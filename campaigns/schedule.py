@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
+from threading import Event
 from typing import Any, Final
 
 import structlog
@@ -30,6 +31,7 @@ from campaigns.steps import (
     score,
     settle,
 )
+from campaigns.steps.desk import Desk
 from campaigns.store import campaigns, instance, runs
 from campaigns.store.session import Sessions
 
@@ -85,11 +87,12 @@ class Work:
         settle: Settles returns as of a moment.
         beat: Records that the sender is alive.
         publish: Writes a week's report where people find it.
+        stop: Set once nothing new is begun.
     """
 
     sessions: Sessions
     clock: Clock
-    desk: deliver.Desk
+    desk: Desk
     post: receive.Post
     learning: score.Learning
     programme: enrol.Programme
@@ -98,6 +101,7 @@ class Work:
     settle: Callable[[datetime], settle.SettleResult]
     beat: Callable[[datetime], None]
     publish: Callable[[WeeklyReport], object]
+    stop: Event = field(default_factory=Event)
     known_runs: dict[str, datetime] = field(default_factory=dict)
 
 
@@ -241,9 +245,23 @@ def _report(work: Work, due_at: datetime) -> dict[str, Any]:
 _JOBS: Final = {"settle": _settle, "report": _report}
 
 
+def deliver_on(work: Work) -> None:
+    """Deliver, and go on where only the rate makes it wait for less than a wake-up."""
+    while not work.stop.is_set():
+        again_at = deliver.deliver(work.desk).again_at
+        wait = (again_at - work.clock()).total_seconds() if again_at else None
+        if wait is None or wait > _DELIVER_SECONDS or work.stop.wait(max(0, wait)):
+            return
+
+
 @contextmanager
-def awake(work: Work) -> Iterator[None]:
-    """Keep waking up while the context lasts; what runs at its end is finished."""
+def awake(work: Work, *, only_sends: bool = False) -> Iterator[None]:
+    """Keep waking up while the context lasts; what runs at its end is finished.
+
+    Args:
+        work: What there may be to do.
+        only_sends: Whether another process schedules and receives.
+    """
     from apscheduler.events import EVENT_JOB_ERROR, JobExecutionEvent
     from apscheduler.executors.pool import ThreadPoolExecutor
     from apscheduler.schedulers.background import BackgroundScheduler
@@ -254,11 +272,17 @@ def awake(work: Work) -> Iterator[None]:
         # A late wake-up is still a wake-up, and several late ones are one.
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
-    for job, every in (
-        (lambda: deliver.deliver(work.desk), _DELIVER_SECONDS),
-        (lambda: receive.receive(work.post), _RECEIVE_SECONDS),
-        (lambda: look(work), _LOOK_SECONDS),
-    ):
+    jobs: list[tuple[Callable[[], object], int]] = [
+        (lambda: deliver_on(work), _DELIVER_SECONDS)
+    ]
+    if only_sends:
+        jobs += [(lambda: work.beat(work.clock()), _LOOK_SECONDS)]
+    else:
+        jobs += [
+            (lambda: receive.receive(work.post), _RECEIVE_SECONDS),
+            (lambda: look(work), _LOOK_SECONDS),
+        ]
+    for job, every in jobs:
         scheduler.add_job(job, "interval", seconds=every, next_run_time=work.clock())
 
     def report_error(event: JobExecutionEvent) -> None:
@@ -271,6 +295,7 @@ def awake(work: Work) -> Iterator[None]:
     try:
         yield
     finally:
+        work.stop.set()
         scheduler.shutdown(wait=True)
 
 
@@ -304,12 +329,20 @@ def simulate(
         if now >= receive_at:
             came = _receive_all(work)
             receive_at = now + (_WHILE_EVENTS_COME if came else _WHILE_NONE_COME)
+            if came and _is_due(work, now):
+                # What came lets a campaign post more.
+                delivered.again_at = now + _AFTER_SENDING
         if delivered.endings:
             receive_at = min(receive_at, now + _AFTER_SENDING)
         clock.jump_to(min(until, _next_moment(work, now, receive_at, delivered)))
         with work.sessions.begin() as session:
             instance.simulate_until(session, clock())
     look(work)
+
+
+def _is_due(work: Work, now: datetime) -> bool:
+    due_at = deliver.next_due_at(work.desk)
+    return due_at is not None and due_at <= now
 
 
 def _receive_all(work: Work) -> bool:

@@ -19,9 +19,10 @@ from campaigns.domain.values import (
 )
 from campaigns.domain.words import Arm, CampaignState, EventKind, MessageState
 from campaigns.mail.links import Tokens
+from campaigns.rules.pacing import Policy
 from campaigns.simulation import trials
-from campaigns.steps import deliver
 from campaigns.steps.compose import Composer
+from campaigns.steps.desk import Desk
 from campaigns.steps.enrol import Programme, enrol
 from campaigns.store import campaigns, episodes, records, scores
 from campaigns.store.usage import SCHEMA, UsageLake, merge_day
@@ -125,21 +126,24 @@ def composer() -> Composer:
     )
 
 
-def desk(sessions, ses, clock, **changes) -> deliver.Desk:
+def desk(sessions, ses, clock, **changes) -> Desk:
     settings = {
         "sessions": sessions,
-        "send": ses.send,
+        "send": lambda emails: [ses.send(email) for email in emails],
         "quota": ses.quota,
         "composer": composer(),
-        "execute": lambda post, mails: [post(mail) for mail in mails],
+        "start": lambda act: act(),
         "senders": 4,
         "clock": clock,
         "sleep": lambda _seconds: None,
         "worker": "worker-1",
         "remember": lambda _attempt: None,
         "default_time_zone": "UTC",
+        "policy": Policy(),
+        "per_request": 1,
+        "should_stop": lambda: False,
     }
-    return deliver.Desk(**(settings | changes))
+    return Desk(**(settings | changes))
 
 
 def provider_event(kind=EventKind.SEND, message=1, **changes) -> ProviderEvent:
@@ -175,6 +179,8 @@ def gate_facts(**changes) -> GateFacts:
         "days_after_previous": 0,
         "mails_today": 0,
         "mails_per_day": None,
+        "posted": 0,
+        "may_post": None,
         "time_zone": "UTC",
         "schedule": Schedule(on=NOON, **ALWAYS),
     }

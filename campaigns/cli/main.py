@@ -178,6 +178,15 @@ def run_(
 
 
 @app.command()
+def worker(workspace: WorkspaceOption = Path()) -> None:
+    """Send only, beside `winback run` and other workers: for PostgreSQL."""
+    from campaigns.cli.running import run_worker
+    from campaigns.wiring.workspace import open_workspace
+
+    run_worker(open_workspace(workspace))
+
+
+@app.command()
 def simulate(
     seed: Annotated[int, typer.Option(help="of the first trial; replays it")] = 1,
     trials: Annotated[int, typer.Option(min=1, help="how many, seed after seed")] = 1,

@@ -20,7 +20,8 @@ from campaigns.store import (
     snapshots,
 )
 from campaigns.store.runs import Run
-from campaigns.store.session import Session, is_sending
+from campaigns.store.session import Session
+from campaigns.store.workers import is_sending
 from campaigns.wiring.workspace import Workspace
 
 _SHOWN: Final = 20

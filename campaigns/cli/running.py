@@ -13,9 +13,14 @@ from campaigns.clock import SimulatedClock
 from campaigns.errors import ActionRefusedError, ConfigError
 from campaigns.steps.restart import restart
 from campaigns.store import instance, runs
-from campaigns.store.session import sender_lock
+from campaigns.store.workers import Presence, at_work, is_sending
 from campaigns.web.serving import unsubscribe_page
-from campaigns.wiring.sending import check_simulation, sending_work, ses_endpoint
+from campaigns.wiring.sending import (
+    check_simulation,
+    new_worker,
+    sending_work,
+    ses_endpoint,
+)
 from campaigns.wiring.workspace import Workspace, simulated
 
 
@@ -25,27 +30,21 @@ def run_for_real(workspace: Workspace) -> None:
     Raises:
         ActionRefusedError: The workspace has lived in simulated time.
     """
-    with workspace.sessions.begin() as session:
-        if instance.simulated_until(session) is not None:
-            raise ActionRefusedError(
-                f"{workspace.root} lives in simulated time; make another workspace to "
-                "send for real"
-            )
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    _check_our_time(workspace)
+    stop = _stopped_by_a_signal()
     with (
-        sender_lock(workspace.engine),
+        at_work(workspace.engine, new_worker(), schedules=True) as presence,
         ses_endpoint(workspace) as endpoint,
         unsubscribe_page(workspace) as page,
         sending_work(
             workspace,
             endpoint,
+            presence=presence,
             public_base_url=workspace.settings.sending.public_base_url,
             is_simulated=False,
         ) as work,
     ):
-        _put_right(workspace, work)
+        _put_right(workspace, presence, work)
         with schedule.awake(work):
             where = endpoint or "Amazon SES"
             print(
@@ -55,11 +54,87 @@ def run_for_real(workspace: Workspace) -> None:
             print("Stopping: mails being posted are finished first …", flush=True)
 
 
-def _put_right(workspace: Workspace, work: schedule.Work) -> None:
-    """Put right what a killed process left; the sender lock says nobody else runs."""
+def run_worker(workspace: Workspace) -> None:
+    """Send until SIGTERM or SIGINT, beside a `winback run` and other workers.
+
+    Raises:
+        ActionRefusedError: The workspace has lived in simulated time.
+        ConfigError: It would start a local SES of its own.
+        SenderBusyError: On SQLite, another process sends.
+    """
+    _check_our_time(workspace)
+    if workspace.settings.sending.endpoint_url is None:
+        raise ConfigError(
+            'a worker needs [sending] endpoint_url ("aws" is Amazon SES): local '
+            "stand-ins of several workers would share no limits"
+        )
+    stop = _stopped_by_a_signal()
+    began_at = workspace.clock()
+    with (
+        at_work(workspace.engine, new_worker(), schedules=False) as presence,
+        ses_endpoint(workspace) as endpoint,
+        sending_work(
+            workspace,
+            endpoint,
+            presence=presence,
+            public_base_url=workspace.settings.sending.public_base_url,
+            is_simulated=False,
+        ) as work,
+    ):
+        if workspace.watermark.read() is None and is_sending(workspace.engine):
+            _wait_for_a_beat(workspace, after=began_at, stop=stop)
+        else:
+            _restart(workspace, presence, work)
+        with schedule.awake(work, only_sends=True):
+            print(f"Sending as {presence.worker}", flush=True)
+            stop.wait()
+            print("Stopping: mails being posted are finished first …", flush=True)
+
+
+def _wait_for_a_beat(
+    workspace: Workspace, *, after: datetime, stop: threading.Event
+) -> None:
+    """Wait until `winback run`, which knows whether this is a copy, has looked.
+
+    A worker in a new place has no mark of its own to tell by.
+    """
+    while not stop.wait(1):
+        with workspace.sessions.begin() as session:
+            alive_at = instance.alive_at(session)
+        if alive_at is not None and alive_at > after:
+            return
+
+
+def _stopped_by_a_signal() -> threading.Event:
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
+def _check_our_time(workspace: Workspace) -> None:
+    with workspace.sessions.begin() as session:
+        if instance.simulated_until(session) is not None:
+            raise ActionRefusedError(
+                f"{workspace.root} lives in simulated time; make another workspace to "
+                "send for real"
+            )
+
+
+def _put_right(workspace: Workspace, presence: Presence, work: schedule.Work) -> None:
+    """Put right what a killed process left; nobody else schedules."""
     with workspace.sessions.begin() as session:
         runs.forget_unfinished(session)
-    because = restart(workspace.sessions, workspace.watermark, now=work.clock())
+    _restart(workspace, presence, work)
+
+
+def _restart(workspace: Workspace, presence: Presence, work: schedule.Work) -> None:
+    because = restart(
+        workspace.sessions,
+        workspace.watermark,
+        worker=presence.worker,
+        now=work.clock(),
+    )
     if because:
         print(
             f"All running campaigns are paused: {because}. See docs/how-to/restore.md; "
@@ -87,15 +162,19 @@ def run_simulated(
     start, until = read_span(span)
     workspace, clock = simulated(workspace, start=start)
     with (
-        sender_lock(workspace.engine),
+        at_work(workspace.engine, new_worker(), schedules=True) as presence,
         ses_endpoint(workspace) as endpoint,
         unsubscribe_page(workspace) as page,
     ):
         check_simulation(endpoint)
         with sending_work(
-            workspace, endpoint, public_base_url=page, is_simulated=True
+            workspace,
+            endpoint,
+            presence=presence,
+            public_base_url=page,
+            is_simulated=True,
         ) as work:
-            _put_right(workspace, work)
+            _put_right(workspace, presence, work)
             _pass_time(work, clock, start, until, endpoint or "", each_day)
     print(f"Simulated time has come to {clock():%Y-%m-%d %H:%M} UTC.")
 

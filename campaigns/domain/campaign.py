@@ -112,8 +112,16 @@ class Schedule(Part):
 
 
 class Caps(Part):
-    """Limits that a campaign puts on itself; None means no limit."""
+    """Limits that a campaign puts on itself; None means no limit.
 
+    Attributes:
+        accounts_per_cohort: Accounts that one cohort enrols.
+        mails_per_day: Mails on a UTC day.
+        first_mails: Mails that go out before anything is known of what became of them;
+            each whose fate is known lets four more go.
+    """
+
+    first_mails: Annotated[int, Field(ge=1)] = 50
     accounts_per_cohort: Annotated[int, Field(ge=1)] | None = None
     mails_per_day: Annotated[int, Field(ge=1)] | None = None
 

@@ -14,6 +14,7 @@ from campaigns.domain.words import (
     MessageState,
     ReturnKind,
 )
+from campaigns.errors import SendError
 
 _NO_LIMIT: Final = 10**9
 
@@ -201,6 +202,8 @@ class GateFacts:
     days_after_previous: int
     mails_today: int
     mails_per_day: int | None
+    posted: int
+    may_post: int | None
     time_zone: str
     schedule: Schedule
 
@@ -227,8 +230,7 @@ class Posted:
     ses_message_id: str | None = None
     reason: str | None = None
     not_before: datetime | None = None
-    halts: bool = False
-    pauses: bool = False
+    cause: SendError | None = None
 
 
 @dataclass(frozen=True, slots=True)

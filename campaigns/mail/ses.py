@@ -5,6 +5,7 @@ client is built with retries off (`wiring` does), each attempt is exactly one PO
 everything that is not a known and definite no is an unknown: only an event can tell.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import (
@@ -24,14 +25,16 @@ from campaigns.errors import (
     RetryLaterError,
     SendError,
     SendingHaltedError,
+    ThrottledError,
 )
+from campaigns.mail import ses_bulk
 
 if TYPE_CHECKING:
     from types_boto3_sesv2 import SESV2Client
 
 # https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_SendEmail.html#API_SendEmail_Errors
 _DEFINITE: Final[dict[str, type[SendError]]] = {
-    "TooManyRequestsException": RetryLaterError,
+    "TooManyRequestsException": ThrottledError,
     "LimitExceededException": SendingHaltedError,
     "AccountSuspendedException": SendingHaltedError,
     "SendingPausedException": SendingHaltedError,
@@ -70,7 +73,14 @@ class SesSender:
         self._configuration_set = configuration_set
 
     def send(self, email: Email) -> str:
-        """Send `email` by one POST and return the SES message id.
+        """Send `email` by one POST and return the SES message id; see `send_all`."""
+        (outcome,) = self.send_all([email])
+        if isinstance(outcome, SendError):
+            raise outcome
+        return outcome
+
+    def send_all(self, emails: Sequence[Email]) -> list[str | SendError]:
+        """Send mails by one POST; return the SES message id of each, or why not.
 
         Raises:
             RetryLaterError: Nothing was taken, and later it may be.
@@ -79,8 +89,13 @@ class SesSender:
             SendingHaltedError: Nothing was taken, and nothing will be for now.
             OutcomeUnknownError: It may have been taken.
         """
+        shared = self._shared()
         try:
-            response = self._client.send_email(**self._request(email))
+            if len(emails) > 1:
+                bulk = ses_bulk.request_of(emails)
+                response: Any = self._client.send_bulk_email(**shared, **bulk)
+            else:
+                response = self._client.send_email(**shared, **_simple(emails[0]))
         except ClientError as error:
             raise _translated(error) from error
         except (EndpointConnectionError, ConnectTimeoutError) as error:
@@ -92,10 +107,12 @@ class SesSender:
         except BotoCoreError as error:
             # Timed out or cut off after the request left, or not understood.
             raise OutcomeUnknownError(_kind(error)) from error
+        if len(emails) > 1:
+            return ses_bulk.outcomes_of(response, count=len(emails))
         message_id = response.get("MessageId")
         if not message_id:
             raise OutcomeUnknownError("SES answered without a message id")
-        return message_id
+        return [message_id]
 
     def quota(self) -> SendingQuota:
         """Return what SES allows now.
@@ -134,25 +151,30 @@ class SesSender:
             raise RetryLaterError(_kind(error)) from error
         return True
 
-    def _request(self, email: Email) -> Any:  # noqa: ANN401 — boto3's own dictionary
-        request = {
+    def _shared(self) -> Any:  # noqa: ANN401 — boto3's own dictionary
+        """Return what all requests hold."""
+        request: dict[str, Any] = {
             "FromEmailAddress": self._from_address,
-            "Destination": {"ToAddresses": [email.to]},
             "ConfigurationSetName": self._configuration_set,
-            "EmailTags": [{"Name": k, "Value": v} for k, v in email.tags.items()],
-            "Content": {
-                "Simple": {
-                    "Subject": _utf8(email.subject),
-                    "Body": {"Text": _utf8(email.text), "Html": _utf8(email.html)},
-                    "Headers": [
-                        {"Name": k, "Value": v} for k, v in email.headers.items()
-                    ],
-                }
-            },
         }
         if self._reply_to:
             request["ReplyToAddresses"] = [self._reply_to]
         return request
+
+
+def _simple(email: Email) -> Any:  # noqa: ANN401 — boto3's own dictionary
+    """Return the part of a request that holds one mail."""
+    return {
+        "Destination": {"ToAddresses": [email.to]},
+        "EmailTags": [{"Name": k, "Value": v} for k, v in email.tags.items()],
+        "Content": {
+            "Simple": {
+                "Subject": _utf8(email.subject),
+                "Body": {"Text": _utf8(email.text), "Html": _utf8(email.html)},
+                "Headers": [{"Name": k, "Value": v} for k, v in email.headers.items()],
+            }
+        },
+    }
 
 
 def _utf8(text: str) -> dict[str, str]:

@@ -7,13 +7,13 @@ template cannot load another, and it sees plain values only.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import css_inline
 import jinja2
@@ -36,6 +36,13 @@ _LONGEST_SUBJECT: Final = 150
 _INLINER: Final = css_inline.CSSInliner(
     keep_style_tags=True, keep_at_rules=True, load_remote_stylesheets=False
 )
+
+
+class Order(NamedTuple):
+    """A mail that is wanted: a template's name, and the facts that fill it."""
+
+    template: str
+    facts: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +111,18 @@ class Templates:
                 if all((path.parent / name).is_file() for name in _FILES)
             }
         )
+
+    def render(self, orders: Iterable[Order]) -> Iterator[Rendered | RenderError]:
+        """Yield the mail of each order, or why it cannot be made."""
+        for order in orders:
+            try:
+                yield self.compiled(order.template).render(order.facts)
+            except RenderError as error:
+                yield error
+            except TemplateError as error:
+                yield RenderError(str(error))
+            except Exception as error:  # noqa: BLE001 — untrusted, also when compiled
+                yield RenderError(f"template {order.template}: {type(error).__name__}")
 
     def _compile(self, name: str) -> CompiledTemplate:
         sources = {file: self._read(f"{name}/{file}") for file in _FILES}

@@ -5,7 +5,9 @@ and at the gate, which every message passes twice, when it is claimed and again 
 transaction that records its posting.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -94,6 +96,43 @@ def choose_contact(
     return open_ones[0], ContactChoice.FIRST_BY_ID
 
 
+@dataclass(slots=True)
+class Admitted:
+    """What the gate said of some messages.
+
+    Attributes:
+        go: May be posted now, in order.
+        never: Will never be, by the reason.
+        later: Must wait, by when they are looked at again.
+    """
+
+    go: list[int] = field(default_factory=list)
+    never: dict[SkipReason, list[int]] = field(default_factory=dict)
+    later: dict[datetime, list[int]] = field(default_factory=dict)
+
+
+def admit(messages: Iterable[GateFacts], *, now: datetime) -> Admitted:
+    """Say which of some messages may go now; each that may counts for the next."""
+    admitted = Admitted()
+    going: Counter[str] = Counter()
+    for read in messages:
+        facts = replace(
+            read,
+            mails_today=read.mails_today + going[read.campaign],
+            posted=read.posted + going[read.campaign],
+        )
+        no = final_no(facts, now=now)
+        until = None if no else not_before(facts, now=now)
+        if no is not None:
+            admitted.never.setdefault(no, []).append(facts.message)
+        elif until is not None:
+            admitted.later.setdefault(until, []).append(facts.message)
+        else:
+            going[facts.campaign] += 1
+            admitted.go.append(facts.message)
+    return admitted
+
+
 def final_no(facts: GateFacts, *, now: datetime) -> SkipReason | None:
     """Return why a message will never be posted, or None if nothing forbids it."""
     never_sent = {
@@ -114,9 +153,10 @@ def final_no(facts: GateFacts, *, now: datetime) -> SkipReason | None:
 def not_before(facts: GateFacts, *, now: datetime) -> datetime | None:
     """Return when a message that must wait is looked at again; None if it may go.
 
-    A campaign that does not run, or has sent its mails for today, waits; so does a mail
-    to somebody who asked for a rest, one outside its contact's hours, and a later step
-    until the step before it is known to be accepted and its days have passed.
+    A campaign that does not run, or has sent its mails for today, waits, as does one of
+    whose first mails too little is known. So does a mail to somebody who asked for a
+    rest, one outside its contact's hours, and a later step until the step before it is
+    known to be accepted and its days have passed.
     """
     if facts.campaign_state is not CampaignState.RUNNING:
         return now + timedelta(minutes=1)
@@ -125,9 +165,13 @@ def not_before(facts: GateFacts, *, now: datetime) -> datetime | None:
     opens_at = next_slot(now, zone=ZoneInfo(facts.time_zone), schedule=facts.schedule)
     if opens_at > now:
         return opens_at
-    free_at = _after_previous(facts, now)
-    if free_at is not None:
-        return free_at
+    return _after_previous(facts, now) or _within_limits(facts, now)
+
+
+def _within_limits(facts: GateFacts, now: datetime) -> datetime | None:
+    """Return when the campaign may post more; None if it may now."""
+    if facts.may_post is not None and facts.posted >= facts.may_post:
+        return now + timedelta(minutes=1)
     if facts.mails_per_day is not None and facts.mails_today >= facts.mails_per_day:
         return (now + timedelta(days=1)).replace(
             hour=0, minute=0, second=0, microsecond=0

@@ -34,6 +34,7 @@ EDGES: Final[frozenset[tuple[MessageState, MessageState]]] = frozenset(
 )
 
 ENDINGS: Final = frozenset({S.ACCEPTED, S.REFUSED, S.SKIPPED, S.DROPPED})
+OPEN: Final = frozenset(S) - ENDINGS
 SETTLED_BY_EVENT: Final = frozenset({S.POSTING, S.UNKNOWN, S.HELD, S.DROPPED})
 SETTLED_WINDOW: Final = timedelta(minutes=15)
 

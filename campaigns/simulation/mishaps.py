@@ -55,6 +55,7 @@ class Mishaps:
         self._kill_share = rng.choice((0, 0.005, 0.02, 0.05))
         self._act_share = rng.choice((0, 0.02, 0.1))
         self._fault_share = rng.choice((0, 0.01, 0.03))
+        self._stall_share = rng.choice((0, 0, 0.01))
         self._restores = rng.random() < _RESTORES_SHARE
         self.senders = rng.choice((1, 2, 4))
         self.points = 0
@@ -88,10 +89,12 @@ class Mishaps:
         clock: Clock,
         witness: Witness,
         raise_mark: Callable[[], None],
+        send_beside: Callable[[], None],
     ) -> None:
         """Know the trial; what befalls events holds from here on."""
         self._sessions, self._ses, self._clock = sessions, ses, clock
         self._witness, self._raise_mark = witness, raise_mark
+        self._send_beside = send_beside
         for account, address in self._world.addresses.items():
             witness.knows_address(account, address)
         events = EventFaults(
@@ -115,6 +118,9 @@ class Mishaps:
             self._resume()
         if point != _IN_A_TRANSACTION and self._rng.random() < self._act_share:
             self._act()
+        if point != _IN_A_TRANSACTION and self._rng.random() < self._stall_share:
+            self.happened["stood still"] += 1
+            self._send_beside()
         if self._rng.random() < self._fault_share:
             self._disturb_ses()
         is_spared = self.happened["killed"] >= _MOST_KILLS
@@ -137,10 +143,15 @@ class Mishaps:
 
     def _resume(self) -> None:
         """Resume the campaign if it paused, and not in a copy that knows too little."""
+        if self.may_resume():
+            with self._sessions.begin() as session:
+                campaigns.resume(session, CAMPAIGN, now=self._clock())
+
+    def may_resume(self) -> bool:
+        """Say whether the campaign paused, and a person would let it go on."""
         with self._sessions.begin() as session:
             is_paused = campaigns.state_of(session, CAMPAIGN) is CampaignState.PAUSED
-            if is_paused and not self._witness.is_a_copy:
-                campaigns.resume(session, CAMPAIGN, now=self._clock())
+        return is_paused and not self._witness.is_a_copy
 
     def _decide(self, session: Session, message: int) -> None:
         """Decide as a person who looked into SES's own log would."""

@@ -42,6 +42,7 @@ class SmallWorld:
         holdout_share: Who is not written to.
         behaviours: How mailboxes behave.
         mails_per_day: The campaign's cap, if it has one.
+        first_mails: How many it sends before it knows what became of them.
     """
 
     accounts: tuple[str, ...]
@@ -50,6 +51,7 @@ class SmallWorld:
     holdout_share: float
     behaviours: dict[str, str]
     mails_per_day: int | None
+    first_mails: int
 
 
 def draw_world(rng: Random) -> SmallWorld:
@@ -67,6 +69,7 @@ def draw_world(rng: Random) -> SmallWorld:
         holdout_share=rng.choice((0.0, 0.2, 0.4)),
         behaviours={person: rng.choice(_BEHAVIOURS) for person in people},
         mails_per_day=rng.choice((None, 2, 4)),
+        first_mails=rng.choice((1, 3, 50)),
     )
 
 
@@ -110,6 +113,9 @@ def _campaign(world: SmallWorld) -> CampaignDefinition:
             "name": CAMPAIGN,
             "steps": [{"template": "general"}, follow_up][: world.steps],
             "schedule": {"on": START, "hours": (0, 24), "weekdays": _WEEK},
-            "caps": {"mails_per_day": world.mails_per_day},
+            "caps": {
+                "mails_per_day": world.mails_per_day,
+                "first_mails": world.first_mails,
+            },
         }
     )

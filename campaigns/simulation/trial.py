@@ -1,7 +1,7 @@
 """A trial: one world, one seed, one campaign from its launch to its last ending."""
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from campaigns.clock import SimulatedClock
 from campaigns.domain.values import Email, ReceivedEvent
+from campaigns.errors import SendError
 from campaigns.mail.local_ses.operations import Call, is_sending
 from campaigns.mail.local_ses.outbox import Outbox
 from campaigns.mail.local_ses.protocol import Answer, Protocol
@@ -17,14 +18,17 @@ from campaigns.mail.local_ses.ses import LocalSes
 from campaigns.mail.ses import SesSender
 from campaigns.mail.sqs import EventQueue
 from campaigns.rules.message_state import SETTLED_WINDOW
+from campaigns.rules.pacing import Policy
 from campaigns.simulation.mishaps import Mishaps
 from campaigns.simulation.points import Killed, watched
 from campaigns.simulation.small_world import INSTANCE, START, SmallWorld, settle_in
 from campaigns.simulation.witness import Witness
 from campaigns.steps import deliver, receive, restart
 from campaigns.steps.compose import Composer
+from campaigns.steps.desk import Desk
 from campaigns.store import doubts
 from campaigns.store.session import (
+    Engine,
     WatchedSessions,
     make_sessions,
     open_engine,
@@ -34,6 +38,7 @@ from campaigns.store.watermark import Watermark
 _CALM_AFTER: Final = timedelta(days=8)
 _ENDS_AFTER: Final = timedelta(days=40)
 _LOOKS_EVERY: Final = timedelta(hours=12)
+_STALL: Final = timedelta(minutes=11)
 _LEAST_PAUSE: Final = timedelta(minutes=10)
 _SENDER: Final = "Tidemark <hello@tidemark.example>"
 _CONFIGURATION_SET: Final = "winback"
@@ -99,6 +104,7 @@ class Trial:
     bench: Bench
     clock: SimulatedClock = field(default_factory=lambda: SimulatedClock(START))
     _idle_wakes: int = 0
+    _lives: int = 0
 
     def run(self, seed: int) -> Outcome:
         """Let the world run its course, and say which promises were broken."""
@@ -113,7 +119,8 @@ class Trial:
             )
             witness = Witness(plain, ses)
             raise_mark = partial(restart.raise_mark, plain, self._watermark)
-            self.mishaps.begin(plain, ses, self.clock, witness, raise_mark)
+            beside = partial(self._send_beside, engine, witness)
+            self.mishaps.begin(plain, ses, self.clock, witness, raise_mark, beside)
             self.bench.door.inside = partial(_answer, Protocol(ses), witness)
             sessions = WatchedSessions(engine, self._watch(witness))
             while not self._is_over():
@@ -160,9 +167,12 @@ class Trial:
 
     def _live(self, sessions: WatchedSessions, ses: LocalSes, witness: Witness) -> None:
         """Live from the start of a process to its end, or to the end of all."""
+        self._lives += 1
         desk, post = self._process(sessions, self._watch(witness), witness)
         try:
-            restart.restart(sessions, self._watermark, now=self.clock())
+            restart.restart(
+                sessions, self._watermark, worker=desk.worker, now=self.clock()
+            )
             while not self._is_over():
                 self._wake(desk, post, ses)
         except Killed:
@@ -171,54 +181,83 @@ class Trial:
 
     def _process(
         self, sessions: WatchedSessions, watch: Callable[[str], None], witness: Witness
-    ) -> tuple[deliver.Desk, receive.Post]:
+    ) -> tuple[Desk, receive.Post]:
+        desk = self._desk(sessions, watch, witness, worker=f"sender-{self._lives}")
+        queue = EventQueue(self.bench.door.sqs, queue_url=f"{_NO_HOST}/winback-events")
+
+        def delete(events: list[ReceivedEvent]) -> None:
+            witness.sees_deleted(events)
+            queue.delete(events)
+
+        received = receive.Post(
+            sessions,
+            watched(partial(queue.receive, wait_seconds=0), "receive", watch),
+            watched(delete, "delete", watch),
+            lambda email: _the_one(desk.send([email])),
+            self.clock,
+        )
+        return desk, received
+
+    def _desk(
+        self,
+        sessions: WatchedSessions,
+        watch: Callable[[str], None],
+        witness: Witness,
+        *,
+        worker: str,
+    ) -> Desk:
         sender = SesSender(
             self.bench.door.ses,
             from_address=_SENDER,
             reply_to=None,
             configuration_set=_CONFIGURATION_SET,
         )
-        queue = EventQueue(self.bench.door.sqs, queue_url=f"{_NO_HOST}/winback-events")
 
         def send(email: Email) -> str:
             witness.sees_off(email)
             return sender.send(email)
 
-        def delete(events: list[ReceivedEvent]) -> None:
-            witness.sees_deleted(events)
-            queue.delete(events)
-
         post = watched(send, "post", watch)
-        desk = deliver.Desk(
+        return Desk(
             sessions=sessions,
-            send=post,
+            send=lambda emails: [post(email) for email in emails],
+            per_request=1,
             quota=sender.quota,
             composer=self.bench.composer,
-            execute=lambda act, mails: [act(mail) for mail in mails],
+            start=lambda act: act(),
             senders=self.mishaps.senders,
             clock=self.clock,
             sleep=lambda seconds: self.clock.jump_to(
                 self.clock() + timedelta(seconds=seconds)
             ),
-            worker="sender",
+            worker=worker,
             remember=lambda attempt: self._watermark.raise_to(
                 INSTANCE, attempt=attempt
             ),
             default_time_zone="UTC",
+            policy=Policy(),
+            should_stop=lambda: False,
         )
-        received = receive.Post(
-            sessions,
-            watched(partial(queue.receive, wait_seconds=0), "receive", watch),
-            watched(delete, "delete", watch),
-            post,
-            self.clock,
+
+    def _send_beside(self, engine: Engine, witness: Witness) -> None:
+        """Let another sender work while this one stands still, longer than a lease."""
+
+        def watch(point: str) -> None:
+            if point == "after commit":
+                witness.look()
+
+        self.clock.jump_to(self.clock() + _STALL)
+        self._lives += 1
+        sessions = WatchedSessions(engine, watch)
+        restart.guard(sessions, self._watermark, now=self.clock())
+        deliver.deliver(
+            self._desk(sessions, watch, witness, worker=f"beside-{self._lives}")
         )
-        return desk, received
 
     def _is_over(self) -> bool:
         return self.clock() >= START + _ENDS_AFTER
 
-    def _wake(self, desk: deliver.Desk, post: receive.Post, ses: LocalSes) -> None:
+    def _wake(self, desk: Desk, post: receive.Post, ses: LocalSes) -> None:
         """Do what is due now, then let time pass to when something is due again."""
         now = self.clock()
         if now >= START + _CALM_AFTER:
@@ -235,7 +274,8 @@ class Trial:
             *(at + SETTLED_WINDOW for at in self._unknown_since(desk)),
         ]
         is_calm = now >= START + _CALM_AFTER
-        if is_calm and not any(moments) and not received.held:
+        is_at_rest = not any(moments) and not received.held
+        if is_calm and is_at_rest and not self.mishaps.may_resume():
             self.clock.jump_to(START + _ENDS_AFTER)
             return
         later = [moment for moment in moments if moment and moment > now]
@@ -244,12 +284,19 @@ class Trial:
         next_look = min(later, default=now + _LOOKS_EVERY)
         self.clock.jump_to(max(now + pause, min(next_look, now + _LOOKS_EVERY)))
 
-    def _unknown_since(self, desk: deliver.Desk) -> list[datetime]:
+    def _unknown_since(self, desk: Desk) -> list[datetime]:
         with desk.sessions.begin() as session:
             return [posted_at for _, posted_at in doubts.unknown(session)]
 
 
 _NO_HOST: Final = "http://127.0.0.1:1"
+
+
+def _the_one(answers: Sequence[str | SendError]) -> str:
+    (answer,) = answers
+    if isinstance(answer, SendError):
+        raise answer
+    return answer
 
 
 def _answer(protocol: Protocol, witness: Witness, call: Call) -> Answer:

@@ -42,7 +42,7 @@ def simulate(bench: Bench, seeds: Iterable[int]) -> Iterator[Outcome]:
 def composer() -> Composer:
     """Return what the mails of trials are made with."""
     return Composer(
-        templates=Templates([templates_folder() / "email"]),
+        render=Templates([templates_folder() / "email"]).render,
         tokens=Tokens({"1": b"simulated token key 000000000000"}),
         company={
             "name": "Tidemark",

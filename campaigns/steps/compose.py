@@ -1,20 +1,23 @@
 """Make the mail of one claimed message: facts into a template, links and headers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from campaigns.domain.values import ClaimedMessage, Email, ReleaseNote
+from campaigns.errors import RenderError
 from campaigns.mail.links import Tokens, unsubscribe_headers
-from campaigns.mail.templates import Templates
+from campaigns.mail.templates import Order, Rendered
 from campaigns.rules.content import since_you_left
+
+Render = Callable[[Sequence[Order]], Iterable[Rendered | RenderError]]
 
 
 class Composer(NamedTuple):
     """What all mails are made with.
 
     Attributes:
-        templates: Where the texts come from.
+        render: Fills templates with facts.
         tokens: Makes unsubscribe tokens.
         company: name, signature, postal_address.
         return_url: Where the button leads.
@@ -23,7 +26,7 @@ class Composer(NamedTuple):
         instance: This database's name, for the tags.
     """
 
-    templates: Templates
+    render: Render
     tokens: Tokens
     company: Mapping[str, str]
     return_url: str
@@ -32,23 +35,35 @@ class Composer(NamedTuple):
     instance: str
 
 
-def compose(
+def compose_all(
     composer: Composer,
-    message: ClaimedMessage,
+    messages: Sequence[ClaimedMessage],
     *,
     releases: Sequence[ReleaseNote],
     now: datetime,
-) -> Email:
-    """Return the mail of `message`.
+) -> list[Email | RenderError]:
+    """Return the mail of each message, or why it cannot be made."""
+    links = [
+        f"{composer.public_base_url}/u/{composer.tokens.make(message.id)}"
+        for message in messages
+    ]
+    orders = [
+        Order(message.template, _facts(composer, message, releases, link, now))
+        for message, link in zip(messages, links, strict=True)
+    ]
+    return [
+        rendered
+        if isinstance(rendered, RenderError)
+        else _email(composer, message, rendered, link)
+        for message, link, rendered in zip(
+            messages, links, composer.render(orders), strict=True
+        )
+    ]
 
-    Raises:
-        RenderError: Its template names something that is not there.
-        TemplateError: Its template cannot be compiled.
-    """
-    token = composer.tokens.make(message.id)
-    unsubscribe = f"{composer.public_base_url}/u/{token}"
-    facts = _facts(composer, message, releases, unsubscribe, now)
-    rendered = composer.templates.compiled(message.template).render(facts)
+
+def _email(
+    composer: Composer, message: ClaimedMessage, rendered: Rendered, unsubscribe: str
+) -> Email:
     return Email(
         to=message.address,
         subject=rendered.subject,

@@ -3,122 +3,33 @@
 The order is what makes it exact. A message is claimed (nothing was posted yet), its
 mail is made, its attempt is committed, and only then it is posted, once. A kill before
 the commit leaves it planned; a kill after it leaves it to SES's event, not to a guess.
+
+Attempts are committed in groups, as many as senders are free, and in the same
+transaction the answers are recorded that came meanwhile. So each sender always has a
+mail in hand, and no more are in flight than there are senders.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
-from itertools import islice
+from collections import Counter, deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from queue import Empty, SimpleQueue
 from typing import Final
 
 import structlog
 
-from campaigns.clock import Clock
-from campaigns.domain.values import (
-    ClaimedMessage,
-    Email,
-    GateFacts,
-    Posted,
-    SendingQuota,
-)
+from campaigns.domain.values import ClaimedMessage, Posted
 from campaigns.domain.words import MessageState
-from campaigns.errors import (
-    CampaignHaltedError,
-    OutcomeUnknownError,
-    RejectedError,
-    RenderError,
-    RetryLaterError,
-    SendError,
-    SendingHaltedError,
-    TemplateError,
-)
-from campaigns.rules.eligibility import final_no, not_before
-from campaigns.rules.pacing import Pace, after_sending, allowed, free_at
-from campaigns.steps.compose import Composer, compose
-from campaigns.store import campaigns, gate, messages, records
-from campaigns.store.session import Session, Sessions, write_persistently
+from campaigns.errors import RenderError
+from campaigns.steps import admission, posting
+from campaigns.steps.compose import compose_all
+from campaigns.steps.desk import Desk
+from campaigns.store import campaigns, messages, records
+from campaigns.store.session import write_persistently
 
 logger = structlog.get_logger(__name__)
 
 _BATCH: Final = 100
-_LEASE: Final = timedelta(minutes=10)
-_QUOTA_HOLDS_FOR: Final = timedelta(seconds=30)
-_AFTER_THROTTLE: Final = timedelta(seconds=5)
-_AFTER_HALT: Final = timedelta(minutes=5)
-
-Executor = Callable[[Callable[["Ready"], Posted], Sequence["Ready"]], Iterable[Posted]]
-"""Applies a function to each of some mails: serially, or in threads."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ready:
-    """A mail whose attempt is committed: it may be posted, once."""
-
-    message: int
-    attempt: int
-    email: Email
-
-
-@dataclass(slots=True)
-class Desk:
-    """What a sender works with.
-
-    Attributes:
-        sessions: The database.
-        send: Posts one mail and returns SES's id; raises a SendError.
-        quota: Asks SES what it allows.
-        composer: Makes mails.
-        execute: How mails are posted: serially in simulation, in threads otherwise.
-        senders: How many are posted at the same time.
-        clock: The time.
-        sleep: Waits so many seconds.
-        worker: This process's name, for leases.
-        remember: Is told the latest attempt before it is posted; kept elsewhere than
-            the database, it tells a restored copy from the original.
-        default_time_zone: For contacts and accounts without one.
-    """
-
-    sessions: Sessions
-    send: Callable[[Email], str]
-    quota: Callable[[], SendingQuota]
-    composer: Composer
-    execute: Executor
-    senders: int
-    clock: Clock
-    sleep: Callable[[float], None]
-    worker: str
-    remember: Callable[[int], None]
-    default_time_zone: str
-    _pace: Pace = field(default_factory=Pace, init=False)
-    _quota: tuple[datetime, SendingQuota] | None = field(default=None, init=False)
-
-    def allowance(self, now: datetime) -> tuple[int, SendingQuota]:
-        """Return how many mails may go out now, and what SES allows."""
-        if self._quota is None or now - self._quota[0] >= _QUOTA_HOLDS_FOR:
-            self._quota = (now, self.quota())
-        quota = self._quota[1]
-        if not quota.is_enabled:
-            return 0, quota
-        now_free = allowed(self._pace, now=now, per_second=quota.max_per_second)
-        return min(now_free, quota.left_today), quota
-
-    def spend(self, mails: int, now: datetime) -> None:
-        """Take `mails` off what may go out."""
-        if self._quota is None:
-            return
-        asked_at, quota = self._quota
-        per_second = quota.max_per_second
-        self._pace = after_sending(self._pace, mails, now=now, per_second=per_second)
-        sent = quota.sent_last_day + mails
-        self._quota = (asked_at, replace(quota, sent_last_day=sent))
-
-    def next_at(self, quota: SendingQuota, now: datetime) -> datetime:
-        """Return when there may be something to send again."""
-        free = free_at(self._pace, per_second=quota.max_per_second)
-        if free is None or not quota.left_today or not quota.is_enabled:
-            return now + _AFTER_HALT
-        return free
 
 
 @dataclass(slots=True)
@@ -137,223 +48,167 @@ class DeliverResult:
 
 
 def deliver(desk: Desk) -> DeliverResult:
-    """Send what is due now, as much as SES allows at once."""
-    result = DeliverResult()
+    """Send what is due now, as much as SES allows."""
     now = desk.clock()
     with desk.sessions.begin() as session:
         messages.expire_leases(session, now=now)
     due_at = next_due_at(desk)
     if due_at is None or due_at > now:
+        return DeliverResult()
+    return _Delivery(desk).run()
+
+
+class _Delivery:
+    """One run: mails that wait for a sender, and those that are in flight."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._result = DeliverResult()
+        self._waiting: deque[posting.Mail] = deque()
+        self._answers: SimpleQueue[Sequence[Posted]] = SimpleQueue()
+        self._in_flight = 0
+        self._is_all_claimed = False
+        self._failed: Exception | None = None
+
+    def run(self) -> DeliverResult:
+        """Go on until nothing may be sent now and nothing is in flight."""
+        result = self._result
+        result.halted = admission.ask_if_needed(self._desk)
+        while True:
+            answered = self._answered()
+            group = self._group_or_none()
+            if not group and not answered:
+                if not self._in_flight:
+                    break
+                answered = self._next_answer()
+            if group or answered:
+                self._commit(answered, group)
+        if self._failed is not None:
+            raise self._failed
+        self._give_back()
+        if result.endings or result.halted:
+            logger.info("delivered", halted=result.halted, **result.endings)
         return result
-    try:
-        left, quota = desk.allowance(now)
-    except SendError as error:
-        result.halted, result.again_at = str(error), now + _AFTER_HALT
-        return result
-    while left > 0 and result.halted is None:
-        claimed = _claim(desk, min(left, _BATCH), result)
-        if not claimed:
-            break
-        left -= len(claimed)
-        desk.spend(len(claimed), now)
-        _send_all(desk, claimed, result)
-    if left <= 0 or result.halted:
-        result.again_at = desk.next_at(quota, now)
-    if result.endings or result.halted:
-        logger.info("delivered", halted=result.halted, **result.endings)
-    return result
 
+    def _answered(self) -> list[Posted]:
+        """Return the answers that are there, without waiting for one."""
+        found: list[Posted] = []
+        while self._in_flight:
+            try:
+                found += self._took(self._answers.get_nowait())
+            except Empty:
+                break
+        return found
 
-def _claim(desk: Desk, limit: int, result: DeliverResult) -> list[ClaimedMessage]:
-    """Lease due messages that nothing forbids; end or postpone the others."""
-    while True:
-        now = desk.clock()
-        with desk.sessions.begin() as session:
-            due = messages.due(session, now=now, limit=limit)
-            if not due:
-                return []
-            claimed = [
-                facts.message
-                for facts in _gate_facts(desk, session, due, now)
-                if _claim_one(desk, session, facts, now, result)
-            ]
-            if claimed:
-                return messages.read_claimed(session, claimed)
-
-
-def _gate_facts(
-    desk: Desk, session: Session, due: Sequence[int], now: datetime
-) -> list[GateFacts]:
-    return messages.gate_facts(
-        session, due, default_zone=desk.default_time_zone, now=now
-    )
-
-
-def _claim_one(
-    desk: Desk,
-    session: Session,
-    facts: GateFacts,
-    now: datetime,
-    result: DeliverResult,
-) -> bool:
-    no = final_no(facts, now=now)
-    if no is not None:
-        planned, skipped = MessageState.PLANNED, MessageState.SKIPPED
-        messages.move(
-            session, facts.message, planned, skipped, reason=no, settled_at=now
-        )
-        result.endings[skipped] += 1
-        return False
-    wait_until = not_before(facts, now=now)
-    if wait_until is not None:
-        messages.postpone(session, facts.message, until=wait_until)
-        return False
-    return messages.claim(
-        session, facts.message, worker=desk.worker, until=now + _LEASE
-    )
-
-
-def _send_all(
-    desk: Desk, claimed: Sequence[ClaimedMessage], result: DeliverResult
-) -> None:
-    """Render claimed messages and post them, as many at a time as there are senders."""
-    mails = _render(desk, claimed, result)
-    waiting = iter(mails)
-    while group := list(islice(waiting, desk.senders)):
-        if result.halted is not None:
-            _give_back(desk, [message for message, _ in [*group, *waiting]])
-            return
-        ready = _begin_posting(desk, group, result)
-        posted = list(desk.execute(lambda mail: _post(desk, mail), ready))
-        _settle(desk, posted, result)
-
-
-def _render(
-    desk: Desk, claimed: Sequence[ClaimedMessage], result: DeliverResult
-) -> list[tuple[int, Email]]:
-    """Return the mails of claimed messages; one that cannot be made is refused."""
-    now = desk.clock()
-    with desk.sessions.begin() as session:
-        releases = records.releases_before(session, now)
-    mails: list[tuple[int, Email]] = []
-    refused: list[tuple[int, str]] = []
-    for message in claimed:
+    def _next_answer(self) -> list[Posted]:
+        """Wait for an answer, or until more may be sent."""
+        wait: float | None = None
+        if self._result.again_at is not None and self._may_go_on():
+            left = self._result.again_at - self._desk.clock()
+            wait = max(0.0, left.total_seconds())
         try:
-            email = compose(desk.composer, message, releases=releases, now=now)
-        except (RenderError, TemplateError) as error:
-            refused.append((message.id, str(error)[:500]))
-        else:
-            mails.append((message.id, email))
-    if refused:
+            return self._took(self._answers.get(timeout=wait))
+        except Empty:
+            return []
+
+    def _took(self, answers: Sequence[Posted]) -> list[Posted]:
+        self._in_flight -= len(answers)
+        return list(answers)
+
+    def _may_go_on(self) -> bool:
+        is_halted = self._result.halted is not None or self._failed is not None
+        return not is_halted and not self._desk.should_stop()
+
+    def _group_or_none(self) -> list[posting.Mail]:
+        """Return the next group; after an error none, until all is recorded."""
+        try:
+            return self._next_group()
+        except Exception as error:  # noqa: BLE001 — raised once nothing is in flight
+            self._failed = error
+            return []
+
+    def _next_group(self) -> list[posting.Mail]:
+        """Return as many mails as senders are free, if more may be sent now."""
+        desk, result = self._desk, self._result
+        room = desk.senders * desk.per_request - self._in_flight
+        is_early = result.again_at is not None and desk.clock() < result.again_at
+        if room <= 0 or is_early or not self._may_go_on():
+            return []
+        result.again_at = None
+        if len(self._waiting) < room and not self._is_all_claimed:
+            self._claim(max(room, _BATCH))
+        return [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
+
+    def _claim(self, limit: int) -> None:
+        """Claim due messages and make their mails."""
+        claimed = admission.claim(self._desk, limit)
+        result = self._result
+        result.endings.update(claimed.endings)
+        result.again_at, result.halted = claimed.again_at, claimed.because
+        self._is_all_claimed = claimed.is_all
+        if claimed.messages:
+            self._waiting += self._made(claimed.messages)
+
+    def _made(self, claimed: Sequence[ClaimedMessage]) -> list[posting.Mail]:
+        """Return the mails of claimed messages; one that cannot be made is refused."""
+        desk, now = self._desk, self._desk.clock()
         with desk.sessions.begin() as session:
-            for message_id, reason in refused:
-                before, after = MessageState.CLAIMED, MessageState.REFUSED
-                messages.move(
-                    session, message_id, before, after, reason=reason, settled_at=now
+            releases = records.releases_before(session, now)
+        made = compose_all(desk.composer, claimed, releases=releases, now=now)
+        mails, refused = [], []
+        for message, mail in zip(claimed, made, strict=True):
+            if isinstance(mail, RenderError):
+                refused.append((message.id, str(mail)[:500]))
+            else:
+                mails.append(posting.Mail(message.id, mail))
+        if refused:
+            self._refuse(refused)
+        return mails
+
+    def _refuse(self, refused: Sequence[tuple[int, str]]) -> None:
+        claimed, after = MessageState.CLAIMED, MessageState.REFUSED
+        now = self._desk.clock()
+        with self._desk.sessions.begin() as session:
+            for message, reason in refused:
+                changes = {"reason": reason, "settled_at": now}
+                messages.move_all(
+                    session, [message], claimed, after, changes, of=self._desk.worker
                 )
-        result.endings[MessageState.REFUSED] += len(refused)
-    return mails
+        self._result.endings[after] += len(refused)
 
-
-def _begin_posting(
-    desk: Desk, group: Sequence[tuple[int, Email]], result: DeliverResult
-) -> list[Ready]:
-    """Repeat every check and commit the attempts of a group, in one transaction."""
-    now = desk.clock()
-    emails = dict(group)
-    ready: list[Ready] = []
-    admitted: Counter[str] = Counter()
-    with desk.sessions.begin() as session:
-        gate.before_posting(session)
-        for read in _gate_facts(desk, session, list(emails), now):
-            today = read.mails_today + admitted[read.campaign]
-            facts = replace(read, mails_today=today)
-            if not _still_may(session, facts, now, result):
-                continue
-            attempt = messages.begin_attempt(
-                session, facts.message, worker=desk.worker, now=now
-            )
-            if attempt is not None:
-                admitted[facts.campaign] += 1
-                ready.append(Ready(facts.message, attempt, emails[facts.message]))
-    if ready:
-        desk.remember(max(each.attempt for each in ready))
-    return ready
-
-
-def _still_may(
-    session: Session, facts: GateFacts, now: datetime, result: DeliverResult
-) -> bool:
-    claimed = MessageState.CLAIMED
-    no = final_no(facts, now=now)
-    if no is not None:
-        skipped = MessageState.SKIPPED
-        messages.move(
-            session, facts.message, claimed, skipped, reason=no, settled_at=now
+    def _commit(self, answered: list[Posted], group: list[posting.Mail]) -> None:
+        """Record answers and attempts in one transaction, then post the attempts."""
+        desk, result = self._desk, self._result
+        turn = write_persistently(
+            desk.sessions,
+            lambda session, attempt: posting.write(
+                desk, session, answered, group, is_repeated=attempt > 1
+            ),
+            sleep=desk.sleep,
         )
-        result.endings[skipped] += 1
-        return False
-    wait_until = not_before(facts, now=now)
-    if wait_until is not None:
-        planned = MessageState.PLANNED
-        messages.move(session, facts.message, claimed, planned, due_at=wait_until)
-        return False
-    return True
+        result.endings.update(each.state for each in answered)
+        result.endings.update(turn.endings)
+        result.again_at = turn.again_at
+        result.halted = result.halted or turn.halted
+        self._waiting.extendleft(reversed(turn.waiting))
+        if turn.ready:
+            desk.remember(max(mail.attempt for mail in turn.ready))
+        for n in range(0, len(turn.ready), desk.per_request):
+            self._start(turn.ready[n : n + desk.per_request])
 
+    def _start(self, request: Sequence[posting.Ready]) -> None:
+        self._in_flight += len(request)
+        desk, answers = self._desk, self._answers
+        desk.start(lambda: answers.put(posting.post(desk, request)))
 
-def _post(desk: Desk, mail: Ready) -> Posted:
-    """Post one mail, once, and say what became of it."""
-    try:
-        ses_message_id = desk.send(mail.email)
-    except SendError as error:
-        return _after_error(mail, error, now=desk.clock())
-    except Exception as error:  # whatever it was, the mail may have been taken
-        logger.exception("post_failed", message=mail.message)
-        doubt = OutcomeUnknownError(type(error).__name__)
-        return _after_error(mail, doubt, now=desk.clock())
-    state = MessageState.ACCEPTED
-    return Posted(mail.message, mail.attempt, state, ses_message_id=ses_message_id)
-
-
-def _after_error(mail: Ready, error: SendError, *, now: datetime) -> Posted:
-    reason = f"{type(error).__name__}: {error}"[:500]
-    if isinstance(error, RejectedError):
-        return Posted(mail.message, mail.attempt, MessageState.REFUSED, reason=reason)
-    if isinstance(error, (RetryLaterError, CampaignHaltedError, SendingHaltedError)):
-        throttled = isinstance(error, RetryLaterError)
-        return Posted(
-            mail.message,
-            mail.attempt,
-            MessageState.PLANNED,
-            reason=reason,
-            not_before=now + (_AFTER_THROTTLE if throttled else _AFTER_HALT),
-            halts=isinstance(error, SendingHaltedError),
-            pauses=isinstance(error, CampaignHaltedError),
-        )
-    return Posted(mail.message, mail.attempt, MessageState.UNKNOWN, reason=reason)
-
-
-def _settle(desk: Desk, posted: Sequence[Posted], result: DeliverResult) -> None:
-    now = desk.clock()
-
-    def write(session: Session) -> None:
-        for each in posted:
-            messages.settle(session, each, now=now)
-            if each.pauses and each.reason:
-                campaigns.pause_of(session, each.message, now=now, because=each.reason)
-
-    write_persistently(desk.sessions, write, sleep=desk.sleep)
-    result.endings.update(each.state for each in posted)
-    result.halted = next((each.reason for each in posted if each.halts), None)
-
-
-def _give_back(desk: Desk, claimed: Sequence[int]) -> None:
-    """Let claimed messages that will not be posted now be planned again."""
-    claimed_, planned = MessageState.CLAIMED, MessageState.PLANNED
-    later = desk.clock() + _AFTER_HALT
-    with desk.sessions.begin() as session:
-        for message in claimed:
-            messages.move(session, message, claimed_, planned, due_at=later)
+    def _give_back(self) -> None:
+        """Let claimed messages that will not be posted now be planned again."""
+        ids = [mail.message for mail in self._waiting]
+        if not ids:
+            return
+        with self._desk.sessions.begin() as session:
+            claimed, planned = MessageState.CLAIMED, MessageState.PLANNED
+            messages.move_all(session, ids, claimed, planned, of=self._desk.worker)
 
 
 def next_due_at(desk: Desk) -> datetime | None:

@@ -122,9 +122,13 @@ def _take(
 
 
 def guard(sessions: Sessions, *, now: datetime) -> list[str]:
-    """Pause running campaigns that bounce or annoy too much; return their names."""
+    """Pause running campaigns that bounce or annoy too much; return their names.
+
+    The others may post more, by what is known of what they posted.
+    """
     paused = []
     with sessions.begin() as session:
+        campaigns.roll_out(session, now=now)
         for name, feedback in campaigns.feedback(session).items():
             because = reason_to_pause(feedback)
             if because is not None:

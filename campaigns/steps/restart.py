@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 
-from campaigns.store import campaigns, instance, messages
+from campaigns.store import attempts, campaigns, instance, workers
 from campaigns.store.session import Session, Sessions
 from campaigns.store.watermark import Mark, Watermark, mark_of
 
@@ -15,29 +15,46 @@ GRACE: Final = timedelta(hours=1)
 """A sender that stood still for longer starts with paused campaigns."""
 
 
-def restart(sessions: Sessions, watermark: Watermark, *, now: datetime) -> str | None:
-    """Make a database ready to be sent from; the sender lock is ours.
+def restart(
+    sessions: Sessions, watermark: Watermark, *, worker: str, now: datetime
+) -> str | None:
+    """Make a database ready to be sent from by a worker that just began.
 
-    Claims of a killed sender are planned again, its posts are unknown. Where the
-    database may be a copy, or stood still for long, its campaigns are paused.
+    What killed ones left is put right. Where the database may be a copy, or stood still
+    for long, its campaigns are paused.
+
+    Returns:
+        Why campaigns were paused; None if none was.
+    """
+    sweep(sessions, worker=worker, now=now)
+    return guard(sessions, watermark, now=now)
+
+
+def guard(sessions: Sessions, watermark: Watermark, *, now: datetime) -> str | None:
+    """Pause all campaigns where the database may be a copy, or stood still for long.
 
     Returns:
         Why campaigns were paused; None if none was.
     """
     mark = watermark.read()
     with sessions.begin() as session:
-        planned, unknown = messages.sweep(session, now=now)
         here = mark_of(session)
         because = _reason_to_wait(session, mark, here, now=now)
         paused = campaigns.pause_all(session, now=now, because=because or "")
         instance.beat(session, now=now)
     watermark.set(here)
-    if planned or unknown:
-        logger.warning("swept", planned_again=planned, unknown=unknown)
     if because is None or not paused:
         return None
     logger.error("campaigns_paused", campaigns=paused, because=because)
     return because
+
+
+def sweep(sessions: Sessions, *, worker: str, now: datetime) -> None:
+    """Plan again what dead workers had claimed; what they were posting is unknown."""
+    with sessions.begin() as session:
+        for name in workers.dead(session, but=worker):
+            planned, unknown = attempts.sweep(session, name, now=now)
+            logger.warning("swept", of=name, planned_again=planned, unknown=unknown)
 
 
 def _reason_to_wait(

@@ -1,12 +1,12 @@
 """Campaigns: a stable name, versioned definitions, planned cohorts."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import exists, func, insert, or_, select, update
 from sqlalchemy.orm import Session
 
 from campaigns.domain.campaign import CampaignDefinition
@@ -19,8 +19,9 @@ from campaigns.domain.words import (
 )
 from campaigns.errors import ActionRefusedError, NotFoundError
 from campaigns.rules.guardrails import Feedback
-from campaigns.rules.message_state import ENDINGS
-from campaigns.store.tables.delivery import MessageRow, SuppressionRow
+from campaigns.rules.message_state import OPEN
+from campaigns.rules.rollout import may_post
+from campaigns.store.tables.delivery import AttemptRow, MessageRow, SuppressionRow
 from campaigns.store.tables.programme import (
     CampaignRow,
     CampaignVersionRow,
@@ -115,6 +116,7 @@ def launch(
         )
     campaign.state = CampaignState.RUNNING
     campaign.launched_at = now
+    campaign.may_post = may_post(0, first=definition_of(session, name).caps.first_mails)
     values = [
         {"campaign": name, "number": number, "due_at": due_at}
         for number, due_at in enumerate(cohorts, start=1)
@@ -124,6 +126,8 @@ def launch(
 
 BY_A_PERSON: Final = "by a person"
 _LONGEST_REASON: Final = 500
+_SOON: Final = timedelta(hours=1)
+_LOST: Final = timedelta(days=1)
 _KNOWN: Final = (Delivery.DELIVERED, Delivery.BOUNCED, Delivery.COMPLAINED)
 """What events say once a mail's fate is known."""
 
@@ -160,6 +164,30 @@ def pause_of(session: Session, message: int, *, now: datetime, because: str) -> 
     name = session.get_one(MessageRow, message).campaign
     if state_of(session, name) is CampaignState.RUNNING:
         pause(session, name, now=now, because=because)
+
+
+_REJECTED_IN_A_ROW: Final = 10
+
+
+def rejected_in_a_row(session: Session, message: int) -> int | None:
+    """Return how many mails of a message's campaign SES refused in a row, if too many.
+
+    One refused mail says something of its recipient, many of the campaign.
+    """
+    campaign = select(MessageRow.campaign).where(MessageRow.id == message)
+    latest = (
+        select(AttemptRow.answer)
+        .join(MessageRow, MessageRow.id == AttemptRow.message)
+        .where(
+            MessageRow.campaign == campaign.scalar_subquery(),
+            AttemptRow.answered_at.is_not(None),
+        )
+        .order_by(AttemptRow.id.desc())
+        .limit(_REJECTED_IN_A_ROW)
+    )
+    answers = list(session.scalars(latest))
+    refused = answers.count(MessageState.REFUSED)
+    return refused if refused == _REJECTED_IN_A_ROW else None
 
 
 def resume(session: Session, name: str, *, now: datetime) -> None:
@@ -269,13 +297,15 @@ def last_window_ends_at(session: Session, name: str) -> datetime | None:
 def finish_done(session: Session) -> list[str]:
     """Finish each running campaign that has nothing left to enrol or to send."""
     open_cohort = select(CohortRow.campaign).where(CohortRow.enrolled_at.is_(None))
-    open_message = select(MessageRow.campaign).where(MessageRow.state.not_in(ENDINGS))
+    open_message = exists().where(
+        MessageRow.state.in_(OPEN), MessageRow.campaign == CampaignRow.name
+    )
     statement = (
         update(CampaignRow)
         .where(
             CampaignRow.state == CampaignState.RUNNING,
             CampaignRow.name.not_in(open_cohort),
-            CampaignRow.name.not_in(open_message),
+            ~open_message,
         )
         .values(state=CampaignState.FINISHED)
         .returning(CampaignRow.name)
@@ -319,6 +349,35 @@ def status(session: Session, name: str) -> CampaignStatus:
         paused_at=campaign.paused_at,
         paused_because=campaign.paused_because,
     )
+
+
+def roll_out(session: Session, *, now: datetime) -> None:
+    """Let running campaigns post more, by how much is known of what they posted.
+
+    A mail whose Send event is an hour old is known too: bounces come within minutes,
+    and not every configuration set publishes deliveries. After a day its events are
+    taken for lost.
+    """
+    known_of = (
+        select(func.count())
+        .where(
+            MessageRow.campaign == CampaignRow.name,
+            or_(
+                MessageRow.delivery.in_(_KNOWN),
+                (MessageRow.delivery == Delivery.SENT)
+                & (MessageRow.posted_at <= now - _SOON),
+                (MessageRow.state == MessageState.ACCEPTED)
+                & (MessageRow.posted_at <= now - _LOST),
+            ),
+        )
+        .scalar_subquery()
+    )
+    limited = select(CampaignRow, known_of).where(
+        CampaignRow.state == CampaignState.RUNNING, CampaignRow.may_post.is_not(None)
+    )
+    for campaign, known in session.execute(limited):
+        first = definition_of(session, campaign.name).caps.first_mails
+        campaign.may_post = may_post(known, first=first)
 
 
 def feedback(session: Session) -> dict[str, Feedback]:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 from campaigns.domain.values import HeldMessage
 from campaigns.domain.words import MessageState
 from campaigns.errors import ActionRefusedError, NotFoundError
+from campaigns.store import meters
 from campaigns.store.messages import move
 from campaigns.store.tables.delivery import MessageRow
 from campaigns.store.tables.programme import EnrolmentRow
@@ -75,3 +76,5 @@ def decide_held(
         raise ActionRefusedError(
             f"message {message} is {row.state}, not held; only held ones are decided on"
         )
+    # Nothing of it is out, as far as anybody knows.
+    meters.take_off(session, [message])

@@ -1,25 +1,24 @@
-"""How the database is opened, and who may send from it.
+"""How the database is opened, and how transactions are begun.
 
 SQLite: rollback journal and synchronous FULL, so that a committed claim survives a
 power cut, and every transaction begins IMMEDIATE, so that two writers wait for each
-other instead of failing half way. One process sends: it holds a lock on a file.
+other instead of failing half way.
 """
 
-import fcntl
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from campaigns.errors import ConfigError, SenderBusyError
+from campaigns.errors import ConfigError
 
 Sessions = sessionmaker[Session]
+Result = TypeVar("Result")
 __all__ = [
     "Engine",
     "OperationalError",
@@ -27,11 +26,9 @@ __all__ = [
     "Sessions",
     "WatchedSessions",
     "database_trouble",
-    "is_sending",
     "is_sound",
     "make_sessions",
     "open_engine",
-    "sender_lock",
     "write_persistently",
 ]
 
@@ -119,14 +116,15 @@ class WatchedSessions(sessionmaker[Session]):
 
 def write_persistently(
     sessions: Sessions,
-    write: Callable[[Session], None],
+    write: Callable[[Session, int], Result],
     *,
     sleep: Callable[[float], None],
-) -> None:
+) -> Result:
     """Run `write` in a transaction, again and again until it is committed.
 
     For what must not be forgotten, such as SES's answers: a database that is busy, full
-    or gone for a moment is waited for. `write` must give the same result when repeated.
+    or gone for a moment is waited for. `write` is told its number: from the second on,
+    what it wrote before may have been committed.
 
     Raises:
         OperationalError: It stayed away for minutes; the process should end, and the
@@ -135,14 +133,15 @@ def write_persistently(
     for attempt in range(1, _TRIES + 1):
         try:
             with sessions.begin() as session:
-                write(session)
+                result = write(session, attempt)
         except OperationalError:
             if attempt == _TRIES:
                 raise
             logger.warning("write_repeated", attempt=attempt)
             sleep(min(_LONGEST_WAIT_SECONDS, 0.05 * 2**attempt))
         else:
-            return
+            return result
+    raise AssertionError("the last attempt raises or returns")
 
 
 def database_trouble(error: BaseException) -> str | None:
@@ -161,59 +160,3 @@ def is_sound(engine: Engine) -> bool:
         return True
     with engine.begin() as connection:
         return connection.execute(text("PRAGMA quick_check")).scalar() == "ok"
-
-
-_SENDER_LOCK_KEY = 0x77696E6261636B  # "winback" in ASCII
-
-
-@contextmanager
-def sender_lock(engine: Engine) -> Iterator[None]:
-    """Hold the right to send from a database.
-
-    SQLite: a lock on a file beside it; PostgreSQL: an advisory lock of a connection of
-    its own. Either goes with the process, so a killed sender leaves none behind.
-
-    Raises:
-        SenderBusyError: Another process holds it.
-    """
-    database = engine.url.database or ""
-    if engine.dialect.name == "sqlite":
-        with _file_lock(Path(f"{database}.sender-lock")):
-            yield
-        return
-    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as held:
-        query = text("SELECT pg_try_advisory_lock(:key)")
-        if not held.execute(query, {"key": _SENDER_LOCK_KEY}).scalar():
-            raise SenderBusyError(_busy(f"the database {database}"))
-        try:
-            yield
-        finally:
-            held.execute(
-                text("SELECT pg_advisory_unlock(:key)"), {"key": _SENDER_LOCK_KEY}
-            )
-
-
-def is_sending(engine: Engine) -> bool:
-    """Say whether a process holds the right to send from a database."""
-    try:
-        with sender_lock(engine):
-            return False
-    except SenderBusyError:
-        return True
-
-
-@contextmanager
-def _file_lock(path: Path) -> Iterator[None]:
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SenderBusyError(_busy(f"this database ({path} is locked)")) from error
-        yield
-
-
-def _busy(what: str) -> str:
-    return (
-        f"another process already sends from {what}; stop it first: two senders are "
-        "never allowed"
-    )

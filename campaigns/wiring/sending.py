@@ -1,30 +1,37 @@
 """What sending works with: the endpoint, boto3's clients, all of a wake-up's work."""
 
 import os
+import socket
 import subprocess
 import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
 from campaigns.clock import Clock
 from campaigns.config import token_keys
 from campaigns.errors import ActionRefusedError, ConfigError
+from campaigns.mail import ses_bulk
 from campaigns.mail.links import Tokens
 from campaigns.mail.local_ses.in_process import Answering, answer_in_process
 from campaigns.mail.local_ses.protocol import NOW_HEADER
 from campaigns.mail.local_ses.server import READY
+from campaigns.mail.render_room import RenderRoom
 from campaigns.mail.ses import SesSender
 from campaigns.mail.sqs import EventQueue
+from campaigns.rules.pacing import Policy
 from campaigns.schedule import Work
-from campaigns.steps import deliver, receive, restart
-from campaigns.steps.compose import Composer
+from campaigns.steps import receive, restart
+from campaigns.steps.compose import Composer, Render
+from campaigns.steps.desk import Desk
 from campaigns.store import instance
+from campaigns.store.workers import Presence
 from campaigns.wiring.workspace import Workspace, publish
 
 _STARTS_WITHIN_SECONDS: Final = 20
@@ -172,11 +179,14 @@ def _queue_url(sqs: Any, configured: str | None) -> str:  # noqa: ANN401
     return str(sqs.get_queue_url(QueueName="winback-events")["QueueUrl"])
 
 
-def serially(
-    post: Callable[[deliver.Ready], Any], mails: Sequence[deliver.Ready]
-) -> Iterable[Any]:
+def new_worker() -> str:
+    """Return a name that no other worker ever has."""
+    return f"{socket.gethostname()}-{os.getpid()}-{os.urandom(4).hex()}"
+
+
+def at_once(act: Callable[[], None]) -> None:
     """Post one mail after the other: the same order on every run."""
-    return [post(mail) for mail in mails]
+    act()
 
 
 @contextmanager
@@ -184,11 +194,13 @@ def sending_work(
     workspace: Workspace,
     endpoint: str | None,
     *,
+    presence: Presence,
     public_base_url: str,
     is_simulated: bool,
 ) -> Iterator[Work]:
-    """Yield everything a wake-up may have to do; the caller holds the sender lock."""
+    """Yield everything a wake-up may have to do; the caller is at work."""
     settings = workspace.settings
+    stop = threading.Event()
     ses, sqs = make_clients(workspace, endpoint)
     sender = SesSender(
         ses,
@@ -197,19 +209,30 @@ def sending_work(
         configuration_set=settings.sending.configuration_set,
     )
     queue = EventQueue(sqs, queue_url=_queue_url(sqs, settings.sending.queue_url))
-    with ThreadPoolExecutor(settings.sending.senders) as pool:
-        desk = deliver.Desk(
+    room = RenderRoom(workspace.template_folders)
+    with ThreadPoolExecutor(settings.sending.senders) as pool, closing(room):
+        desk = Desk(
             sessions=workspace.sessions,
-            send=sender.send,
+            send=sender.send_all,
+            per_request=ses_bulk.MOST if settings.sending.bulk else 1,
             quota=sender.quota,
-            composer=composer(workspace, public_base_url=public_base_url),
-            execute=serially if is_simulated else pool.map,
+            composer=composer(
+                workspace,
+                public_base_url=public_base_url,
+                # Simulated time is a rehearsal of our own templates, and in a hurry.
+                render=workspace.templates().render if is_simulated else room.render,
+            ),
+            start=at_once if is_simulated else pool.submit,
             senders=settings.sending.senders,
             clock=workspace.clock,
             sleep=time.sleep,
-            worker=f"sender-{os.getpid()}",
+            worker=presence.worker,
             remember=remember_in(workspace),
             default_time_zone=settings.programme.default_time_zone,
+            policy=Policy(
+                settings.sending.reserve_share, settings.sending.warm_up_from
+            ),
+            should_stop=stop.is_set,
         )
         yield Work(
             sessions=workspace.sessions,
@@ -227,11 +250,17 @@ def sending_work(
             reporting=workspace.reporting(),
             import_place=workspace.import_place(),
             settle=workspace.settle,
-            beat=lambda now: restart.beat(
-                workspace.sessions, workspace.watermark, now=now
-            ),
+            beat=partial(_beat, workspace, presence),
             publish=partial(publish, workspace),
+            stop=stop,
         )
+
+
+def _beat(workspace: Workspace, presence: Presence, now: datetime) -> None:
+    """Show that this worker is there, and put right what dead ones left."""
+    presence.hold()
+    restart.sweep(workspace.sessions, worker=presence.worker, now=now)
+    restart.beat(workspace.sessions, workspace.watermark, now=now)
 
 
 def remember_in(workspace: Workspace) -> Callable[[int], None]:
@@ -242,14 +271,14 @@ def remember_in(workspace: Workspace) -> Callable[[int], None]:
     return lambda attempt: watermark.raise_to(name, attempt=attempt)
 
 
-def composer(workspace: Workspace, *, public_base_url: str) -> Composer:
+def composer(workspace: Workspace, *, public_base_url: str, render: Render) -> Composer:
     """Return what mails are made with."""
     settings = workspace.settings
     with workspace.sessions.begin() as session:
         name = instance.name(session)
     company = settings.company
     return Composer(
-        templates=workspace.templates(),
+        render=render,
         tokens=Tokens(token_keys(settings.secrets)),
         company={
             "name": company.name,

@@ -67,10 +67,14 @@ class Workspace:
         """Where the local SES keeps mails."""
         return self.root / "mails"
 
+    @property
+    def template_folders(self) -> tuple[Path, Path]:
+        """Where e-mail templates lie: the workspace's own before the shipped ones."""
+        return self.root / "templates" / "email", templates_folder() / "email"
+
     def templates(self) -> Templates:
-        """Return the e-mail templates, the workspace's own before the shipped ones."""
-        own = self.root / "templates" / "email"
-        return Templates([own, templates_folder() / "email"])
+        """Return the e-mail templates."""
+        return Templates(self.template_folders)
 
     def learning(self) -> score.Learning:
         """Return what training and scoring work with."""

@@ -16,11 +16,12 @@ from campaigns.errors import (
     NotFoundError,
     OutcomeUnknownError,
     RejectedError,
-    RetryLaterError,
     SendingHaltedError,
+    ThrottledError,
 )
 from campaigns.mail.templates import Templates
 from campaigns.steps.deliver import deliver
+from campaigns.steps.restart import sweep
 from campaigns.store import campaigns, episodes, messages, records, suppressions
 from tests.factories import (
     NOON,
@@ -76,8 +77,7 @@ def test_a_message_in_doubt_is_never_sent_again_by_itself(sender, ses, sessions,
 
     clock.advance(days=2)
     deliver(sender)
-    with sessions.begin() as session:
-        messages.sweep(session, now=clock())
+    sweep(sessions, worker="another", now=clock())
     deliver(sender)
 
     assert words(sessions) == ["unknown"]
@@ -86,7 +86,7 @@ def test_a_message_in_doubt_is_never_sent_again_by_itself(sender, ses, sessions,
 
 def test_a_throttled_message_waits_and_goes_out_once(sender, ses, sessions, clock):
     enrolled(sessions)
-    ses.fail_next(RetryLaterError("slow down"))
+    ses.fail_next(ThrottledError("slow down"))
     deliver(sender)
     assert words(sessions) == ["planned"]
 
@@ -128,7 +128,7 @@ def test_a_template_that_names_what_is_not_there_refuses_that_message_only(
         "</mj-section></mj-body></mjml>"
     )
     templates = Templates([tmp_path, ROOT / "templates" / "email"])
-    sender.composer = sender.composer._replace(templates=templates)
+    sender.composer = sender.composer._replace(render=templates.render)
     enrolled(sessions, ["acc-1", "acc-2"])
 
     assert deliver(sender).endings == {"refused": 1, "accepted": 1}
@@ -338,7 +338,7 @@ def test_a_template_that_is_no_text_refuses_its_mails_and_stops_nobody(
     for name in ("subject.txt", "body.mjml"):
         (folder / name).write_bytes("Grüße".encode("latin-1"))
     templates = Templates([tmp_path, ROOT / "templates" / "email"])
-    sender.composer = sender.composer._replace(templates=templates)
+    sender.composer = sender.composer._replace(render=templates.render)
     enrolled(sessions)
 
     assert deliver(sender).endings == {"refused": 1}
@@ -348,7 +348,7 @@ def test_a_template_that_is_no_text_refuses_its_mails_and_stops_nobody(
 def test_a_claim_whose_lease_ran_out_is_planned_again(sender, sessions, clock):
     enrolled(sessions)
     with sessions.begin() as session:
-        messages.claim(session, 1, worker="gone", until=NOON + timedelta(minutes=10))
+        messages.claim(session, [1], worker="gone", until=NOON + timedelta(minutes=10))
     assert deliver(sender).endings == {}
 
     clock.advance(minutes=10)

@@ -22,6 +22,7 @@ from campaigns.errors import (
     RetryLaterError,
     SendError,
     SendingHaltedError,
+    ThrottledError,
 )
 from campaigns.mail.local_ses.app import make_app
 from campaigns.mail.local_ses.faults import FaultRequest
@@ -168,7 +169,7 @@ def test_in_one_process_the_same_mails_events_and_errors_without_a_socket(
 @pytest.mark.parametrize(
     ("kind", "error", "taken"),
     [
-        ("throttle", RetryLaterError, 0),
+        ("throttle", ThrottledError, 0),
         ("server_error", OutcomeUnknownError, 0),
         ("drop", OutcomeUnknownError, 0),
         ("cut_answer", OutcomeUnknownError, 1),
@@ -289,7 +290,7 @@ def test_rate_and_quota_are_enforced_in_sess_own_words(start, clock):
     sender = ses.sender()
     sender.send(mail())
     sender.send(mail())
-    with pytest.raises(RetryLaterError, match="Maximum sending rate exceeded"):
+    with pytest.raises(ThrottledError, match="Maximum sending rate exceeded"):
         sender.send(mail())
 
     clock.advance(seconds=1)
@@ -433,7 +434,7 @@ class Answering:
 
 WANTED = (
     ("AMBIGUOUS", OutcomeUnknownError),
-    ("same intent may be retried", RetryLaterError),
+    ("same intent may be retried", ThrottledError),
     ("this message failed", RejectedError),
     ("this recipient failed", RejectedError),
     ("pause campaign", CampaignHaltedError),

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import text
@@ -9,7 +10,8 @@ from sqlalchemy import text
 from campaigns.domain.words import CampaignState, SuppressionReason
 from campaigns.errors import ConfigError
 from campaigns.steps.deliver import deliver
-from campaigns.steps.restart import beat, restart
+from campaigns.steps.restart import beat
+from campaigns.steps.restart import restart as restart_as
 from campaigns.store import campaigns, instance, suppressions
 from campaigns.store.watermark import Mark, Watermark
 from tests.factories import desk, enrolled
@@ -27,6 +29,9 @@ def sender(sessions, clock, watermark):
         watermark.raise_to("test", attempt=attempt)
 
     return desk(sessions, FakeSes(clock), clock, remember=remember)
+
+
+restart = partial(restart_as, worker="worker-1")
 
 
 def state(sessions):
@@ -50,7 +55,7 @@ def test_a_first_start_and_one_soon_after_pause_nothing(
 def test_the_mark_is_set_before_a_mail_goes_out(sender, sessions, watermark, clock):
     enrolled(sessions)
     seen = []
-    sender.send = lambda _email: seen.append(watermark.read()) or "ses-1"
+    sender.send = lambda _emails: seen.append(watermark.read()) or ["ses-1"]
     restart(sessions, watermark, now=clock())
     deliver(sender)
 

@@ -11,6 +11,7 @@ from campaigns.domain.values import Posted, Return
 from campaigns.domain.words import MessageState, ReturnKind, SuppressionReason
 from campaigns.errors import ActionRefusedError, NotFoundError, SenderBusyError
 from campaigns.store import (
+    attempts,
     campaigns,
     doubts,
     episodes,
@@ -22,10 +23,12 @@ from campaigns.store import (
     schema,
     scores,
     suppressions,
+    workers,
 )
-from campaigns.store.session import open_engine, sender_lock
+from campaigns.store.session import open_engine
 from campaigns.store.tables import Base
 from campaigns.store.tables.records import AccountRow
+from campaigns.store.workers import at_work
 from tests.factories import (
     NOON,
     add_account,
@@ -93,12 +96,12 @@ def test_sqlite_syncs_fully_and_begins_immediately(sqlite_url):
 
 def test_a_second_sender_is_refused(engine):
     with (
-        sender_lock(engine),
+        at_work(engine, "one", schedules=True),
         pytest.raises(SenderBusyError, match="already sends"),
-        sender_lock(engine),
+        at_work(engine, "two", schedules=True),
     ):
         pass
-    with sender_lock(engine):
+    with at_work(engine, "three", schedules=True):
         pass  # it went with the first
 
 
@@ -191,8 +194,8 @@ def test_the_database_itself_refuses_a_state_that_is_none(sessions):
 
 
 def claim_and_post(session, message=1):
-    messages.claim(session, message, worker="w", until=NOON + timedelta(minutes=5))
-    return messages.begin_attempt(session, message, worker="w", now=NOON)
+    messages.claim(session, [message], worker="w", until=NOON + timedelta(minutes=5))
+    return attempts.begin(session, [message], worker="w", now=NOON)[message]
 
 
 def state_of(session, message=1):
@@ -213,10 +216,10 @@ def test_a_message_moves_only_from_where_it_stands(sessions):
 def test_only_the_holder_of_a_running_lease_may_post(sessions):
     enrolled(sessions)
     with sessions.begin() as session:
-        messages.claim(session, 1, worker="w", until=NOON)
-        assert messages.begin_attempt(session, 1, worker="x", now=NOON) is None
+        messages.claim(session, [1], worker="w", until=NOON)
+        assert attempts.begin(session, [1], worker="x", now=NOON) == {}
         late = NOON + timedelta(seconds=1)
-        assert messages.begin_attempt(session, 1, worker="w", now=late) is None
+        assert attempts.begin(session, [1], worker="w", now=late) == {}
 
 
 def test_attempts_are_numbered_and_kept(sessions):
@@ -224,9 +227,11 @@ def test_attempts_are_numbered_and_kept(sessions):
     with sessions.begin() as session:
         first = claim_and_post(session)
         again = Posted(1, first, S.PLANNED, reason="throttled", not_before=NOON)
-        messages.settle(session, again, now=NOON)
+        attempts.settle(session, [again], now=NOON)
         second = claim_and_post(session)
-        messages.settle(session, Posted(1, second, S.ACCEPTED, "ses-1"), now=NOON)
+        # What is recorded is not recorded again, whatever came between.
+        attempts.settle(session, [again], now=NOON)
+        attempts.settle(session, [Posted(1, second, S.ACCEPTED, "ses-1")], now=NOON)
         rows = session.execute(text("SELECT number, answer FROM attempts ORDER BY id"))
 
         assert rows.all() == [(1, "planned"), (2, "accepted")]
@@ -237,9 +242,11 @@ def test_a_killed_sender_leaves_unknowns_and_no_second_posting(sessions):
     enrolled(sessions, ["acc-1", "acc-2"])
     with sessions.begin() as session:
         claim_and_post(session, 1)
-        messages.claim(session, 2, worker="w", until=NOON + timedelta(minutes=5))
+        messages.claim(session, [2], worker="w", until=NOON + timedelta(minutes=5))
     with sessions.begin() as session:
-        assert messages.sweep(session, now=NOON) == (1, 1)
+        assert workers.dead(session, but="w") == []
+        assert workers.dead(session, but="x") == ["w"]
+        assert attempts.sweep(session, "w", now=NOON) == (1, 1)
         assert (state_of(session, 1), state_of(session, 2)) == ("unknown", "planned")
         assert [each.id for each in doubts.in_doubt(session)] == [1]
 
@@ -252,7 +259,7 @@ def test_a_person_decides_only_on_what_is_held(sessions):
         with pytest.raises(NotFoundError, match="no message 99"):
             doubts.decide_held(session, 99, S.PLANNED, now=NOON)
         claim_and_post(session)
-        messages.sweep(session, now=NOON)
+        attempts.sweep(session, "w", now=NOON)
         (doubtful,) = doubts.in_doubt(session)
         assert doubts.hold_unknown(session, doubtful.id, now=NOON)
         doubts.decide_held(session, 1, S.DROPPED, now=NOON)

@@ -45,7 +45,7 @@ class MessageRow(Base):
         CheckConstraint(
             "(state = 'claimed') = (leased_until IS NOT NULL)", name="lease"
         ),
-        Index("ix_messages_due", "state", "due_at", "id"),
+        Index("ix_messages_due", "state", "campaign", "due_at", "id"),
     )
 
     id: Mapped[int] = mapped_column(BIG, primary_key=True)

@@ -78,3 +78,13 @@ class InstanceRow(Base):
     alive_at: Mapped[datetime | None]
     returns_known_until: Mapped[datetime | None]
     returns_known_import: Mapped[int | None]
+
+
+class AllowanceRow(Base):
+    """How many mails may go out: one row that all workers share."""
+
+    __tablename__ = "allowance"
+    __table_args__ = (CheckConstraint("id = 1", name="single"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kept: Mapped[dict[str, Any]]

@@ -1,6 +1,6 @@
 """Who churned, what is thought of them, and who is enrolled where, in which arm."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
@@ -71,6 +71,10 @@ class CampaignRow(Base):
     paused_at: Mapped[datetime | None]
     paused_because: Mapped[str | None] = mapped_column(String(500))
     guarded_since: Mapped[datetime | None]
+    posted: Mapped[int] = mapped_column(default=0)
+    posted_today: Mapped[int] = mapped_column(default=0)
+    posted_on: Mapped[date | None]
+    may_post: Mapped[int | None]
 
 
 class CampaignVersionRow(Base):

@@ -4,8 +4,6 @@ from datetime import date, timedelta
 from itertools import permutations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from campaigns.domain.values import ReleaseNote
 from campaigns.domain.words import Bounce, Delivery, EventKind, MessageState
@@ -18,7 +16,6 @@ from campaigns.rules.delivery import (
     suppression_after,
 )
 from campaigns.rules.message_state import EDGES, ENDINGS, is_edge, should_be_held
-from campaigns.rules.pacing import Pace, after_sending, allowed, free_at
 from tests.factories import NOON, at, provider_event
 
 S = MessageState
@@ -132,40 +129,6 @@ def test_five_soft_bounces_in_sixty_days_wear_an_address_out(history, expected):
 )
 def test_an_unclear_segment_gets_the_general_mail(chances, segment):
     assert segment_or_general(chances) == segment
-
-
-def test_no_second_holds_more_mails_than_allowed():
-    pace = after_sending(Pace(), 14, now=NOON, per_second=14)
-    later = NOON + timedelta(seconds=0.5)
-
-    assert allowed(pace, now=later, per_second=14) == 0
-    assert free_at(pace, per_second=14) == NOON + timedelta(seconds=1)
-    assert allowed(pace, now=NOON + timedelta(seconds=1), per_second=14) == 14
-
-
-def test_a_rate_below_one_a_second_waits_its_seconds():
-    pace = after_sending(Pace(), 1, now=NOON, per_second=0.5)
-
-    assert allowed(pace, now=NOON + timedelta(seconds=1), per_second=0.5) == 0
-    assert allowed(pace, now=NOON + timedelta(seconds=2), per_second=0.5) == 1
-
-
-@given(
-    st.lists(st.tuples(st.integers(0, 3000), st.integers(1, 40)), max_size=60),
-    st.sampled_from([0.5, 1, 3.7, 14, 50]),
-)
-def test_whatever_is_asked_when_the_rate_holds(asks, per_second):
-    pace, sent = Pace(), []
-    for milliseconds, wish in sorted(asks):
-        now = NOON + timedelta(milliseconds=milliseconds)
-        count = min(wish, allowed(pace, now=now, per_second=per_second))
-        if count:
-            pace = after_sending(pace, count, now=now, per_second=per_second)
-            sent.append((now, count))
-
-    for end, _ in sent:
-        since = end - timedelta(seconds=max(1, 1 / per_second))
-        assert sum(n for at_, n in sent if since < at_ <= end) <= max(1, per_second)
 
 
 def release(day, *tags):

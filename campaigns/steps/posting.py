@@ -1,0 +1,209 @@
+"""Posting: the transaction that commits attempts, and the one POST after it."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+import structlog
+
+from campaigns.domain.values import Email, Posted
+from campaigns.domain.words import MessageState
+from campaigns.errors import (
+    CampaignHaltedError,
+    OutcomeUnknownError,
+    RejectedError,
+    RetryLaterError,
+    SendError,
+    SendingHaltedError,
+    ThrottledError,
+)
+from campaigns.rules import pacing
+from campaigns.rules.pacing import Allowance
+from campaigns.steps import admission
+from campaigns.steps.desk import Desk
+from campaigns.store import allowance, attempts, campaigns, gate, meters
+from campaigns.store.session import Session
+
+logger = structlog.get_logger(__name__)
+
+_AFTER_THROTTLE: Final = timedelta(seconds=5)
+_AFTER_NO_CONNECTION: Final = timedelta(seconds=30)
+_LONGEST_REASON: Final = 500
+
+
+class Mail(NamedTuple):
+    """The mail of a claimed message."""
+
+    message: int
+    email: Email
+
+
+class Ready(NamedTuple):
+    """A mail whose attempt is committed: it may be posted, once."""
+
+    message: int
+    attempt: int
+    email: Email
+
+
+class Turn(NamedTuple):
+    """What came of a transaction.
+
+    Attributes:
+        ready: To be posted now.
+        waiting: Still claimed, for later.
+        endings: How many ended at the gate.
+        again_at: When more may go, if some may not now.
+        halted: Why nothing may go, if so.
+    """
+
+    ready: Sequence[Ready] = ()
+    waiting: Sequence[Mail] = ()
+    endings: Mapping[str, int] = MappingProxyType({})
+    again_at: datetime | None = None
+    halted: str | None = None
+
+
+def write(
+    desk: Desk,
+    session: Session,
+    answered: Sequence[Posted],
+    group: Sequence[Mail],
+    *,
+    is_repeated: bool,
+) -> Turn:
+    """Record answers, and commit the attempts of a group that still may go.
+
+    Args:
+        desk: What the sender works with.
+        session: The transaction.
+        answered: What became of earlier attempts.
+        group: Claimed messages with their mails.
+        is_repeated: Whether this was tried before, and may have been committed.
+    """
+    now = desk.clock()
+    if answered:
+        attempts.settle(session, answered, now=now)
+    causes = [each for each in answered if each.cause is not None]
+    if not group and not causes:
+        return Turn()
+    # Locked before any campaign is: two workers would wait for each other otherwise.
+    known = allowance.lock(session)
+    halted, known = _learn(session, known, causes, now=now)
+    if halted or not group:
+        allowance.keep(session, known)
+        return Turn(waiting=group, halted=halted)
+    return _begin(desk, session, known, group, is_repeated=is_repeated)
+
+
+def _learn(
+    session: Session, known: Allowance, answered: Sequence[Posted], *, now: datetime
+) -> tuple[str | None, Allowance]:
+    """Return why nothing more may go, if an answer says so, and the new allowance."""
+    is_out = {MessageState.ACCEPTED, MessageState.UNKNOWN}
+    meters.take_off(session, [a.message for a in answered if a.state not in is_out])
+    halted = None
+    for each in answered:
+        _pause(session, each, now=now)
+        cause, reason = each.cause, each.reason or ""
+        if isinstance(cause, ThrottledError):
+            known = pacing.after_throttling(known, now=now)
+        elif isinstance(cause, (SendingHaltedError, RetryLaterError)):
+            is_by_ses = isinstance(cause, SendingHaltedError)
+            pause = pacing.AFTER_HALT if is_by_ses else _AFTER_NO_CONNECTION
+            known = pacing.after_halt(known, reason, now=now, pause=pause)
+            halted = reason
+    return halted, known
+
+
+def _pause(session: Session, posted: Posted, *, now: datetime) -> None:
+    """Pause a message's campaign if no mail of it would be taken."""
+    if isinstance(posted.cause, CampaignHaltedError):
+        because = posted.reason or ""
+    elif isinstance(posted.cause, RejectedError):
+        rejected = campaigns.rejected_in_a_row(session, posted.message)
+        if rejected is None:
+            return
+        because = f"SES refused {rejected} mails in a row; the last: {posted.reason}"
+    else:
+        return
+    campaigns.pause_of(session, posted.message, now=now, because=because)
+
+
+def _begin(
+    desk: Desk,
+    session: Session,
+    known: Allowance,
+    group: Sequence[Mail],
+    *,
+    is_repeated: bool,
+) -> Turn:
+    now = desk.clock()
+    gate.before_posting(session)
+    if is_repeated:
+        ids = [mail.message for mail in group]
+        attempts.take_back(session, ids, worker=desk.worker, now=now)
+    claimed = MessageState.CLAIMED
+    admitted = admission.sort(
+        desk, session, [mail.message for mail in group], claimed, now=now
+    )
+    granted, after = pacing.grant(known, len(admitted.go), policy=desk.policy, now=now)
+    allowance.keep(session, after)
+    go = admitted.go[: granted.mails]
+    begun = attempts.begin(session, go, worker=desk.worker, now=now)
+    meters.count(session, begun, now=now)
+    later = set(admitted.go[granted.mails :])
+    return Turn(
+        ready=[
+            Ready(mail.message, begun[mail.message], mail.email)
+            for mail in group
+            if mail.message in begun
+        ],
+        waiting=[mail for mail in group if mail.message in later],
+        endings=admission.endings_of(admitted),
+        again_at=granted.again_at,
+        halted=granted.because,
+    )
+
+
+def post(desk: Desk, request: Sequence[Ready]) -> list[Posted]:
+    """Post mails by one request, once, and say what became of each."""
+    try:
+        answers = desk.send([mail.email for mail in request])
+    except SendError as error:
+        answers = [error] * len(request)
+    except Exception as error:  # whatever it was, the mails may have been taken
+        logger.exception("post_failed", messages=[mail.message for mail in request])
+        answers = [OutcomeUnknownError(type(error).__name__)] * len(request)
+    now = desk.clock()
+    return [
+        _posted(mail, answer, now=now)
+        for mail, answer in zip(request, answers, strict=True)
+    ]
+
+
+def _posted(mail: Ready, answer: str | SendError, *, now: datetime) -> Posted:
+    message, attempt = mail.message, mail.attempt
+    if isinstance(answer, str):
+        state = MessageState.ACCEPTED
+        return Posted(message, attempt, state, ses_message_id=answer)
+    reason = _reason(answer)
+    if isinstance(answer, RejectedError):
+        state = MessageState.REFUSED
+        return Posted(message, attempt, state, reason=reason, cause=answer)
+    if isinstance(answer, _NOTHING_TAKEN):
+        not_before = now + (
+            _AFTER_THROTTLE if isinstance(answer, RetryLaterError) else timedelta()
+        )
+        state = MessageState.PLANNED
+        return Posted(message, attempt, state, None, reason, not_before, answer)
+    state = MessageState.UNKNOWN
+    return Posted(message, attempt, state, reason=reason, cause=answer)
+
+
+_NOTHING_TAKEN: Final = (RetryLaterError, CampaignHaltedError, SendingHaltedError)
+
+
+def _reason(error: SendError) -> str:
+    return f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
