@@ -14,6 +14,7 @@ from campaigns.store.session import make_sessions, open_engine
 from campaigns.store.tables.delivery import MessageRow
 from campaigns.store.tables.operations import InstanceRow
 from campaigns.store.tables.programme import (
+    CampaignRow,
     CohortRow,
     EnrolmentRow,
     EpisodeRow,
@@ -137,6 +138,34 @@ def settled_programme(folder: Path, *, enrolments: int) -> Reporting:
     return Reporting(sessions, lake, "Bench", churn, win_back, 0.12, titles)
 
 
+def planned(url: str, *, mails: int) -> None:
+    """Write a programme whose mails are all due, none of them posted."""
+    engine = open_engine(url)
+    upgrade(engine)
+    with make_sessions(engine).begin() as session:
+        session.add(InstanceRow(id=1, name="bench", created_at=NOON))
+        _churned_accounts(session, mails)
+        campaigns.apply(session, campaign(), now=NOON)
+        campaigns.launch(session, "spring", cohorts=[NOON], now=NOON)
+        session.get_one(CampaignRow, "spring").may_post = None
+        cohort = session.get_one(CohortRow, 1)
+        cohort.enrolled_at = NOON
+        session.flush()
+        _write(session, HoldoutRow, (_arm(n) | TREATED for n in range(mails)))
+        _write(session, EnrolmentRow, (_enrolment(n) | DUE for n in range(mails)))
+        _write(session, MessageRow, (_message(n) for n in range(mails)))
+    engine.dispose()
+
+
+TREATED = {"arm": "treated"}
+DUE = TREATED | {
+    "cohort": 1,
+    "score": 1,
+    "enrolled_at": NOON,
+    "window_ends_at": NOON + timedelta(days=30),
+}
+
+
 def _is_held_out(n: int) -> bool:
     return n % 5 == 0
 
@@ -169,18 +198,21 @@ def _enrolment(n: int) -> dict:
 def _messages(enrolments: int) -> Iterator[dict]:
     for n in range(enrolments):
         if not _is_held_out(n):
-            yield {
-                "enrolment": n + 1,
-                "campaign": "spring",
-                "episode": n + 1,
-                "step": 1,
-                "template": "general",
-                "contact": f"p-{n:07}",
-                "address_hash": f"{n:064x}",
-                "due_at": NOON,
-                "state": "accepted",
-                "delivery": "bounced" if n % 50 == 1 else "delivered",
-            }
+            delivery = "bounced" if n % 50 == 1 else "delivered"
+            yield _message(n) | {"state": "accepted", "delivery": delivery}
+
+
+def _message(n: int) -> dict:
+    return {
+        "enrolment": n + 1,
+        "campaign": "spring",
+        "episode": n + 1,
+        "step": 1,
+        "template": "general",
+        "contact": f"p-{n:07}",
+        "address_hash": f"{n:064x}",
+        "due_at": NOON,
+    }
 
 
 def _outcome(n: int) -> dict:

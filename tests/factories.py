@@ -170,6 +170,7 @@ def gate_facts(**changes) -> GateFacts:
         "state": MessageState.PLANNED,
         "campaign_state": CampaignState.RUNNING,
         "arm": Arm.TREATED,
+        "has_moved": False,
         "is_suppressed": False,
         "snoozed_until": None,
         "has_returned": False,

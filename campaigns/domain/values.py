@@ -1,5 +1,6 @@
 """What passes between steps, rules and rooms."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Final
@@ -180,19 +181,23 @@ class ClaimedMessage:
     first_name: str | None
     account_name: str
     segment: str
-    reasons: tuple[str, ...]
+    reasons: Sequence[str]
     facts: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class GateFacts:
-    """What the gate needs to know of a message; read in the caller's transaction."""
+    """What the gate needs to know of a message; read in the caller's transaction.
+
+    `has_moved` says that its contact has another address than when it was planned.
+    """
 
     message: int
     campaign: str
     state: MessageState
     campaign_state: CampaignState
     arm: Arm
+    has_moved: bool
     is_suppressed: bool
     snoozed_until: datetime | None
     has_returned: bool
@@ -206,6 +211,11 @@ class GateFacts:
     may_post: int | None
     time_zone: str
     schedule: Schedule
+
+    @property
+    def is_metered(self) -> bool:
+        """Whether it must be counted how many mails its campaign posts."""
+        return self.may_post is not None or self.mails_per_day is not None
 
 
 @dataclass(frozen=True, slots=True)

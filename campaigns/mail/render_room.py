@@ -56,6 +56,7 @@ class RenderRoom:
 
     def render(self, orders: Sequence[Order]) -> Iterator[Rendered | RenderError]:
         """Yield the mail of each order, or why it cannot be made."""
+        self._living_child()
         left = list(orders)
         while left:
             for answer in self._ask(tuple(left)):

@@ -106,7 +106,7 @@ class Admitted:
         later: Must wait, by when they are looked at again.
     """
 
-    go: list[int] = field(default_factory=list)
+    go: list[GateFacts] = field(default_factory=list)
     never: dict[SkipReason, list[int]] = field(default_factory=dict)
     later: dict[datetime, list[int]] = field(default_factory=dict)
 
@@ -129,7 +129,7 @@ def admit(messages: Iterable[GateFacts], *, now: datetime) -> Admitted:
             admitted.later.setdefault(until, []).append(facts.message)
         else:
             going[facts.campaign] += 1
-            admitted.go.append(facts.message)
+            admitted.go.append(read)
     return admitted
 
 

@@ -22,6 +22,7 @@ _RECOVERS_PER_SECOND: Final = 0.02
 _LEAST_SHARE: Final = 0.05
 _SLOWEST: Final = 1e-3  # mails a second
 _ROUNDING: Final = 1e-9
+_ONE_MOMENT: Final = timedelta(milliseconds=50)
 _FIRST_DAY: Final = 200
 _GROWTH_PER_DAY: Final = 1.5
 
@@ -109,7 +110,7 @@ def grant(
     after = replace(
         allowance,
         spent=allowance.spent + count,
-        recent=(*recent, (now, count)) if count else recent,
+        recent=_with(recent, now, count),
         day=now.date(),
         today=today + count,
     )
@@ -118,6 +119,17 @@ def grant(
     if count == left:
         return Grant(count, now + AFTER_HALT, limit), after
     return Grant(count, after.recent[0][0] + span), after
+
+
+def _with(
+    recent: tuple[tuple[datetime, int], ...], now: datetime, count: int
+) -> tuple[tuple[datetime, int], ...]:
+    """Return the moments with one more; near ones become one, the later."""
+    if not count:
+        return recent
+    if recent and now - recent[-1][0] < _ONE_MOMENT:
+        return (*recent[:-1], (now, recent[-1][1] + count))
+    return (*recent, (now, count))
 
 
 def _forbidden(allowance: Allowance, now: datetime) -> str | None:

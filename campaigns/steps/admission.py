@@ -88,8 +88,9 @@ def claim(desk: Desk, limit: int) -> Claimed:
             due = messages.due(session, now=now, limit=may_go.mails)
             admitted = sort(desk, session, due, MessageState.PLANNED, now=now)
             until = now + _LEASE
-            messages.claim(session, admitted.go, worker=desk.worker, until=until)
-            claimed = messages.read_claimed(session, admitted.go)
+            go = [facts.message for facts in admitted.go]
+            messages.claim(session, go, worker=desk.worker, until=until)
+            claimed = messages.read_claimed(session, go)
         endings.update(endings_of(admitted))
         if claimed or not due:
             return Claimed(claimed, is_all=not due, endings=endings)

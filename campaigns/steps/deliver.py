@@ -135,8 +135,9 @@ class _Delivery:
         if room <= 0 or is_early or not self._may_go_on():
             return []
         result.again_at = None
-        if len(self._waiting) < room and not self._is_all_claimed:
-            self._claim(max(room, _BATCH))
+        most = desk.senders * desk.per_request
+        if len(self._waiting) < max(room, most // 2) and not self._is_all_claimed:
+            self._claim(min(_BATCH, most) if most < _BATCH else most)
         return [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
 
     def _claim(self, limit: int) -> None:

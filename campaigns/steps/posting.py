@@ -1,5 +1,6 @@
 """Posting: the transaction that commits attempts, and the one POST after it."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -152,8 +153,9 @@ def _begin(
     allowance.keep(session, after)
     go = admitted.go[: granted.mails]
     begun = attempts.begin(session, go, worker=desk.worker, now=now)
-    meters.count(session, begun, now=now)
-    later = set(admitted.go[granted.mails :])
+    metered = Counter(f.campaign for f in go if f.message in begun and f.is_metered)
+    meters.count(session, metered, now=now)
+    later = {facts.message for facts in admitted.go[granted.mails :]}
     return Turn(
         ready=[
             Ready(mail.message, begun[mail.message], mail.email)

@@ -7,7 +7,7 @@ after the other, and limits are exact however many there are.
 from typing import Final
 
 from pydantic import TypeAdapter
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from campaigns.rules.pacing import Allowance
@@ -15,6 +15,10 @@ from campaigns.store.tables.operations import AllowanceRow
 from campaigns.store.upserts import insert_new
 
 _ALLOWANCE: Final = TypeAdapter(Allowance)
+
+
+_LOCKED: Final = select(AllowanceRow.kept).with_for_update()
+_KEPT: Final = update(AllowanceRow).values(kept=bindparam("new"))
 
 
 def read(session: Session) -> Allowance:
@@ -25,17 +29,17 @@ def read(session: Session) -> Allowance:
 
 def lock(session: Session) -> Allowance:
     """Return the allowance, and keep others from it until the transaction ends."""
-    query = select(AllowanceRow.kept).with_for_update()
-    kept = session.scalar(query)
+    connection = session.connection()
+    kept = connection.scalar(_LOCKED)
     if kept is None:
         insert_new(session, AllowanceRow, {"id": 1, "kept": _plain(Allowance())})
-        kept = session.scalars(query).one()
+        kept = connection.scalar(_LOCKED)
     return _ALLOWANCE.validate_python(kept)
 
 
 def keep(session: Session, allowance: Allowance) -> None:
     """Keep the allowance, whose lock is ours."""
-    session.execute(update(AllowanceRow).values(kept=_plain(allowance)))
+    session.connection().execute(_KEPT, {"new": _plain(allowance)})
 
 
 def _plain(allowance: Allowance) -> dict[str, object]:

@@ -2,67 +2,99 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Final
 
-from sqlalchemy import bindparam, exists, func, insert, or_, select, update
+import orjson
+from sqlalchemy import (
+    JSON,
+    BindParameter,
+    ColumnElement,
+    String,
+    bindparam,
+    cast,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
-from campaigns.domain.values import Posted
+from campaigns.domain.values import GateFacts, Posted
 from campaigns.domain.words import MessageState
 from campaigns.rules.message_state import SETTLED_BY_EVENT
 from campaigns.store.messages import IN_HAND, move_all
+from campaigns.store.tables.base import UtcDateTime
 from campaigns.store.tables.delivery import AttemptRow, MessageRow
 from campaigns.store.tables.records import ContactRow
 
 
 def begin(
-    session: Session, messages: Sequence[int], *, worker: str, now: datetime
+    session: Session, messages: Sequence[GateFacts], *, worker: str, now: datetime
 ) -> dict[int, int]:
     """Take claimed messages to `posting` and write an attempt of each.
 
     Returns:
         The attempts' ids by message; those whose lease is not ours any more are absent.
     """
-    address = select(ContactRow.address_hash).where(ContactRow.id == MessageRow.contact)
-    ours = session.scalars(
-        update(MessageRow)
-        .where(
-            MessageRow.id.in_(messages),
-            MessageRow.state == MessageState.CLAIMED,
-            MessageRow.leased_by == worker,
-            MessageRow.leased_until > now,
-        )
-        .values(
-            state=MessageState.POSTING,
-            leased_until=None,
-            posted_at=now,
-            settled_at=None,
-            # The address it goes to, which may have changed since the enrolment: what
-            # comes back (a bounce, an unsubscribe) is about this one.
-            address_hash=address.scalar_subquery(),
-        )
-        .returning(MessageRow.id)
-    ).all()
+    connection = session.connection()
+    claimed = {"ids": [facts.message for facts in messages], "of": worker, "at": now}
+    ours = connection.scalars(_TO_POSTING, claimed).all()
     if not ours:
         return {}
-    earlier = (
-        select(AttemptRow.message, func.max(AttemptRow.number))
-        .where(AttemptRow.message.in_(ours))
-        .group_by(AttemptRow.message)
+    moved = [facts.message for facts in messages if facts.has_moved]
+    if moved:
+        # What comes back (a bounce, an unsubscribe) is about the address it goes to.
+        connection.execute(_MOVED, {"ids": moved})
+    begun = connection.execute(_BEGUN, {"ids": ours, "of": worker, "at": now})
+    return dict(begun.all())
+
+
+_ids: Final[BindParameter[Sequence[int]]] = bindparam("ids", expanding=True)
+_TO_POSTING: Final = (
+    update(MessageRow)
+    .where(
+        MessageRow.id.in_(_ids),
+        MessageRow.state == MessageState.CLAIMED,
+        MessageRow.leased_by == bindparam("of"),
+        MessageRow.leased_until > bindparam("at"),
     )
-    numbers = dict(session.execute(earlier).all())
-    written = session.execute(
-        insert(AttemptRow).returning(AttemptRow.message, AttemptRow.id),
-        [
-            {
-                "message": message,
-                "number": numbers.get(message, 0) + 1,
-                "worker": worker,
-                "posted_at": now,
-            }
-            for message in ours
-        ],
+    .values(
+        state=MessageState.POSTING,
+        leased_until=None,
+        posted_at=bindparam("at"),
+        settled_at=None,
     )
-    return dict(written.all())
+    .returning(MessageRow.id)
+)
+_address = select(ContactRow.address_hash).where(ContactRow.id == MessageRow.contact)
+_MOVED: Final = (
+    update(MessageRow)
+    .where(MessageRow.id.in_(_ids))
+    .values(address_hash=_address.scalar_subquery())
+)
+_earlier = (
+    select(func.coalesce(func.max(AttemptRow.number), 0))
+    .where(AttemptRow.message == MessageRow.id)
+    .correlate(MessageRow)
+    .scalar_subquery()
+)
+_BEGUN: Final = (
+    insert(AttemptRow)
+    .from_select(
+        ["message", "number", "worker", "posted_at"],
+        select(
+            MessageRow.id,
+            _earlier + 1,
+            bindparam("of", type_=String),
+            bindparam("at", type_=UtcDateTime),
+        )
+        .where(MessageRow.id.in_(_ids))
+        .order_by(MessageRow.id),
+    )
+    .returning(AttemptRow.message, AttemptRow.id)
+)
 
 
 def settle(session: Session, posted: Sequence[Posted], *, now: datetime) -> None:
@@ -70,56 +102,88 @@ def settle(session: Session, posted: Sequence[Posted], *, now: datetime) -> None
 
     If an event settled a message meanwhile, only its attempt is completed.
     """
-    unanswered = exists().where(
-        AttemptRow.id == bindparam("of_attempt"), AttemptRow.answered_at.is_(None)
-    )
-    for state, some in _by_state(posted).items():
-        before = SETTLED_BY_EVENT if state is MessageState.ACCEPTED else _POSTING
-        session.connection().execute(
-            update(MessageRow)
-            .where(
-                MessageRow.id == bindparam("of_message"),
-                or_(*(MessageRow.state == each for each in sorted(before))),
-                unanswered,
-            )
-            .values(leased_by=None, state=state)
-            .values(
-                {name: bindparam(f"new_{name}") for name in _changes(some[0], now=now)}
-            ),
-            [
-                {"of_message": each.message, "of_attempt": each.attempt}
-                | {f"new_{k}": value for k, value in _changes(each, now=now).items()}
-                for each in some
-            ],
-        )
-    session.connection().execute(
-        update(AttemptRow)
-        .where(AttemptRow.id == bindparam("of"), AttemptRow.answered_at.is_(None))
-        .values(answered_at=now, answer=bindparam("state"), detail=bindparam("reason")),
-        [
-            {"of": each.attempt, "state": each.state, "reason": each.reason}
-            for each in posted
-        ],
-    )
-
-
-_POSTING = (MessageState.POSTING,)
-
-
-def _by_state(posted: Sequence[Posted]) -> dict[MessageState, list[Posted]]:
-    found: dict[MessageState, list[Posted]] = {}
+    accepted = [each for each in posted if each.state is MessageState.ACCEPTED]
+    if accepted:
+        _settle_accepted(session, accepted, now)
     for each in posted:
-        found.setdefault(each.state, []).append(each)
-    return found
+        if each.state is not MessageState.ACCEPTED:
+            _settle_other(session, each, now)
 
 
-def _changes(posted: Posted, *, now: datetime) -> dict[str, object]:
-    if posted.state is MessageState.PLANNED:
-        return {"due_at": posted.not_before or now}
+def _settle_accepted(
+    session: Session, accepted: Sequence[Posted], now: datetime
+) -> None:
+    """Record all in two statements: most answers are of this kind."""
+    connection = session.connection()
+    answers = {str(each.message): each.ses_message_id for each in accepted}
+    attempts = [each.attempt for each in accepted]
+    messages = {
+        "ids": [each.message for each in accepted],
+        "attempts": attempts,
+        "answers": orjson.dumps(answers).decode(),
+        "at": now,
+    }
+    connection.execute(_ACCEPTED[connection.dialect.name], messages)
+    answered = {"of": attempts, "at": now, "to": MessageState.ACCEPTED, "why": None}
+    connection.execute(_ANSWERED, answered)
+
+
+def _settle_other(session: Session, posted: Posted, now: datetime) -> None:
     changes: dict[str, object] = {"reason": posted.reason, "settled_at": now}
-    if posted.state is MessageState.ACCEPTED:
-        changes["ses_message_id"] = posted.ses_message_id
-    return changes
+    if posted.state is MessageState.PLANNED:
+        changes = {"due_at": posted.not_before or now}
+    session.execute(
+        update(MessageRow)
+        .where(
+            MessageRow.id == posted.message,
+            MessageRow.state == MessageState.POSTING,
+            _is_unanswered,
+        )
+        .values(state=posted.state, leased_by=None, **changes),
+        {"attempts": [posted.attempt]},
+        execution_options={"synchronize_session": False},
+    )
+    answer = {"to": posted.state, "why": posted.reason, "at": now}
+    session.connection().execute(_ANSWERED, {"of": [posted.attempt], **answer})
+
+
+_is_unanswered: Final = exists().where(
+    AttemptRow.message == MessageRow.id,
+    AttemptRow.id.in_(bindparam("attempts", expanding=True)),
+    AttemptRow.answered_at.is_(None),
+)
+_answers: Final = bindparam("answers", type_=String)
+_id: Final = cast(MessageRow.id, String)
+_SES_ID: Final[dict[str, ColumnElement[str]]] = {
+    "sqlite": func.json_extract(_answers, literal('$."').concat(_id).concat('"')),
+    "postgresql": func.json_extract_path_text(cast(_answers, JSON), _id),
+}
+_ACCEPTED: Final = {
+    dialect: update(MessageRow)
+    .where(
+        MessageRow.id.in_(_ids),
+        MessageRow.state.in_(sorted(SETTLED_BY_EVENT)),
+        _is_unanswered,
+    )
+    .values(
+        state=MessageState.ACCEPTED,
+        leased_by=None,
+        reason=None,
+        settled_at=bindparam("at"),
+        ses_message_id=ses_id,
+    )
+    for dialect, ses_id in _SES_ID.items()
+}
+_ANSWERED: Final = (
+    update(AttemptRow)
+    .where(
+        AttemptRow.id.in_(bindparam("of", expanding=True)),
+        AttemptRow.answered_at.is_(None),
+    )
+    .values(
+        answered_at=bindparam("at"), answer=bindparam("to"), detail=bindparam("why")
+    )
+)
 
 
 def take_back(

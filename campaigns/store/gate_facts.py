@@ -1,16 +1,18 @@
-"""What the gate needs to know of messages, read in the transaction that decides."""
+"""What the gate needs to know of messages, read in the transaction that decides.
+
+It is read twice of each message, so its query is built once.
+"""
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, exists, func, select
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
 from campaigns.domain.campaign import CampaignDefinition
 from campaigns.domain.values import GateFacts
 from campaigns.domain.words import Arm, CampaignState, MessageState
-from campaigns.store.meters import Meter, campaign_meters
 from campaigns.store.tables.delivery import MessageRow, SnoozeRow, SuppressionRow
 from campaigns.store.tables.programme import (
     CampaignRow,
@@ -26,46 +28,10 @@ def gate_facts(
     session: Session, messages: Collection[int], *, default_zone: str, now: datetime
 ) -> list[GateFacts]:
     """Return what the gate needs to know of each message, read in this transaction."""
-    previous = aliased(MessageRow)
-    query = (
-        select(
-            MessageRow.id,
-            MessageRow.campaign,
-            MessageRow.step,
-            MessageRow.state,
-            CampaignRow.state,
-            EnrolmentRow.campaign_version,
-            EnrolmentRow.window_ends_at,
-            HoldoutRow.arm,
-            _is_suppressed(),
-            _snoozed_until(),
-            EpisodeRow.returned_at,
-            previous.state,
-            previous.settled_at,
-            func.coalesce(ContactRow.time_zone, AccountRow.time_zone),
-        )
-        .join(EnrolmentRow, EnrolmentRow.id == MessageRow.enrolment)
-        .join(EpisodeRow, EpisodeRow.id == MessageRow.episode)
-        .join(CampaignRow, CampaignRow.name == MessageRow.campaign)
-        .join(AccountRow, AccountRow.id == EnrolmentRow.account)
-        .join(ContactRow, ContactRow.id == MessageRow.contact)
-        .outerjoin(HoldoutRow, HoldoutRow.account == EnrolmentRow.account)
-        .outerjoin(
-            previous,
-            and_(
-                previous.enrolment == MessageRow.enrolment,
-                previous.step == MessageRow.step - 1,
-            ),
-        )
-        .where(MessageRow.id.in_(messages))
-        .order_by(MessageRow.due_at, MessageRow.id)
-    )
-    rows = session.execute(query).all()
-    definitions = _definitions(session, {(row[1], row[5]) for row in rows})
-    meters = campaign_meters(session, {row[1] for row in rows}, now=now)
+    session.flush()  # what was changed in this transaction is to be seen
+    rows = session.connection().execute(_FACTS, {"messages": list(messages)}).all()
     return [
-        _to_facts(tuple(row), definitions[row[1], row[5]], meters[row[1]], default_zone)
-        for row in rows
+        _to_facts(row, _definition(session, row), default_zone, now) for row in rows
     ]
 
 
@@ -88,38 +54,93 @@ def _snoozed_until() -> ColumnElement[datetime]:
     )
 
 
-def _definitions(
-    session: Session, versions: Collection[tuple[str, int]]
-) -> dict[tuple[str, int], CampaignDefinition]:
-    found = {key: session.get_one(CampaignVersionRow, key) for key in versions}
-    return {
-        key: CampaignDefinition.model_validate(row.definition)
-        for key, row in found.items()
-    }
+_previous = aliased(MessageRow)
+_FACTS: Final = (
+    select(
+        MessageRow.id,
+        MessageRow.campaign,
+        MessageRow.step,
+        MessageRow.state,
+        (MessageRow.address_hash != ContactRow.address_hash).label("has_moved"),
+        CampaignRow.state.label("campaign_state"),
+        CampaignRow.posted,
+        CampaignRow.may_post,
+        CampaignRow.posted_on,
+        CampaignRow.posted_today,
+        CampaignVersionRow.version,
+        CampaignVersionRow.content_hash,
+        EnrolmentRow.window_ends_at,
+        HoldoutRow.arm,
+        _is_suppressed().label("is_suppressed"),
+        _snoozed_until().label("snoozed_until"),
+        EpisodeRow.returned_at,
+        _previous.state.label("previous_state"),
+        _previous.settled_at.label("previous_settled_at"),
+        func.coalesce(ContactRow.time_zone, AccountRow.time_zone).label("time_zone"),
+    )
+    .select_from(MessageRow)
+    .join(EnrolmentRow, EnrolmentRow.id == MessageRow.enrolment)
+    .join(EpisodeRow, EpisodeRow.id == MessageRow.episode)
+    .join(CampaignRow, CampaignRow.name == MessageRow.campaign)
+    .join(
+        CampaignVersionRow,
+        and_(
+            CampaignVersionRow.campaign == EnrolmentRow.campaign,
+            CampaignVersionRow.version == EnrolmentRow.campaign_version,
+        ),
+    )
+    .join(AccountRow, AccountRow.id == EnrolmentRow.account)
+    .join(ContactRow, ContactRow.id == MessageRow.contact)
+    .outerjoin(HoldoutRow, HoldoutRow.account == EnrolmentRow.account)
+    .outerjoin(
+        _previous,
+        and_(
+            _previous.enrolment == MessageRow.enrolment,
+            _previous.step == MessageRow.step - 1,
+        ),
+    )
+    .where(MessageRow.id.in_(bindparam("messages", expanding=True)))
+    .order_by(MessageRow.due_at, MessageRow.id)
+)
+
+_read: dict[str, CampaignDefinition] = {}
+"""Definitions by the hash of their content, which never changes."""
+
+
+def _definition(session: Session, row: Any) -> CampaignDefinition:  # noqa: ANN401
+    found = _read.get(row.content_hash)
+    if found is None:
+        version = session.get_one(CampaignVersionRow, (row.campaign, row.version))
+        found = CampaignDefinition.model_validate(version.definition)
+        _read[row.content_hash] = found
+    return found
 
 
 def _to_facts(
-    row: tuple[Any, ...], campaign: CampaignDefinition, meter: Meter, default_zone: str
+    row: Any,  # noqa: ANN401 — of the query above
+    campaign: CampaignDefinition,
+    default_zone: str,
+    now: datetime,
 ) -> GateFacts:
-    (message, name, step, state, campaign_state, _, window_ends_at, arm, is_suppressed,
-     snoozed_until, returned_at, before, settled_at, zone) = row  # fmt: skip
+    before = row.previous_state
     return GateFacts(
-        message=message,
-        campaign=name,
-        state=MessageState(state),
-        campaign_state=CampaignState(campaign_state),
-        arm=Arm(arm) if arm else Arm.HOLDOUT,
-        is_suppressed=bool(is_suppressed),
-        snoozed_until=snoozed_until,
-        has_returned=returned_at is not None,
-        window_ends_at=window_ends_at,
+        message=row.id,
+        campaign=row.campaign,
+        state=MessageState(row.state),
+        campaign_state=CampaignState(row.campaign_state),
+        arm=Arm(row.arm) if row.arm else Arm.HOLDOUT,
+        has_moved=bool(row.has_moved),
+        is_suppressed=bool(row.is_suppressed),
+        snoozed_until=row.snoozed_until,
+        has_returned=row.returned_at is not None,
+        window_ends_at=row.window_ends_at,
         previous_state=MessageState(before) if before else None,
-        previous_settled_at=settled_at,
-        days_after_previous=campaign.steps[step - 1].days_after_previous,
-        mails_today=meter.today,
+        previous_settled_at=row.previous_settled_at,
+        days_after_previous=campaign.steps[row.step - 1].days_after_previous,
+        mails_today=row.posted_today if row.posted_on == now.date() else 0,
         mails_per_day=campaign.caps.mails_per_day,
-        posted=meter.posted,
-        may_post=meter.may_post,
-        time_zone=zone or default_zone,
+        posted=row.posted,
+        may_post=row.may_post,
+        time_zone=row.time_zone or default_zone,
         schedule=campaign.schedule,
     )

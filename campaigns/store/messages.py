@@ -7,9 +7,11 @@ of rules/message_state, so a race meets a condition and not luck.
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
+from typing import Final
 
 from sqlalchemy import (
     Select,
+    bindparam,
     func,
     or_,
     select,
@@ -158,36 +160,33 @@ def postpone(session: Session, messages: Collection[int], *, until: datetime) ->
 
 def read_claimed(session: Session, messages: Sequence[int]) -> list[ClaimedMessage]:
     """Return what the mails of claimed messages are made from, in the given order."""
-    query = (
-        select(MessageRow, EnrolmentRow, AccountRow, ContactRow, ScoreRow)
-        .add_columns(EpisodeRow.churned_at)
-        .join(EnrolmentRow, EnrolmentRow.id == MessageRow.enrolment)
-        .join(EpisodeRow, EpisodeRow.id == MessageRow.episode)
-        .join(AccountRow, AccountRow.id == EnrolmentRow.account)
-        .join(ContactRow, ContactRow.id == MessageRow.contact)
-        .join(ScoreRow, ScoreRow.id == EnrolmentRow.score)
-        .where(MessageRow.id.in_(messages))
-    )
-    found = {
-        message.id: ClaimedMessage(
-            id=message.id,
-            campaign=message.campaign,
-            step=message.step,
-            template=message.template,
-            account=account.id,
-            address=contact.email,
-            churned_at=churned_at,
-            first_name=contact.first_name,
-            account_name=account.name,
-            segment=enrolment.segment,
-            reasons=tuple(score.reasons),
-            facts=score.facts,
-        )
-        for message, enrolment, account, contact, score, churned_at in session.execute(
-            query
-        )
-    }
+    rows = session.connection().execute(_CLAIMED, {"messages": list(messages)})
+    found = {row["id"]: ClaimedMessage(**row) for row in rows.mappings()}
     return [found[message] for message in messages]
+
+
+_CLAIMED: Final = (
+    select(
+        MessageRow.id,
+        MessageRow.campaign,
+        MessageRow.step,
+        MessageRow.template,
+        EnrolmentRow.account,
+        EnrolmentRow.segment,
+        ContactRow.email.label("address"),
+        ContactRow.first_name,
+        AccountRow.name.label("account_name"),
+        EpisodeRow.churned_at,
+        ScoreRow.reasons,
+        ScoreRow.facts,
+    )
+    .join(EnrolmentRow, EnrolmentRow.id == MessageRow.enrolment)
+    .join(EpisodeRow, EpisodeRow.id == MessageRow.episode)
+    .join(AccountRow, AccountRow.id == EnrolmentRow.account)
+    .join(ContactRow, ContactRow.id == MessageRow.contact)
+    .join(ScoreRow, ScoreRow.id == EnrolmentRow.score)
+    .where(MessageRow.id.in_(bindparam("messages", expanding=True)))
+)
 
 
 def expire_leases(session: Session, *, now: datetime) -> None:

@@ -36,6 +36,7 @@ from tests.factories import (
     campaign,
     churn,
     enrolled,
+    gate_facts,
     subscription,
 )
 
@@ -195,7 +196,9 @@ def test_the_database_itself_refuses_a_state_that_is_none(sessions):
 
 def claim_and_post(session, message=1):
     messages.claim(session, [message], worker="w", until=NOON + timedelta(minutes=5))
-    return attempts.begin(session, [message], worker="w", now=NOON)[message]
+    return attempts.begin(session, [gate_facts(message=message)], worker="w", now=NOON)[
+        message
+    ]
 
 
 def state_of(session, message=1):
@@ -217,9 +220,9 @@ def test_only_the_holder_of_a_running_lease_may_post(sessions):
     enrolled(sessions)
     with sessions.begin() as session:
         messages.claim(session, [1], worker="w", until=NOON)
-        assert attempts.begin(session, [1], worker="x", now=NOON) == {}
+        assert attempts.begin(session, [gate_facts()], worker="x", now=NOON) == {}
         late = NOON + timedelta(seconds=1)
-        assert attempts.begin(session, [1], worker="w", now=late) == {}
+        assert attempts.begin(session, [gate_facts()], worker="w", now=late) == {}
 
 
 def test_attempts_are_numbered_and_kept(sessions):

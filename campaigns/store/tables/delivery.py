@@ -63,7 +63,7 @@ class MessageRow(Base):
     leased_by: Mapped[str | None] = mapped_column(ID)
     posted_at: Mapped[datetime | None]
     settled_at: Mapped[datetime | None]
-    ses_message_id: Mapped[str | None] = mapped_column(ID, index=True)
+    ses_message_id: Mapped[str | None] = mapped_column(ID)
     delivery: Mapped[str] = mapped_column(WORD, default=Delivery.NONE)
 
 

@@ -35,6 +35,8 @@ def upgrade() -> None:
         "WHERE messages.campaign = campaigns.name)"
     )
     _index(["state", "campaign", "due_at", "id"])
+    # Nothing is looked up by it.
+    op.drop_index("ix_messages_ses_message_id", table_name="messages")
 
 
 def _index(columns: list[str]) -> None:
@@ -43,6 +45,7 @@ def _index(columns: list[str]) -> None:
 
 
 def downgrade() -> None:
+    op.create_index("ix_messages_ses_message_id", "messages", ["ses_message_id"])
     _index(["state", "due_at", "id"])
     with op.batch_alter_table("campaigns") as table:
         for name in (*_COUNTS, *_OTHERS):

@@ -1,0 +1,86 @@
+"""A null SES: answers every request after a while, and keeps nothing.
+
+    python -m benchmarks.sink MILLISECONDS
+
+Prints its port. It is the network and SES's own time in one, and must be able to do at
+least three times what is measured against it.
+"""
+
+import asyncio
+import json
+import sys
+
+from campaigns.mail.local_ses.server import listen
+
+ACCOUNT = json.dumps(
+    {
+        "SendQuota": {
+            "MaxSendRate": 1e6,
+            "Max24HourSend": 1e9,
+            "SentLast24Hours": 0,
+        },
+        "SendingEnabled": True,
+    }
+).encode()
+TAKEN = json.dumps({"MessageId": "0100018f0c0d0e0f-00000000-0000"}).encode()
+SUCCESS = {"Status": "SUCCESS", "MessageId": "0100018f0c0d0e0f-00000000-0000"}
+
+
+def response(body: bytes) -> bytes:
+    head = (
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+ANSWER, QUOTA = response(TAKEN), response(ACCOUNT)
+
+
+class Sink(asyncio.Protocol):
+    """One connection; requests come one after the other."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._read = bytearray()
+        self._needed = 0
+
+    def connection_made(self, transport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._read += data
+        if not self._needed:
+            end = self._read.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            head = bytes(self._read[:end]).lower()
+            length = head.partition(b"content-length: ")[2].partition(b"\r\n")[0]
+            self._needed = end + 4 + int(length or 0)
+        if len(self._read) >= self._needed:
+            answer = self._answer()
+            self._read.clear()
+            self._needed = 0
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._seconds, self._transport.write, answer)
+
+    def _answer(self) -> bytes:
+        if self._read.startswith(b"GET"):
+            return QUOTA
+        if b"outbound-bulk-emails" in self._read[:100]:
+            count = self._read.count(b'"ReplacementTags"')
+            body = {"BulkEmailEntryResults": [SUCCESS] * count}
+            return response(json.dumps(body).encode())
+        return ANSWER
+
+
+async def serve(seconds: float) -> None:
+    listener = listen(0)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Sink(seconds), sock=listener)
+    print(listener.getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(float(sys.argv[1]) / 1000))
