@@ -107,11 +107,9 @@ BREAKAGES: Final = (
         (
             Edit(
                 "campaigns/steps/receive.py",
-                "        with post.sessions.begin() as session:\n"
-                "            name = instance.name(session)\n            for each",
+                "        _keep(post, received, result)\n",
                 "        post.delete(received)\n"
-                "        with post.sessions.begin() as session:\n"
-                "            name = instance.name(session)\n            for each",
+                "        _keep(post, received, result)\n",
             ),
         ),
         r"left the queue",

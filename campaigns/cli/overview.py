@@ -11,8 +11,10 @@ from rich.table import Table
 from campaigns.domain.words import CampaignState
 from campaigns.schedule import TIMETABLE
 from campaigns.store import (
+    allowance,
     campaigns,
     doubts,
+    events,
     imports,
     instance,
     messages,
@@ -113,6 +115,12 @@ def _stuck(session: Session, now: datetime, *, is_running: bool) -> Iterator[str
     emptied = instance.pulse(session).queue_empty_at
     if is_running and emptied is not None and now - emptied > _QUIET_AFTER:
         yield f"the event queue was last emptied at {emptied:%Y-%m-%d %H:%M}"
+    if parked := events.count_parked(session):
+        yield f"{parked} events could not be taken; they are kept as they came"
+    known = allowance.read(session)
+    if known.halted_until is not None and known.halted_until > now:
+        until = f"{known.halted_until:%Y-%m-%d %H:%M}"
+        yield f"nothing is sent before {until}: {known.halted_because}"
     for name in campaigns.names(session):
         if campaigns.state_of(session, name) is CampaignState.PAUSED:
             yield f"campaign {name} is paused"

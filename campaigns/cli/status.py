@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from rich.console import Console
 from rich.table import Table
 
+from campaigns.domain.words import CampaignState
 from campaigns.store import campaigns
 from campaigns.wiring.workspace import Workspace
 
@@ -17,6 +18,11 @@ def print_status(workspace: Workspace, name: str) -> None:
     print(f"{found.name}: {found.state}, version {found.version}")
     if found.paused_at:
         print(f"  since {found.paused_at:%Y-%m-%d %H:%M} UTC: {found.paused_because}")
+    if found.may_post is not None and found.state is CampaignState.RUNNING:
+        print(
+            f"  rolling out: at most {found.may_post:,} mails until more is known of "
+            "those that went out"
+        )
     print(f"  cohorts: {found.cohorts_enrolled} of {found.cohorts_planned} enrolled")
     if found.next_cohort_at:
         print(f"  next cohort: {found.next_cohort_at:%Y-%m-%d %H:%M} UTC")

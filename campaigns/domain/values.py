@@ -165,6 +165,7 @@ class CampaignStatus:
     next_cohort_at: datetime | None
     paused_at: datetime | None
     paused_because: str | None
+    may_post: int | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ def _event(event: dict[str, Any]) -> ProviderEvent:
     mail = event["mail"]
     # Feedback notifications say notificationType where events say eventType.
     kind = event.get("eventType") or event["notificationType"]
-    known = EventKind(kind) if kind in set(EventKind) else None
+    known = _KINDS.get(kind)
     detail = event.get(_DETAIL.get(kind, kind.lower())) or {}
     mail_at = _moment(mail["timestamp"])
     at = _moment(detail.get("timestamp") or mail["timestamp"])
@@ -130,6 +130,7 @@ def _moment(text: str) -> datetime:
     return moment
 
 
+_KINDS: Final = {str(kind): kind for kind in EventKind}
 _DETAIL: Final = {"DeliveryDelay": "deliveryDelay", "Rendering Failure": "failure"}
 _RECIPIENTS: Final = {
     "Bounce": "bouncedRecipients",

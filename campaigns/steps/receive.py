@@ -1,7 +1,7 @@
 """Receive SES's events: keep each once, tell its message, suppress who must be."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from campaigns.clock import Clock
-from campaigns.domain.values import Email, ReceivedEvent
+from campaigns.domain.values import Email, ProviderEvent, ReceivedEvent
 from campaigns.domain.words import Bounce, EventKind, SuppressionReason
 from campaigns.errors import SendError
 from campaigns.rules.delivery import is_worn_out, suppression_after
@@ -17,7 +17,7 @@ from campaigns.rules.guardrails import reason_to_pause
 from campaigns.rules.message_state import needs_canary, should_be_held
 from campaigns.steps import canary
 from campaigns.store import campaigns, doubts, events, instance, suppressions
-from campaigns.store.session import Session, Sessions
+from campaigns.store.session import OperationalError, Session, Sessions
 
 logger = structlog.get_logger(__name__)
 
@@ -51,11 +51,13 @@ class ReceiveResult:
     Attributes:
         kinds: How many new events of which kind.
         repeated: How many had come before.
+        parked: How many could not be taken, and are kept as they came.
         held: Messages that are now held, because their event did not come.
     """
 
     kinds: Counter[str] = field(default_factory=Counter)
     repeated: int = 0
+    parked: int = 0
     held: int = 0
 
 
@@ -72,44 +74,73 @@ def receive(post: Post) -> ReceiveResult:
             guard(post.sessions, now=post.clock())
             _after_empty_queue(post, result)
             break
-        with post.sessions.begin() as session:
-            name = instance.name(session)
-            for each in received:
-                _take(session, each, name, post.clock, result)
+        _keep(post, received, result)
         # Only what is committed may leave the queue.
         post.delete(received)
         if number % _GUARD_EVERY == 0:
             guard(post.sessions, now=post.clock())
     if result.kinds or result.held:
         logger.info(
-            "received", repeated=result.repeated, held=result.held, **result.kinds
+            "received",
+            repeated=result.repeated,
+            parked=result.parked,
+            held=result.held,
+            **result.kinds,
         )
     return result
 
 
-def _take(
-    session: Session,
-    received: ReceivedEvent,
-    name: str,
-    clock: Clock,
-    result: ReceiveResult,
+def _keep(post: Post, received: Sequence[ReceivedEvent], result: ReceiveResult) -> None:
+    """Commit events; where one cannot be taken, the others are, one by one."""
+    try:
+        with post.sessions.begin() as session:
+            kinds = take(session, received, post.clock())
+    except OperationalError:
+        raise  # the database is away: all of them come again
+    except Exception:
+        logger.exception("events_not_taken", count=len(received))
+        if len(received) > 1:
+            for each in received:
+                _keep(post, [each], result)
+            return
+        with post.sessions.begin() as session:
+            events.park(session, received[0], now=post.clock())
+        result.parked += 1
+        return
+    result.repeated += len(received) - kinds.total()
+    result.kinds += kinds
+
+
+def take(
+    session: Session, received: Sequence[ReceivedEvent], now: datetime
+) -> Counter[str]:
+    """Keep events, and let messages and the list of suppressed addresses know.
+
+    Returns:
+        How many new ones there are of which kind.
+    """
+    name = instance.name(session)
+    new, count = events.keep(session, received, instance=name, now=now)
+    events.apply(session, new, now=now)
+    sent_at = [
+        event.mail_at
+        for event, message in new
+        if canary.is_back(event, instance=name)
+        or (message is not None and event.kind is EventKind.SEND)
+    ]
+    if sent_at:
+        instance.saw_send_event(session, mailed_at=max(sent_at))
+    for event, message in new:
+        if message is not None:
+            _suppress(session, event, message, now)
+    kinds = Counter(str(event.kind or "not_understood") for event, _ in new)
+    return kinds + Counter({"not_understood": count - len(new)})
+
+
+def _suppress(
+    session: Session, event: ProviderEvent, message: int, now: datetime
 ) -> None:
-    now = clock()
-    event = received.event
-    message = events.find_message(session, event, instance=name) if event else None
-    if not events.keep(session, received, message=message, now=now):
-        result.repeated += 1
-        return
-    result.kinds[event.kind if event and event.kind else "not_understood"] += 1
-    if event is None:
-        return
-    if canary.is_back(event, instance=name):
-        instance.saw_send_event(session, mailed_at=event.mail_at)
-    if message is None:
-        return
-    events.apply(session, message, event, now=now)
-    if event.kind is EventKind.SEND:
-        instance.saw_send_event(session, mailed_at=event.mail_at)
+    """Suppress the address that an event is about, if it must be."""
     reason = suppression_after(event)
     if event.bounce is Bounce.SOFT and is_worn_out(events.tries(session, message)):
         reason = SuppressionReason.SOFT_BOUNCES

@@ -348,6 +348,7 @@ def status(session: Session, name: str) -> CampaignStatus:
         next_cohort_at=min(waiting, default=None),
         paused_at=campaign.paused_at,
         paused_because=campaign.paused_because,
+        may_post=campaign.may_post,
     )
 
 

@@ -1,9 +1,11 @@
 """Events of SES: each kept once, with its raw body, and applied to its message."""
 
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from hashlib import blake2b
+from typing import Final, NamedTuple
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import BindParameter, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from campaigns.domain.values import ProviderEvent, ReceivedEvent
@@ -12,84 +14,176 @@ from campaigns.rules.delivery import PROVES_ACCEPTANCE, Try, delivery_after
 from campaigns.rules.message_state import SETTLED_BY_EVENT
 from campaigns.store.messages import move
 from campaigns.store.tables.delivery import EventRow, MessageRow
-from campaigns.store.upserts import insert_new
+from campaigns.store.upserts import insert_all
 
 _LONGEST_NUMBER = 18  # digits that every database's integers hold
 
 
+_PARKED: Final = "parked-"
+
+
+def park(session: Session, received: ReceivedEvent, *, now: datetime) -> None:
+    """Keep an event that cannot be taken, as it came, so that it stops no other."""
+    # PostgreSQL's text holds no NUL; that it was one is to be seen all the same.
+    raw = received.raw.replace("\x00", "\\u0000")
+    key = blake2b(received.raw.encode(), digest_size=16).hexdigest()
+    row = {"envelope_id": _PARKED + key, "natural_key": _PARKED + key, "raw": raw}
+    nothing = dict.fromkeys(("kind", "message", "at", "bounce"))
+    values = {**row, **nothing, "received_at": now, "is_machine": False}
+    insert_all(session, EventRow, [values])
+
+
+def count_parked(session: Session) -> int:
+    """Return how many events could not be taken."""
+    query = select(func.count()).where(EventRow.envelope_id.startswith(_PARKED))
+    return session.scalar(query) or 0
+
+
+class KnownEvent(NamedTuple):
+    """An event that is kept, and the message of ours that it speaks of, if any."""
+
+    event: ProviderEvent
+    message: int | None
+
+
 def keep(
-    session: Session, received: ReceivedEvent, *, message: int | None, now: datetime
-) -> bool:
-    """Keep an event unless it was kept before; say whether it is new.
+    session: Session, received: Sequence[ReceivedEvent], *, instance: str, now: datetime
+) -> tuple[list[KnownEvent], int]:
+    """Keep those events that were not kept before.
 
     The same event comes more than once in two ways: the same envelope again, or a new
     envelope around the same content; each has a unique key.
+
+    Returns:
+        The new ones that were understood, and how many are new in all.
     """
+    of = {id(each): _tagged(each.event, instance) for each in received}
+    messages = _existing(session, {number for number in of.values() if number})
+    keys = [natural_key(each) for each in received]
+    known = _known(session, keys, [each.envelope_id for each in received])
+    rows, new = [], []
+    for each, key in zip(received, keys, strict=True):
+        if key in known or each.envelope_id in known:
+            continue
+        known |= {key, each.envelope_id}
+        message = of[id(each)] if of[id(each)] in messages else None
+        rows.append(_row(each, key, message, now))
+        if each.event is not None:
+            new.append(KnownEvent(each.event, message))
+    insert_all(session, EventRow, rows)
+    return new, len(rows)
+
+
+def _known(session: Session, keys: Sequence[str], envelopes: Sequence[str]) -> set[str]:
+    """Return which natural keys and envelopes are kept already."""
+    connection = session.connection()
+    return {
+        *connection.scalars(_KEYS, {"some": keys}),
+        *connection.scalars(_ENVELOPES, {"some": envelopes}),
+    }
+
+
+_some: Final[BindParameter[Sequence[object]]] = bindparam("some", expanding=True)
+_KEYS: Final = select(EventRow.natural_key).where(EventRow.natural_key.in_(_some))
+_ENVELOPES: Final = select(EventRow.envelope_id).where(EventRow.envelope_id.in_(_some))
+_EXISTING: Final = select(MessageRow.id).where(MessageRow.id.in_(_some))
+
+
+def _existing(session: Session, numbers: Collection[int]) -> set[int]:
+    return set(session.connection().scalars(_EXISTING, {"some": list(numbers)}))
+
+
+def _row(
+    received: ReceivedEvent, key: str, message: int | None, now: datetime
+) -> dict[str, object]:
     event = received.event
-    return insert_new(
-        session,
-        EventRow,
-        {
-            "envelope_id": received.envelope_id,
-            "natural_key": natural_key(received),
-            "kind": event.kind if event else None,
-            "message": message,
-            "at": event.at if event else None,
-            "received_at": now,
-            "is_machine": event.is_machine if event else False,
-            "bounce": event.bounce if event else None,
-            "raw": received.raw,
-        },
-    )
+    return {
+        "envelope_id": received.envelope_id,
+        "natural_key": key,
+        "kind": event.kind if event else None,
+        "message": message,
+        "at": event.at if event else None,
+        "received_at": now,
+        "is_machine": event.is_machine if event else False,
+        "bounce": event.bounce if event else None,
+        "raw": received.raw,
+    }
 
 
 def natural_key(received: ReceivedEvent) -> str:
     """Return what an event is known again by, whatever envelope it comes in."""
     event = received.event
-    parts = (
-        (event.ses_message_id, event.kind, event.recipients, event.at, event.link)
-        if event
-        else ("unread", received.raw)
-    )
-    return blake2b(repr(parts).encode(), digest_size=16).hexdigest()
+    parts = ["unread", received.raw]
+    if event is not None:
+        at, to = event.at.isoformat(), ",".join(event.recipients)
+        parts = [event.ses_message_id, event.kind or "", to, at, event.link or ""]
+    return blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()
 
 
-def find_message(
-    session: Session, event: ProviderEvent, *, instance: str
-) -> int | None:
-    """Return the message that an event speaks of, by our tag; None if not ours."""
-    if event.tags.get("wb_instance") != instance:
+def _tagged(event: ProviderEvent | None, instance: str) -> int | None:
+    """Return the number of the message that an event's tags name; None if not ours."""
+    if event is None or event.tags.get("wb_instance") != instance:
         return None
     tag = event.tags.get("wb_message", "")
-    if not (tag.isascii() and tag.isdigit() and len(tag) <= _LONGEST_NUMBER):
-        return None
-    return session.scalar(select(MessageRow.id).where(MessageRow.id == int(tag)))
+    is_number = tag.isascii() and tag.isdigit() and len(tag) <= _LONGEST_NUMBER
+    return int(tag) if is_number else None
 
 
-def apply(
-    session: Session, message: int, event: ProviderEvent, *, now: datetime
+def apply(session: Session, new: Iterable[KnownEvent], *, now: datetime) -> None:
+    """Let messages know what events say of them; never moves one backwards."""
+    of_messages: dict[int, list[ProviderEvent]] = {}
+    for event, message in new:
+        if message is not None and event.kind is not None:
+            of_messages.setdefault(message, []).append(event)
+    rows = session.connection().execute(_STANDING, {"some": list(of_messages)})
+    changed: dict[Delivery, list[int]] = {}
+    for message, state, before in rows.all():
+        events = of_messages[message]
+        _settle(session, message, MessageState(state), events, now)
+        delivery = Delivery(before)
+        for event in events:
+            if event.kind is not None:
+                delivery = delivery_after(delivery, event.kind)
+        if delivery != before:
+            changed.setdefault(delivery, []).append(message)
+    for delivery, messages in changed.items():
+        values = {"some": messages, "new": delivery}
+        session.connection().execute(_DELIVERY, values)
+
+
+_STANDING: Final = (
+    select(MessageRow.id, MessageRow.state, MessageRow.delivery)
+    .where(MessageRow.id.in_(_some))
+    .order_by(MessageRow.id)
+    .with_for_update()
+)
+_DELIVERY: Final = (
+    update(MessageRow).where(MessageRow.id.in_(_some)).values(delivery=bindparam("new"))
+)
+
+
+def _settle(
+    session: Session,
+    message: int,
+    state: MessageState,
+    events: Iterable[ProviderEvent],
+    now: datetime,
 ) -> None:
-    """Let a message know what an event says of it; never moves it backwards."""
-    if event.kind is None:
+    """Take a message in doubt to `accepted` if an event proves that it was taken."""
+    proof = next((each for each in events if each.kind in PROVES_ACCEPTANCE), None)
+    if proof is None or state not in SETTLED_BY_EVENT:
         return
-    row = session.get_one(MessageRow, message, with_for_update=True)
-    state = MessageState(row.state)
-    if event.kind in PROVES_ACCEPTANCE and state in SETTLED_BY_EVENT:
-        if state is MessageState.POSTING:
-            move(session, message, state, MessageState.UNKNOWN, settled_at=now)
-            state = MessageState.UNKNOWN
-        move(
-            session,
-            message,
-            state,
-            MessageState.ACCEPTED,
-            ses_message_id=event.ses_message_id,
-            settled_at=now,
-            reason="settled by an event",
-        )
-    delivery = delivery_after(Delivery(row.delivery), event.kind)
-    session.execute(
-        update(MessageRow).where(MessageRow.id == message).values(delivery=delivery)
+    if state is MessageState.POSTING:
+        move(session, message, state, MessageState.UNKNOWN, settled_at=now)
+        state = MessageState.UNKNOWN
+    move(
+        session,
+        message,
+        state,
+        MessageState.ACCEPTED,
+        ses_message_id=proof.ses_message_id,
+        settled_at=now,
+        reason="settled by an event",
     )
 
 

@@ -47,6 +47,16 @@ def insert_new(session: Session, row: type[Base], values: Mapping[str, Any]) -> 
     return result.first() is not None
 
 
+def insert_all(
+    session: Session, row: type[Base], values: Sequence[Mapping[str, Any]]
+) -> None:
+    """Insert rows; one whose unique key exists already is left out."""
+    if not values:
+        return
+    statement = _insert(session, row).on_conflict_do_nothing()
+    session.connection().execute(statement, list(values))
+
+
 def _insert(session: Session, row: type[Base]) -> Any:  # noqa: ANN401
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     return dialect.insert(table_of(row))

@@ -7,6 +7,7 @@ import subprocess
 import time
 import tomllib
 from collections import Counter
+from functools import partial
 
 import polars as pl
 import pytest
@@ -114,13 +115,13 @@ def rows_of(root, query):
     return found
 
 
-def prepare(root, walk, tmp_path):
+def prepare(root, walk, tmp_path, *, accounts=ACCOUNTS):
     """A campaign that is due at once, for accounts that left 30 days ago."""
     import datetime as dt
 
     now = dt.datetime.now(dt.UTC)  # noqa: TID251 — the command itself takes our time
     left, used = (now - dt.timedelta(days=days) for days in (30, 35))
-    people = range(ACCOUNTS)
+    people = range(accounts)
     files = {
         "accounts": "id,name\n" + "".join(f"a{n},A{n}\n" for n in people),
         "contacts": "id,account,email\n"
@@ -153,6 +154,7 @@ def prepare(root, walk, tmp_path):
         'name = "now"\n[[steps]]\ntemplate = "general"\n[schedule]\n'
         f"on = {soon.isoformat()}\nhours = [0, 24]\n"
         'weekdays = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"]\n'
+        "[caps]\nfirst_mails = 1000\n"
     )
     walk("campaign", "apply", campaign, workspace=root)
     walk("campaign", "launch", "now", workspace=root)
@@ -215,6 +217,71 @@ def test_a_killed_sender_mails_nobody_twice_and_loses_nobody(
     assert found["accepted"] + doubtful == treated
     assert f"{doubtful} messages in doubt" in walk("held", "list", workspace=workspace)
     assert rows_of(workspace, "SELECT max(number) FROM attempts") == [(1,)]
+
+
+@pytest.fixture
+def ses_beside(workspace, winback):
+    """A local SES of its own, which outlives its clients; yields nothing."""
+    process = subprocess.Popen(
+        [
+            *(winback, "ses-local", "--port", "0", "--max-per-second", "20"),
+            *("--folder", str(workspace / "mails")),
+        ],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    address = next(iter(process.stdout)).split()[-1]
+    settings = workspace / "winback.toml"
+    text = settings.read_text().replace(
+        "[sending]\n", f'[sending]\nendpoint_url = "{address}"\n'
+    )
+    settings.write_text(text)
+    yield
+    process.terminate()
+    process.communicate()
+
+
+def test_workers_that_are_killed_beside_others_mail_nobody_twice(
+    workspace, ses_beside, walk, winback, new_postgres, tmp_path
+):
+    settings = workspace / "winback.toml"
+    url = new_postgres()
+    settings.write_text(settings.read_text().replace("sqlite:///winback.db", url))
+    prepare(workspace, walk, tmp_path, accounts=250)
+    workers = [start(winback, "worker", "-w", workspace) for _ in range(3)]
+    runner = start(winback, "run", "-w", workspace)
+    try:
+        for number, mails in enumerate((20, 60, 100)):
+            taken = partial(lambda most: len(mails_in(workspace)) >= most, mails)
+            assert kill_when(workers[number], taken, timeout=180)
+            if number < 2:  # the last would end before it began
+                workers.append(start(winback, "worker", "-w", workspace))
+        deadline = time.monotonic() + 180
+        open_ones = {"planned", "claimed", "posting"}
+        while not states(workspace) or open_ones & set(states(workspace)):
+            assert time.monotonic() < deadline, states(workspace)
+            time.sleep(0.5)
+        deadline = time.monotonic() + 60
+        while states(workspace)["unknown"] and time.monotonic() < deadline:
+            time.sleep(0.5)
+    finally:
+        for process in (*workers[3:], runner):
+            process.send_signal(signal.SIGTERM)
+        assert [each.wait(60) for each in (*workers[3:], runner)] == [0] * 3
+
+    found = states(workspace)
+    taken = [
+        email.message_from_bytes(path.read_bytes())["To"]
+        for path in mails_in(workspace)
+    ]
+    assert len(taken) == len(set(taken)), "somebody was mailed twice"
+    ((treated,),) = rows_of(
+        workspace, "SELECT count(*) FROM enrolments WHERE arm = 'treated'"
+    )
+    assert found["accepted"] + found["unknown"] + found["held"] == treated
+    assert found["accepted"] == len(taken)
+    ((senders,),) = rows_of(workspace, "SELECT count(DISTINCT worker) FROM attempts")
+    assert senders >= 4
 
 
 def test_an_import_killed_while_it_reads_goes_on_behind_what_it_read(

@@ -1,13 +1,17 @@
 """Delivery: each mail once, each refusal with its reason, on both databases."""
 
 from collections import Counter
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from campaigns.domain.values import Return, SendingQuota
 from campaigns.domain.words import (
     CampaignState,
+    EventKind,
     ReturnKind,
     SuppressionReason,
 )
@@ -16,13 +20,21 @@ from campaigns.errors import (
     NotFoundError,
     OutcomeUnknownError,
     RejectedError,
+    RetryLaterError,
     SendingHaltedError,
     ThrottledError,
 )
 from campaigns.mail.templates import Templates
 from campaigns.steps.deliver import deliver
 from campaigns.steps.restart import sweep
-from campaigns.store import campaigns, episodes, messages, records, suppressions
+from campaigns.store import (
+    campaigns,
+    episodes,
+    events,
+    messages,
+    records,
+    suppressions,
+)
 from tests.factories import (
     NOON,
     ROOT,
@@ -30,8 +42,10 @@ from tests.factories import (
     address_hash,
     campaign,
     churn,
+    desk,
     enrolled,
     launch,
+    provider_event,
     states,
     words,
 )
@@ -378,3 +392,122 @@ def test_the_daily_cap_holds_for_senders_side_by_side(sender, ses, sessions):
 
 def test_an_unlimited_quota_is_no_limit():
     assert SendingQuota(14, -1, 500_000).left_today > 1_000_000
+
+
+def test_a_campaign_grows_as_it_becomes_known_what_became_of_its_mails(
+    sender, ses, sessions, clock
+):
+    enrolled(sessions, [f"acc-{n}" for n in range(20)], campaign(caps=FEW))
+    assert deliver(sender).endings == {"accepted": 3}
+    assert deliver(sender).endings == {}
+    with sessions.begin() as session:
+        assert campaigns.status(session, "spring").may_post == 3
+        events.apply(session, [_known(2)], now=clock())
+        campaigns.roll_out(session, now=clock())
+    assert deliver(sender).endings == {"accepted": 4}
+
+    # A day later the events that never came are taken for lost.
+    clock.advance(days=1)
+    with sessions.begin() as session:
+        campaigns.roll_out(session, now=clock())
+    assert deliver(sender).endings == {"accepted": 13}
+
+
+FEW = {"first_mails": 3}
+
+
+def _known(message):
+    return events.KnownEvent(provider_event(EventKind.DELIVERY, message), message)
+
+
+def test_what_ses_did_not_take_is_not_counted_as_out(sender, ses, sessions, clock):
+    enrolled(sessions, [f"acc-{n}" for n in range(5)], campaign(caps=FEW))
+    for error in (ThrottledError("slow"), RejectedError("no"), RetryLaterError("cut")):
+        ses.fail_next(error)
+    deliver(sender)
+    clock.advance(minutes=1)
+    deliver(sender)
+
+    assert Counter(words(sessions)) == {"refused": 1, "accepted": 3, "planned": 1}
+
+
+def test_ten_mails_refused_in_a_row_pause_their_campaign(sender, ses, sessions):
+    enrolled(sessions, [f"acc-{n}" for n in range(14)])
+    sender.senders = 1
+    for _ in range(14):
+        ses.fail_next(RejectedError("MessageRejected"))
+    deliver(sender)
+
+    assert ses.posts == 10
+    with sessions.begin() as session:
+        status = campaigns.status(session, "spring")
+    assert status.state is CampaignState.PAUSED
+    assert status.paused_because.startswith("SES refused 10 mails in a row; the last: ")
+
+
+def test_a_large_campaign_keeps_no_other_waiting(sender, ses, sessions):
+    enrolled(sessions, [f"acc-{n}" for n in range(30)], campaign("large"))
+    enrolled(sessions, [f"few-{n}" for n in range(3)], campaign("small"))
+    ses.allowed = SendingQuota(10, 50_000, 0)
+    deliver(sender)
+
+    first = Counter(mail.tags["wb_campaign"] for mail in ses.taken)
+    assert first["small"] == 3
+    assert first.total() == 10
+
+
+def test_two_workers_keep_one_rate(sender, ses, sessions, clock):
+    enrolled(sessions, [f"acc-{n}" for n in range(30)])
+    ses.allowed = SendingQuota(10, 50_000, 0)
+    other = desk(sessions, ses, clock, worker="worker-2")
+    deliver(sender)
+    again_at = deliver(other).again_at
+
+    assert ses.posts == 10
+    assert again_at == clock() + timedelta(seconds=1.03)
+    clock.advance(seconds=1.03)
+    deliver(other)
+    assert ses.posts == 20
+
+
+def test_no_connection_halts_all_workers_for_half_a_minute(
+    sender, ses, sessions, clock
+):
+    enrolled(sessions, ["acc-1", "acc-2"])
+    sender.senders = 1
+    ses.fail_next(RetryLaterError("EndpointConnectionError"))
+    halted = deliver(sender).halted
+    assert "EndpointConnectionError" in halted
+    assert deliver(desk(sessions, ses, clock, worker="worker-2")).halted == halted
+    assert ses.posts == 1
+
+    clock.advance(seconds=30)
+    assert deliver(sender).endings == {"accepted": 2}
+
+
+def test_a_commit_whose_answer_was_lost_posts_nothing_twice(sender, ses, sessions):
+    """The attempt was committed, and the sender does not know it."""
+    enrolled(sessions)
+    failing = FailsOnceAfterCommit(sessions)
+    sender.sessions = failing
+
+    assert deliver(sender).endings["accepted"] == 1
+    assert failing.failed
+    assert ses.posts == 1
+    assert words(sessions) == ["accepted"]
+
+
+class FailsOnceAfterCommit:
+    """Sessions of which one commit's answer is lost."""
+
+    def __init__(self, sessions):
+        self._sessions, self.failed = sessions, False
+
+    @contextmanager
+    def begin(self):
+        with self._sessions.begin() as session:
+            yield session
+            began = session.scalar(text("SELECT count(*) FROM attempts"))
+        if began and not self.failed:
+            self.failed = True
+            raise OperationalError("commit", {}, Exception("the connection is gone"))

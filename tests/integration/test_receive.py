@@ -1,6 +1,7 @@
 """Events: what comes back of mails, kept once, applied once, held against us."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -20,7 +21,14 @@ from campaigns.errors import (
 )
 from campaigns.steps.deliver import deliver
 from campaigns.steps.receive import receive
-from campaigns.store import campaigns, doubts, episodes, records, suppressions
+from campaigns.store import (
+    campaigns,
+    doubts,
+    episodes,
+    events,
+    records,
+    suppressions,
+)
 from tests.factories import (
     NOON,
     add_account,
@@ -271,3 +279,25 @@ def test_what_comes_back_is_about_the_address_the_mail_went_to(
     with sessions.begin() as session:
         (contact,) = records.contacts_of(session, ["acc-1"], now=NOON)["acc-1"]
     assert contact.is_suppressed
+
+
+def test_an_event_that_cannot_be_taken_is_parked_and_stops_no_other(
+    sender, post, queue, sessions, engine
+):
+    enrolled(sessions, ["acc-1", "acc-2"])
+    deliver(sender)
+    poison = received(provider_event(EventKind.DELIVERY, message=1))
+    # PostgreSQL keeps no NUL in its text, SQLite does.
+    queue.put(
+        replace(poison, raw="a\x00b"),
+        received(provider_event(EventKind.DELIVERY, message=2)),
+    )
+
+    result = receive(post)
+
+    parked = engine.dialect.name == "postgresql"
+    assert result.parked == parked
+    assert result.kinds["Delivery"] == 2 - parked
+    assert len(queue.deleted) == 2
+    with sessions.begin() as session:
+        assert events.count_parked(session) == parked
