@@ -107,9 +107,8 @@ BREAKAGES: Final = (
         (
             Edit(
                 "campaigns/steps/receive.py",
-                "        _keep(post, received, result)\n",
-                "        post.delete(received)\n"
-                "        _keep(post, received, result)\n",
+                "        kept = keep(",
+                "        post.delete(received)\n        kept = keep(",
             ),
         ),
         r"left the queue",

@@ -131,6 +131,20 @@ def report(folder: Path):
     return act
 
 
+def events(folder: Path):
+    from benchmarks.ingest import bodies, take_all
+    from campaigns.store.session import make_sessions, open_engine
+
+    sessions = make_sessions(open_engine((folder / "url.txt").read_text()))
+    count = _count(folder)
+    texts = list(bodies(count, mails=count // 2))
+
+    def act():
+        assert take_all(sessions, texts) == count
+
+    return act
+
+
 CASES = (
     import_ours,
     import_polars,
@@ -140,6 +154,7 @@ CASES = (
     features_pandas,
     enrol,
     report,
+    events,
 )
 
 

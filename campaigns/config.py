@@ -125,6 +125,9 @@ class SendingSettings(Section):
             queue `winback-events`.
         region: The AWS region.
         configuration_set: The set whose events reach the queue.
+        sns_topics: The ARNs of SNS topics that may post events to `/sns`; none: the
+            address is closed, and events come by the queue.
+        sns_sha1: Whether SNS's first signature version, by SHA-1, is accepted too.
         senders: How many requests are under way at the same time.
         bulk: Whether a request holds up to 50 mails (SendBulkEmail). It saves round
             trips; an unclear answer then leaves up to 50 mails in doubt.
@@ -143,6 +146,8 @@ class SendingSettings(Section):
     queue_url: str | None = None
     region: str = "eu-west-1"
     configuration_set: str = "winback"
+    sns_topics: tuple[str, ...] = ()
+    sns_sha1: bool = False
     senders: Annotated[int, Field(ge=1, le=64)] = 8
     bulk: bool = False
     reserve_share: Annotated[float, Field(ge=0, le=0.9)] = 0.1

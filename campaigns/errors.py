@@ -10,6 +10,7 @@ WinbackError
 ├── ModelMismatchError       a model file does not fit this code or this data
 ├── TemplateError            a template cannot be compiled; nothing was sent
 ├── RenderError              one mail cannot be rendered; the others go on
+├── NotTrustedError          a message from outside is none of ours, or was changed
 └── SendError                SES did not say that it took the mail
     ├── RetryLaterError      nothing was taken; try again later
     │   └── ThrottledError   for it was more than SES takes at a time
@@ -58,6 +59,10 @@ class TemplateError(WinbackError):
 
 class RenderError(WinbackError):
     """One mail cannot be rendered."""
+
+
+class NotTrustedError(WinbackError):
+    """A message from outside is none of ours, or was changed."""
 
 
 class SendError(WinbackError):

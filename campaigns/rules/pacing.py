@@ -15,6 +15,7 @@ from campaigns.domain.values import SendingQuota
 
 QUOTA_HOLDS_FOR: Final = timedelta(seconds=30)
 AFTER_HALT: Final = timedelta(minutes=5)
+_WHILE_ASKED: Final = timedelta(seconds=1)
 _MARGIN: Final = 1.03
 """SES counts by its own clock, and mails are not equally long on their way."""
 _SLOWER_BY: Final = 0.8
@@ -97,7 +98,9 @@ def grant(
     if because is not None:
         until = allowance.halted_until
         is_halted = until is not None and now < until
-        again_at = until if is_halted else now + QUOTA_HOLDS_FOR
+        is_asked = allowance.quota is None  # the answer will be there soon
+        pause = _WHILE_ASKED if is_asked else QUOTA_HOLDS_FOR
+        again_at = until if is_halted else now + pause
         return Grant(0, again_at, because), allowance
     today = allowance.today if allowance.day == now.date() else 0
     left, limit = _left(allowance, today, policy, now)

@@ -74,7 +74,10 @@ def receive(post: Post) -> ReceiveResult:
             guard(post.sessions, now=post.clock())
             _after_empty_queue(post, result)
             break
-        _keep(post, received, result)
+        kept = keep(post.sessions, received, now=post.clock())
+        result.repeated += kept.repeated
+        result.parked += kept.parked
+        result.kinds += kept.kinds
         # Only what is committed may leave the queue.
         post.delete(received)
         if number % _GUARD_EVERY == 0:
@@ -90,25 +93,35 @@ def receive(post: Post) -> ReceiveResult:
     return result
 
 
-def _keep(post: Post, received: Sequence[ReceivedEvent], result: ReceiveResult) -> None:
-    """Commit events; where one cannot be taken, the others are, one by one."""
+def keep(
+    sessions: Sessions, received: Sequence[ReceivedEvent], *, now: datetime
+) -> ReceiveResult:
+    """Commit events; where one cannot be taken, the others are, one by one.
+
+    Raises:
+        OperationalError: The database is away; none of them was lost.
+    """
+    result = ReceiveResult()
     try:
-        with post.sessions.begin() as session:
-            kinds = take(session, received, post.clock())
+        with sessions.begin() as session:
+            result.kinds = take(session, received, now)
     except OperationalError:
-        raise  # the database is away: all of them come again
+        raise
     except Exception:
         logger.exception("events_not_taken", count=len(received))
-        if len(received) > 1:
-            for each in received:
-                _keep(post, [each], result)
-            return
-        with post.sessions.begin() as session:
-            events.park(session, received[0], now=post.clock())
-        result.parked += 1
-        return
-    result.repeated += len(received) - kinds.total()
-    result.kinds += kinds
+        if len(received) == 1:
+            with sessions.begin() as session:
+                events.park(session, received[0], now=now)
+            result.parked = 1
+            return result
+        for each in received:
+            of_one = keep(sessions, [each], now=now)
+            result.kinds += of_one.kinds
+            result.repeated += of_one.repeated
+            result.parked += of_one.parked
+        return result
+    result.repeated = len(received) - result.kinds.total()
+    return result
 
 
 def take(

@@ -5,7 +5,7 @@ the token is the authority. Everything else shows a page: scanners follow links,
 scanner must unsubscribe nobody.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -40,7 +40,7 @@ class Recipients(Protocol):
 
 def make_app(
     *, recipients: Recipients, read_token: Callable[[str], int | None],
-    pages: Pages, company: str,
+    pages: Pages, company: str, others: Sequence[Route] = (),
 ) -> Starlette:  # fmt: skip
     """Return the application that answers unsubscribe links.
 
@@ -49,6 +49,7 @@ def make_app(
         read_token: Returns the message a token names, None for a forged one.
         pages: Draws the answers.
         company: Whose mails they are.
+        others: More routes that are served at the same address.
     """
 
     def page(name: str, status: int = _OK, **facts: Any) -> Response:  # noqa: ANN401
@@ -81,5 +82,6 @@ def make_app(
         routes=[
             Route("/u/{token}", show, methods=["GET", "HEAD"]),
             Route("/u/{token}", act, methods=["POST"]),
+            *others,
         ]
     )

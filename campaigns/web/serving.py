@@ -4,20 +4,27 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final
 
 import uvicorn
+from starlette.routing import Route
 
 from campaigns.config import token_keys
 from campaigns.domain.words import SuppressionReason
 from campaigns.errors import ConfigError
+from campaigns.mail import sns
 from campaigns.mail.links import Tokens
 from campaigns.mail.local_ses.server import listen
+from campaigns.mail.sqs import translate
 from campaigns.present.pages import Pages
 from campaigns.shipped import templates_folder
+from campaigns.steps import receive
 from campaigns.steps.restart import raise_mark
 from campaigns.store import suppressions
 from campaigns.web.one_click import make_app
+from campaigns.web.sns_endpoint import sns_route
+from campaigns.wiring.sending import confirm_subscription
 from campaigns.wiring.workspace import Workspace
 
 _REST: Final = timedelta(days=91)
@@ -47,6 +54,30 @@ class _Recipients:
         raise_mark(self._workspace.sessions, self._workspace.watermark)
 
 
+def _sns_routes(workspace: Workspace) -> list[Route]:
+    """Return the route for SNS, unless no topic is allowed to use it."""
+    sending = workspace.settings.sending
+    if not sending.sns_topics:
+        return []
+
+    def verified(body: bytes) -> dict[str, str]:
+        return sns.verified(
+            body,
+            topics=sending.sns_topics,
+            versions=("1", "2") if sending.sns_sha1 else ("2",),
+            certificate=sns.fetch_certificate,
+            now=workspace.clock(),
+        )
+
+    def take(body: str) -> None:
+        receive.keep(
+            workspace.sessions, [translate(body, receipt="")], now=workspace.clock()
+        )
+
+    confirm = partial(confirm_subscription, sending)
+    return [sns_route(verified=verified, take=take, confirm=confirm)]
+
+
 @contextmanager
 def unsubscribe_page(workspace: Workspace) -> Iterator[str]:
     """Serve the unsubscribe page while the context lasts; yields its local address."""
@@ -55,6 +86,7 @@ def unsubscribe_page(workspace: Workspace) -> Iterator[str]:
         read_token=Tokens(token_keys(workspace.settings.secrets)).read,
         pages=Pages(templates_folder()),
         company=workspace.settings.company.name,
+        others=_sns_routes(workspace),
     )
     port = workspace.settings.sending.listen_port
     try:

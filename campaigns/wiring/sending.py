@@ -15,8 +15,8 @@ from functools import partial
 from typing import Any, Final
 
 from campaigns.clock import Clock
-from campaigns.config import token_keys
-from campaigns.errors import ActionRefusedError, ConfigError
+from campaigns.config import SendingSettings, token_keys
+from campaigns.errors import ActionRefusedError, ConfigError, RetryLaterError
 from campaigns.mail import ses_bulk
 from campaigns.mail.links import Tokens
 from campaigns.mail.local_ses.in_process import Answering, answer_in_process
@@ -167,6 +167,25 @@ def make_clients_in_process(protocol: Answering) -> tuple[Any, Any]:
     for client in clients:
         answer_in_process(client, protocol)
     return clients[0], clients[1]
+
+
+def confirm_subscription(sending: SendingSettings, topic: str, token: str) -> None:
+    """Confirm that a topic of ours posts to us; the address in its message is not used.
+
+    Raises:
+        RetryLaterError: SNS did not say yes.
+    """
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    client = boto3.client("sns", region_name=sending.region)
+    try:
+        client.confirm_subscription(
+            TopicArn=topic, Token=token, AuthenticateOnUnsubscribe="true"
+        )
+    except (BotoCoreError, ClientError) as error:
+        kind = type(error).__name__
+        raise RetryLaterError(f"the subscription was not confirmed: {kind}") from error
 
 
 def _tell_the_time(clock: Clock) -> Callable[..., None]:

@@ -120,17 +120,18 @@ def test_a_halt_holds_for_all_and_ends():
 
 
 @pytest.mark.parametrize(
-    ("known", "because"),
+    ("known", "seconds", "because"),
     [
-        (Allowance(), "SES has not said yet what it allows"),
+        (Allowance(), 1, "SES has not said yet what it allows"),
         (
             replace(allowance(), quota=SendingQuota(14, 100, 0, is_enabled=False)),
+            30,
             "SES says that sending is disabled",
         ),
     ],
 )
-def test_nothing_goes_out_where_nothing_is_allowed(known, because):
-    assert granted(known, 5)[0] == (0, NOON + timedelta(seconds=30), because)
+def test_nothing_goes_out_where_nothing_is_allowed(known, seconds, because):
+    assert granted(known, 5)[0] == (0, NOON + timedelta(seconds=seconds), because)
 
 
 def test_ses_is_asked_at_first_then_every_half_minute_and_after_a_clock_was_set_back():
