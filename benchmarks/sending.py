@@ -162,9 +162,10 @@ def ours(load: Load) -> Callable[[], int]:
 
 
 @contextmanager
-def null_ses(*, milliseconds: int):
+def null_ses(*, milliseconds: int, taken: Path | None = None):
     """Yield the port of a null SES in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.sink", str(milliseconds)]
+    command += [str(taken)] if taken else []
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -1,14 +1,19 @@
 """A null SES: answers every request after a while, and keeps nothing.
 
-    python -m benchmarks.sink MILLISECONDS
+    python -m benchmarks.sink MILLISECONDS [FILE]
 
-Prints its port. It is the network and SES's own time in one, and must be able to do at
-least three times what is measured against it.
+Prints its port, and writes into FILE the number of each message that it took. It is the
+network and SES's own time in one, and must be able to do at least three times what is
+measured against it.
 """
 
 import asyncio
 import json
+import os
+import re
 import sys
+from pathlib import Path
+from typing import BinaryIO
 
 from campaigns.mail.local_ses.server import listen
 
@@ -34,14 +39,16 @@ def response(body: bytes) -> bytes:
     return head.encode() + body
 
 
+MESSAGE = re.compile(rb'"Name": ?"wb_message", ?"Value": ?"(\d+)"')
 ANSWER, QUOTA = response(TAKEN), response(ACCOUNT)
 
 
 class Sink(asyncio.Protocol):
     """One connection; requests come one after the other."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, taken: BinaryIO | None) -> None:
         self._seconds = seconds
+        self._taken = taken
         self._read = bytearray()
         self._needed = 0
 
@@ -59,6 +66,8 @@ class Sink(asyncio.Protocol):
             self._needed = end + 4 + int(length or 0)
         if len(self._read) >= self._needed:
             answer = self._answer()
+            if self._taken is not None and (found := MESSAGE.search(self._read)):
+                self._taken.write(found[1] + b"\n")
             self._read.clear()
             self._needed = 0
             loop = asyncio.get_running_loop()
@@ -74,13 +83,14 @@ class Sink(asyncio.Protocol):
         return ANSWER
 
 
-async def serve(seconds: float) -> None:
+async def serve(seconds: float, taken: BinaryIO | None) -> None:
     listener = listen(0)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Sink(seconds), sock=listener)
+    server = await loop.create_server(lambda: Sink(seconds, taken), sock=listener)
     print(listener.getsockname()[1], flush=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(float(sys.argv[1]) / 1000))
+    with Path(*sys.argv[2:] or [os.devnull]).open("ab", buffering=0) as kept:
+        asyncio.run(serve(float(sys.argv[1]) / 1000, kept if sys.argv[2:] else None))

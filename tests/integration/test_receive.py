@@ -3,6 +3,8 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import timedelta
+from itertools import permutations
+from random import Random
 
 import pytest
 from sqlalchemy import text
@@ -301,3 +303,34 @@ def test_an_event_that_cannot_be_taken_is_parked_and_stops_no_other(
     assert len(queue.deleted) == 2
     with sessions.begin() as session:
         assert events.count_parked(session) == parked
+
+
+def test_events_in_any_order_and_number_end_the_same(sender, post, queue, sessions):
+    kinds = (
+        *(EventKind.SEND, EventKind.BOUNCE, EventKind.DELIVERY),
+        *(EventKind.COMPLAINT, EventKind.OPEN, EventKind.CLICK),
+    )
+    # A third of all orders, each for a message of its own, each event three times.
+    orders = list(permutations(kinds))[::3]
+    at_once = campaign(caps={"first_mails": 1_000})
+    enrolled(sessions, [f"acc-{n}" for n in range(len(orders))], at_once)
+    deliver(sender)
+    with sessions.begin() as session:
+        messages = list(session.scalars(text("SELECT id FROM messages ORDER BY id")))
+    rng = Random(7)
+    for message, order in zip(messages, orders, strict=True):
+        told = [
+            provider_event(
+                kind, message, bounce=Bounce.HARD if kind is EventKind.BOUNCE else None
+            )
+            for kind in order
+        ]
+        queue.put(*(received(event) for event in told + rng.sample(told, 6) + told))
+    result = receive(post)
+
+    assert result.kinds == dict.fromkeys(kinds, len(orders))
+    assert result.repeated == 2 * 6 * len(orders)
+    with sessions.begin() as session:
+        ends = "SELECT DISTINCT state, delivery FROM messages"
+        assert session.execute(text(ends)).all() == [("accepted", "complained")]
+        assert sum(suppressions.counts(session).values()) == len(orders)

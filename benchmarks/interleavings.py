@@ -1,0 +1,81 @@
+"""Noes and attempts at the same time, in threads: a no that is committed is heard."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from random import Random
+
+from sqlalchemy import select
+
+from benchmarks.programme import planned
+from campaigns.domain.values import SendingQuota
+from campaigns.domain.words import SuppressionReason
+from campaigns.rules.pacing import Policy
+from campaigns.simulation.trials import composer
+from campaigns.steps.deliver import deliver
+from campaigns.steps.desk import Desk
+from campaigns.store import suppressions
+from campaigns.store.session import Sessions, make_sessions, open_engine
+from campaigns.store.tables.delivery import AttemptRow
+from tests.factories import NOON
+
+PEOPLE = 3  # who say no at the same time
+
+
+def tried(url: str, *, mails: int) -> tuple[int, list[int]]:
+    """Send mails while each recipient says no.
+
+    Returns:
+        How many noes came, and the messages that were attempted after theirs.
+    """
+    planned(url, mails=mails)
+    engine = open_engine(url)
+    sessions = make_sessions(engine)
+    numbers = list(range(mails))
+    Random(7).shuffle(numbers)
+    say_no = _say_no(sessions)
+    with ThreadPoolExecutor(PEOPLE + 1) as pool:
+        sending = pool.submit(_send, sessions)
+        knew = dict(zip(numbers, pool.map(say_no, numbers), strict=True))
+        sending.result()
+    with sessions.begin() as session:
+        attempted = set(session.scalars(select(AttemptRow.message)))
+    engine.dispose()
+    late = [n + 1 for n in numbers if n + 1 in attempted and not knew[n]]
+    return mails, late
+
+
+def _say_no(sessions: Sessions) -> Callable[[int], bool]:
+    def say_no(n: int) -> bool:
+        """Say no, and return whether the mail was attempted before that."""
+        with sessions.begin() as session:
+            reason = SuppressionReason.UNSUBSCRIBED
+            suppressions.suppress(session, f"{n:064x}", reason, now=NOON)
+        with sessions.begin() as session:
+            query = select(AttemptRow.id).where(AttemptRow.message == n + 1)
+            return session.scalar(query) is not None
+
+    return say_no
+
+
+def _send(sessions: Sessions) -> None:
+    began = time.monotonic()
+    desk = Desk(
+        sessions=sessions,
+        send=lambda emails: ["ses-id" for _ in emails],
+        quota=lambda: SendingQuota(1e6, -1, 0),
+        composer=composer(),
+        start=lambda act: act(),
+        senders=4,
+        clock=lambda: NOON + timedelta(seconds=time.monotonic() - began),
+        sleep=time.sleep,
+        worker="interleaved",
+        remember=lambda _attempt: None,
+        default_time_zone="UTC",
+        policy=Policy(),
+        per_request=1,
+        should_stop=lambda: False,
+    )
+    while deliver(desk).again_at is not None:
+        time.sleep(0.01)
