@@ -55,13 +55,27 @@ class RenderRoom:
         self._child: _Child | None = None
 
     def render(self, orders: Sequence[Order]) -> Iterator[Rendered | RenderError]:
-        """Yield the mail of each order, or why it cannot be made."""
+        """Yield the mail of each order, or why it cannot be made.
+
+        A mail by which a child ended is made once more, alone: it may have been the
+        machine that was slow.
+        """
         self._living_child()
-        left = list(orders)
+        left, is_suspect = list(orders), False
         while left:
-            for answer in self._ask(tuple(left)):
-                del left[0]
+            asked = left[:1] if is_suspect else left[:]
+            answered = 0
+            for answer in self._ask(asked):
+                answered += 1
                 yield answer
+            if answered == len(asked):
+                is_suspect = False
+            elif is_suspect:
+                yield RenderError(f"template {asked[0].template}: {_TOO_MUCH}")
+                answered, is_suspect = 1, False
+            else:
+                is_suspect = True
+            del left[:answered]
 
     def close(self) -> None:
         """End the child."""
@@ -74,19 +88,21 @@ class RenderRoom:
     def _ask(self, orders: Sequence[Order]) -> Iterator[Rendered | RenderError]:
         """Yield answers up to the first mail that breaks the child."""
         child = self._living_child()
+        is_whole = False
         try:
             child.pipe.send_bytes(pickle.dumps([tuple(each) for each in orders]))
+            for number, _ in enumerate(orders, start=1):
+                answer = _answer(child, within=_MAIL_WITHIN_SECONDS)
+                if answer is None:
+                    return
+                is_whole = number == len(orders)
+                yield _read(answer)
         except OSError:
             logger.warning("render_child_lost")
-            self.close()
-            return
-        for order in orders:
-            answer = _answer(child, within=_MAIL_WITHIN_SECONDS)
-            if answer is None:
+        finally:
+            if not is_whole:
+                # What it may still say is of mails that nobody waits for.
                 self.close()
-                yield RenderError(f"template {order.template}: {_TOO_MUCH}")
-                return
-            yield _read(answer)
 
     def _living_child(self) -> _Child:
         if self._child is not None and self._child.process.poll() is None:

@@ -38,9 +38,9 @@ _SIGNED: Final = {
 }
 _SIGNED[UNSUBSCRIPTION] = _SIGNED[SUBSCRIPTION]
 _HASHES: Final[dict[str, type[HashAlgorithm]]] = {"1": SHA1, "2": SHA256}
-_CERTIFICATE: Final = re.compile(
-    r"https://sns\.[a-z0-9-]{3,}\.amazonaws\.com(\.cn)?"
-    r"/SimpleNotificationService-[0-9a-f]{32}\.pem"
+_CERTIFICATE: Final = (
+    r"https://sns\.{region}\.amazonaws\.com(\.cn)?"
+    r"/SimpleNotificationService-[0-9a-f]{{32}}\.pem"
 )
 _CONFIRM_WITHIN: Final = timedelta(hours=1)
 _FETCH_SECONDS: Final = 5
@@ -77,7 +77,10 @@ def verified(
         _refuse("its topic is none of ours")
     if message["SignatureVersion"] not in versions:
         _refuse("its signature version is not accepted")
-    if not _CERTIFICATE.fullmatch(message["SigningCertURL"]):
+    # Of the topic's own region: a bucket of anybody's may be called `sns`.
+    region = re.escape(topic.split(":")[3])
+    pattern = _CERTIFICATE.format(region=region)
+    if not re.fullmatch(pattern, message["SigningCertURL"]):
         _refuse("its certificate is not AWS's")
     if kind == SUBSCRIPTION and not _is_recent(message["Timestamp"], now):
         _refuse("it is too old to be confirmed")

@@ -130,9 +130,17 @@ def _with(
     """Return the moments with one more; near ones become one, the later."""
     if not count:
         return recent
-    if recent and now - recent[-1][0] < _ONE_MOMENT:
-        return (*recent[:-1], (now, recent[-1][1] + count))
+    if not recent:
+        return ((now, count),)
+    latest, before = recent[-1]
+    now = max(now, latest)  # another worker's clock may be ahead
+    if _moment(now) == _moment(latest):
+        return (*recent[:-1], (now, before + count))
     return (*recent, (now, count))
+
+
+def _moment(at: datetime) -> float:
+    return at.timestamp() // _ONE_MOMENT.total_seconds()
 
 
 def _forbidden(allowance: Allowance, now: datetime) -> str | None:
@@ -204,7 +212,17 @@ def after_halt(
     allowance: Allowance, because: str, *, now: datetime, pause: timedelta
 ) -> Allowance:
     """Return the allowance once nothing would be taken, whichever worker posts it."""
-    return replace(allowance, halted_until=now + pause, halted_because=because)
+    until = now + pause
+    if allowance.halted_until is not None and allowance.halted_until > until:
+        return allowance
+    return replace(allowance, halted_until=until, halted_because=because)
+
+
+def after_none_taken(allowance: Allowance, mails: int, *, now: datetime) -> Allowance:
+    """Return the allowance once granted mails were not taken: they may go again."""
+    today = allowance.today - mails if allowance.day == now.date() else allowance.today
+    spent = max(0, allowance.spent - mails)
+    return replace(allowance, spent=spent, today=max(0, today))
 
 
 def after_asking(

@@ -34,13 +34,15 @@ class Claimed:
     Attributes:
         messages: In the order in which they are due.
         is_all: Whether nothing more is due.
+        is_any: Whether anything was.
         endings: How many ended at the gate.
         again_at: When more may be claimed, where SES's limits leave some for later.
         because: Why not now; None if it is only the rate.
     """
 
     messages: Sequence[ClaimedMessage] = ()
-    is_all: bool = True
+    is_all: bool = False
+    is_any: bool = False
     endings: Counter[str] = field(default_factory=Counter)
     again_at: datetime | None = None
     because: str | None = None
@@ -70,30 +72,29 @@ def ask_if_needed(desk: Desk) -> str | None:
     return None
 
 
-def claim(desk: Desk, limit: int) -> Claimed:
-    """Lease due messages that may go now; end or postpone the others."""
-    endings: Counter[str] = Counter()
-    while True:
-        now = desk.clock()
-        with desk.sessions.begin() as session:
-            known = allowance.read(session)
-            may_go, _ = pacing.grant(known, limit, policy=desk.policy, now=now)
-            if not may_go.mails:
-                return Claimed(
-                    endings=endings,
-                    again_at=may_go.again_at,
-                    because=may_go.because,
-                    is_all=False,
-                )
-            due = messages.due(session, now=now, limit=may_go.mails)
-            admitted = sort(desk, session, due, MessageState.PLANNED, now=now)
-            until = now + _LEASE
-            go = [facts.message for facts in admitted.go]
-            messages.claim(session, go, worker=desk.worker, until=until)
-            claimed = messages.read_claimed(session, go)
-        endings.update(endings_of(admitted))
-        if claimed or not due:
-            return Claimed(claimed, is_all=not due, endings=endings)
+def claim(desk: Desk, limit: int, *, among: int) -> Claimed:
+    """Lease due messages that may go now; end or postpone the others.
+
+    Args:
+        desk: What the sender works with.
+        limit: How many, at most.
+        among: How many due ones are looked at.
+    """
+    now = desk.clock()
+    with desk.sessions.begin() as session:
+        known = allowance.read(session)
+        may_go, _ = pacing.grant(known, limit, policy=desk.policy, now=now)
+        if not may_go.mails:
+            return Claimed(again_at=may_go.again_at, because=may_go.because)
+        most = may_go.mails if among == limit else among
+        due = messages.due(session, now=now, limit=most)
+        admitted = sort(desk, session, due, MessageState.PLANNED, now=now)
+        go = [facts.message for facts in admitted.go[: may_go.mails]]
+        until = now + _LEASE
+        messages.claim(session, go, worker=desk.worker, until=until)
+        claimed = messages.read_claimed(session, go)
+    endings = Counter(endings_of(admitted))
+    return Claimed(claimed, is_all=not due, is_any=bool(due), endings=endings)
 
 
 def sort(

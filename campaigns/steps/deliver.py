@@ -21,15 +21,17 @@ import structlog
 from campaigns.domain.values import ClaimedMessage, Posted
 from campaigns.domain.words import MessageState
 from campaigns.errors import RenderError
+from campaigns.rules.pacing import QUOTA_HOLDS_FOR
 from campaigns.steps import admission, posting
 from campaigns.steps.compose import compose_all
 from campaigns.steps.desk import Desk
-from campaigns.store import campaigns, messages, records
+from campaigns.store import attempts, campaigns, messages, records
 from campaigns.store.session import write_persistently
 
 logger = structlog.get_logger(__name__)
 
 _BATCH: Final = 100
+_LOOKS_WIDE: Final = 500
 
 
 @dataclass(slots=True)
@@ -52,6 +54,8 @@ def deliver(desk: Desk) -> DeliverResult:
     now = desk.clock()
     with desk.sessions.begin() as session:
         messages.expire_leases(session, now=now)
+        # Nothing of ours is in flight now: what an earlier run left is put right.
+        attempts.sweep(session, desk.worker, now=now)
     due_at = next_due_at(desk)
     if due_at is None or due_at > now:
         return DeliverResult()
@@ -68,6 +72,8 @@ class _Delivery:
         self._answers: SimpleQueue[Sequence[Posted]] = SimpleQueue()
         self._in_flight = 0
         self._is_all_claimed = False
+        self._is_looking_on = False
+        self._asked_at = desk.clock()
         self._failed: Exception | None = None
 
     def run(self) -> DeliverResult:
@@ -78,14 +84,15 @@ class _Delivery:
             answered = self._answered()
             group = self._group_or_none()
             if not group and not answered:
-                if not self._in_flight:
+                if self._in_flight:
+                    answered = self._next_answer()
+                elif not self._is_looking_on or not self._may_go_on():
                     break
-                answered = self._next_answer()
             if group or answered:
                 self._commit(answered, group)
+        self._give_back()
         if self._failed is not None:
             raise self._failed
-        self._give_back()
         if result.endings or result.halted:
             logger.info("delivered", halted=result.halted, **result.endings)
         return result
@@ -135,19 +142,28 @@ class _Delivery:
         if room <= 0 or is_early or not self._may_go_on():
             return []
         result.again_at = None
+        if desk.clock() >= self._asked_at + QUOTA_HOLDS_FOR:
+            self._asked_at = desk.clock()
+            admission.ask_if_needed(desk)
         most = desk.senders * desk.per_request
         if len(self._waiting) < max(room, most // 2) and not self._is_all_claimed:
-            self._claim(min(_BATCH, most) if most < _BATCH else most)
+            self._claim(min(most, _BATCH))
         return [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
 
     def _claim(self, limit: int) -> None:
         """Claim due messages and make their mails."""
-        claimed = admission.claim(self._desk, limit)
+        among = _LOOKS_WIDE if self._is_looking_on else limit
+        claimed = admission.claim(self._desk, limit, among=among)
         result = self._result
         result.endings.update(claimed.endings)
         result.again_at, result.halted = claimed.again_at, claimed.because
         self._is_all_claimed = claimed.is_all
+        # All that was looked at is for later, or never: there may be more behind it.
+        self._is_looking_on = not claimed.messages and claimed.is_any
         if claimed.messages:
+            # A mail of an earlier claim, whose lease ran out, is not made twice.
+            ours = {message.id for message in claimed.messages}
+            self._waiting = deque(m for m in self._waiting if m.message not in ours)
             self._waiting += self._made(claimed.messages)
 
     def _made(self, claimed: Sequence[ClaimedMessage]) -> list[posting.Mail]:
@@ -194,8 +210,8 @@ class _Delivery:
         self._waiting.extendleft(reversed(turn.waiting))
         if turn.ready:
             desk.remember(max(mail.attempt for mail in turn.ready))
-        for n in range(0, len(turn.ready), desk.per_request):
-            self._start(turn.ready[n : n + desk.per_request])
+        for request in posting.requests(desk, turn.ready):
+            self._start(request)
 
     def _start(self, request: Sequence[posting.Ready]) -> None:
         self._in_flight += len(request)
@@ -221,4 +237,5 @@ def next_due_at(desk: Desk) -> datetime | None:
 def finish(desk: Desk) -> list[str]:
     """Finish campaigns that have nothing left to do; return their names."""
     with desk.sessions.begin() as session:
+        messages.skip_closed(session, now=desk.clock())
         return campaigns.finish_done(session)

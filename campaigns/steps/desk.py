@@ -1,7 +1,7 @@
 """What a sender works with."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from campaigns.clock import Clock
 from campaigns.domain.values import Email, SendingQuota
@@ -31,6 +31,7 @@ class Desk:
         default_time_zone: For contacts and accounts without one.
         policy: What is left to others.
         should_stop: Says whether to claim nothing more.
+        alone: Messages that are posted by requests of their own.
     """
 
     sessions: Sessions
@@ -47,3 +48,4 @@ class Desk:
     policy: Policy
     per_request: int
     should_stop: Callable[[], bool]
+    alone: set[int] = field(default_factory=set)

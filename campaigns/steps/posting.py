@@ -84,14 +84,14 @@ def write(
         is_repeated: Whether this was tried before, and may have been committed.
     """
     now = desk.clock()
-    if answered:
-        attempts.settle(session, answered, now=now)
+    not_out = attempts.settle(session, answered, now=now) if answered else []
     causes = [each for each in answered if each.cause is not None]
     if not group and not causes:
         return Turn()
     # Locked before any campaign is: two workers would wait for each other otherwise.
     known = allowance.lock(session)
     halted, known = _learn(session, known, causes, now=now)
+    known = _take_off(session, known, not_out, now=now)
     if halted or not group:
         allowance.keep(session, known)
         return Turn(waiting=group, halted=halted)
@@ -102,8 +102,6 @@ def _learn(
     session: Session, known: Allowance, answered: Sequence[Posted], *, now: datetime
 ) -> tuple[str | None, Allowance]:
     """Return why nothing more may go, if an answer says so, and the new allowance."""
-    is_out = {MessageState.ACCEPTED, MessageState.UNKNOWN}
-    meters.take_off(session, [a.message for a in answered if a.state not in is_out])
     halted = None
     for each in answered:
         _pause(session, each, now=now)
@@ -116,6 +114,14 @@ def _learn(
             known = pacing.after_halt(known, reason, now=now, pause=pause)
             halted = reason
     return halted, known
+
+
+def _take_off(
+    session: Session, known: Allowance, not_out: Sequence[int], *, now: datetime
+) -> Allowance:
+    """Count messages no more that SES did not take: nothing of them is out."""
+    meters.take_off(session, not_out, now=now)
+    return pacing.after_none_taken(known, len(not_out), now=now)
 
 
 def _pause(session: Session, posted: Posted, *, now: datetime) -> None:
@@ -144,7 +150,8 @@ def _begin(
     gate.before_posting(session)
     if is_repeated:
         ids = [mail.message for mail in group]
-        attempts.take_back(session, ids, worker=desk.worker, now=now)
+        back = attempts.take_back(session, ids, worker=desk.worker, now=now)
+        known = _take_off(session, known, back, now=now)
     claimed = MessageState.CLAIMED
     admitted = admission.sort(
         desk, session, [mail.message for mail in group], claimed, now=now
@@ -158,7 +165,8 @@ def _begin(
     later = {facts.message for facts in admitted.go[granted.mails :]}
     return Turn(
         ready=[
-            Ready(mail.message, begun[mail.message], mail.email)
+            # Each attempt once, whatever the group holds.
+            Ready(mail.message, begun.pop(mail.message), mail.email)
             for mail in group
             if mail.message in begun
         ],
@@ -171,18 +179,43 @@ def _begin(
 
 def post(desk: Desk, request: Sequence[Ready]) -> list[Posted]:
     """Post mails by one request, once, and say what became of each."""
+    now = desk.clock()
     try:
         answers = desk.send([mail.email for mail in request])
+        answered = list(zip(request, answers, strict=True))
     except SendError as error:
-        answers = [error] * len(request)
+        if len(request) > 1 and isinstance(error, RejectedError):
+            return _each_alone(desk, request, error, now=now)
+        answered = [(mail, error) for mail in request]
     except Exception as error:  # whatever it was, the mails may have been taken
         logger.exception("post_failed", messages=[mail.message for mail in request])
-        answers = [OutcomeUnknownError(type(error).__name__)] * len(request)
+        doubt = OutcomeUnknownError(type(error).__name__)
+        answered = [(mail, doubt) for mail in request]
     now = desk.clock()
+    return [_posted(mail, answer, now=now) for mail, answer in answered]
+
+
+def _each_alone(
+    desk: Desk, request: Sequence[Ready], error: RejectedError, *, now: datetime
+) -> list[Posted]:
+    """Plan the mails of a refused request anew, each to be posted alone.
+
+    One of them is what SES refused, and it does not say which; none was taken.
+    """
+    desk.alone.update(mail.message for mail in request)
+    planned, reason = MessageState.PLANNED, f"one of {len(request)}: {_reason(error)}"
     return [
-        _posted(mail, answer, now=now)
-        for mail, answer in zip(request, answers, strict=True)
+        Posted(mail.message, mail.attempt, planned, None, reason, now)
+        for mail in request
     ]
+
+
+def requests(desk: Desk, ready: Sequence[Ready]) -> list[Sequence[Ready]]:
+    """Return mails by the requests that post them."""
+    alone = [[mail] for mail in ready if mail.message in desk.alone]
+    others = [mail for mail in ready if mail.message not in desk.alone]
+    size = desk.per_request
+    return [*alone, *(others[n : n + size] for n in range(0, len(others), size))]
 
 
 def _posted(mail: Ready, answer: str | SendError, *, now: datetime) -> Posted:

@@ -173,6 +173,8 @@ def guard(sessions: Sessions, *, now: datetime) -> list[str]:
     paused = []
     with sessions.begin() as session:
         campaigns.roll_out(session, now=now)
+    # Another transaction: to pause waits for those who hold the rolled-out rows.
+    with sessions.begin() as session:
         for name, feedback in campaigns.feedback(session).items():
             because = reason_to_pause(feedback)
             if because is not None:

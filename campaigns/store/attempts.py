@@ -97,17 +97,20 @@ _BEGUN: Final = (
 )
 
 
-def settle(session: Session, posted: Sequence[Posted], *, now: datetime) -> None:
+def settle(session: Session, posted: Sequence[Posted], *, now: datetime) -> list[int]:
     """Record what became of attempts; those that are recorded are left alone.
 
     If an event settled a message meanwhile, only its attempt is completed.
+
+    Returns:
+        The messages of which nothing is out, by what was recorded just now.
     """
     accepted = [each for each in posted if each.state is MessageState.ACCEPTED]
     if accepted:
         _settle_accepted(session, accepted, now)
-    for each in posted:
-        if each.state is not MessageState.ACCEPTED:
-            _settle_other(session, each, now)
+    others = [each for each in posted if each.state is not MessageState.ACCEPTED]
+    moved = [each for each in others if _settle_other(session, each, now)]
+    return [each.message for each in moved if each.state is not MessageState.UNKNOWN]
 
 
 def _settle_accepted(
@@ -128,23 +131,25 @@ def _settle_accepted(
     connection.execute(_ANSWERED, answered)
 
 
-def _settle_other(session: Session, posted: Posted, now: datetime) -> None:
+def _settle_other(session: Session, posted: Posted, now: datetime) -> bool:
     changes: dict[str, object] = {"reason": posted.reason, "settled_at": now}
     if posted.state is MessageState.PLANNED:
         changes = {"due_at": posted.not_before or now}
-    session.execute(
+    connection = session.connection()
+    moved = connection.scalars(
         update(MessageRow)
         .where(
             MessageRow.id == posted.message,
             MessageRow.state == MessageState.POSTING,
             _is_unanswered,
         )
-        .values(state=posted.state, leased_by=None, **changes),
+        .values(state=posted.state, leased_by=None, **changes)
+        .returning(MessageRow.id),
         {"attempts": [posted.attempt]},
-        execution_options={"synchronize_session": False},
-    )
+    ).all()
     answer = {"to": posted.state, "why": posted.reason, "at": now}
-    session.connection().execute(_ANSWERED, {"of": [posted.attempt], **answer})
+    connection.execute(_ANSWERED, {"of": [posted.attempt], **answer})
+    return bool(moved)
 
 
 _is_unanswered: Final = exists().where(
@@ -188,8 +193,12 @@ _ANSWERED: Final = (
 
 def take_back(
     session: Session, messages: Collection[int], *, worker: str, now: datetime
-) -> None:
-    """Plan again what a lost commit took to `posting`: none of it was posted."""
+) -> list[int]:
+    """Plan again what a lost commit took to `posting`: none of it was posted.
+
+    Returns:
+        The messages that were.
+    """
     attempts = session.execute(
         select(MessageRow.id, AttemptRow.id)
         .join(AttemptRow, AttemptRow.message == MessageRow.id)
@@ -203,8 +212,7 @@ def take_back(
     reason = "never posted: whether the attempt was committed was not known"
     planned = MessageState.PLANNED
     taken = [Posted(of, attempt, planned, reason=reason) for of, attempt in attempts]
-    if taken:
-        settle(session, taken, now=now)
+    return settle(session, taken, now=now)
 
 
 def workers_in_hand(session: Session) -> list[str]:

@@ -21,6 +21,7 @@ from campaigns.errors import ActionRefusedError, NotFoundError
 from campaigns.rules.guardrails import Feedback
 from campaigns.rules.message_state import OPEN
 from campaigns.rules.rollout import may_post
+from campaigns.store import gate
 from campaigns.store.tables.delivery import AttemptRow, MessageRow, SuppressionRow
 from campaigns.store.tables.programme import (
     CampaignRow,
@@ -140,6 +141,7 @@ def pause(
     Raises:
         ActionRefusedError: It does not run.
     """
+    gate.before_a_no(session)
     campaign = _get(session, name)
     if campaign.state != CampaignState.RUNNING:
         raise ActionRefusedError(

@@ -77,4 +77,4 @@ def decide_held(
             f"message {message} is {row.state}, not held; only held ones are decided on"
         )
     # Nothing of it is out, as far as anybody knows.
-    meters.take_off(session, [message])
+    meters.take_off(session, [message], now=now)

@@ -20,7 +20,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session
 
 from campaigns.domain.values import ClaimedMessage
-from campaigns.domain.words import CampaignState, MessageState
+from campaigns.domain.words import CampaignState, MessageState, SkipReason
 from campaigns.rules.message_state import is_edge
 from campaigns.store.tables.delivery import (
     MessageRow,
@@ -88,7 +88,9 @@ def due(session: Session, *, now: datetime, limit: int) -> list[int]:
     within a campaign those that are due longest come first.
     """
     waiting = _next_of_each(now)
-    names = [name for name, at in session.execute(waiting) if at is not None]
+    next_of = [(at, name) for name, at in session.execute(waiting) if at is not None]
+    # Where there is not one for each, who waits longest comes first.
+    names = [name for _, name in sorted(next_of)]
     share = -(-limit // max(1, len(names)))
     found: list[int] = []
     for name in names:
@@ -137,6 +139,31 @@ def _next_of_each(until: datetime | None) -> Select[str, datetime | None]:
             ),
         )
         .order_by(CampaignRow.name)
+    )
+
+
+def skip_closed(session: Session, *, now: datetime) -> None:
+    """End planned messages whose window closed while their campaign had to wait."""
+    waiting = select(CampaignRow.name).where(
+        CampaignRow.state == CampaignState.RUNNING,
+        CampaignRow.posted >= CampaignRow.may_post,
+    )
+    closed = select(EnrolmentRow.id).where(
+        EnrolmentRow.campaign.in_(waiting), EnrolmentRow.window_ends_at <= now
+    )
+    session.execute(
+        update(MessageRow)
+        .where(
+            MessageRow.state == MessageState.PLANNED,
+            MessageRow.campaign.in_(waiting),
+            MessageRow.enrolment.in_(closed),
+        )
+        .values(
+            state=MessageState.SKIPPED,
+            reason=SkipReason.WINDOW_CLOSED,
+            settled_at=now,
+        ),
+        execution_options={"synchronize_session": False},
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import bindparam, case, func, select, update
+from sqlalchemy import and_, bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
 from campaigns.store.tables.delivery import MessageRow
@@ -19,7 +19,7 @@ def count(session: Session, attempts: Mapping[str, int], *, now: datetime) -> No
         session.connection().execute(_ADD, values)
 
 
-def take_off(session: Session, messages: Collection[int]) -> None:
+def take_off(session: Session, messages: Collection[int], *, now: datetime) -> None:
     """Take messages off again: SES did not take them, so nothing of them is out."""
     if not messages:
         return
@@ -33,7 +33,19 @@ def take_off(session: Session, messages: Collection[int]) -> None:
         session.execute(
             update(CampaignRow)
             .where(CampaignRow.name == name)
-            .values(posted=CampaignRow.posted - number)
+            .values(
+                posted=CampaignRow.posted - number,
+                posted_today=case(
+                    (
+                        and_(
+                            CampaignRow.posted_on == now.date(),
+                            CampaignRow.posted_today >= number,
+                        ),
+                        CampaignRow.posted_today - number,
+                    ),
+                    else_=CampaignRow.posted_today,
+                ),
+            )
         )
 
 

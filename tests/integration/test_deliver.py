@@ -25,7 +25,7 @@ from campaigns.errors import (
     ThrottledError,
 )
 from campaigns.mail.templates import Templates
-from campaigns.steps.deliver import deliver
+from campaigns.steps.deliver import deliver, finish
 from campaigns.steps.restart import sweep
 from campaigns.store import (
     campaigns,
@@ -500,14 +500,112 @@ def test_a_commit_whose_answer_was_lost_posts_nothing_twice(sender, ses, session
 class FailsOnceAfterCommit:
     """Sessions of which one commit's answer is lost."""
 
-    def __init__(self, sessions):
-        self._sessions, self.failed = sessions, False
+    def __init__(self, sessions, after="SELECT count(*) FROM attempts"):
+        self._sessions, self._after, self.failed = sessions, after, False
 
     @contextmanager
     def begin(self):
         with self._sessions.begin() as session:
             yield session
-            began = session.scalar(text("SELECT count(*) FROM attempts"))
+            began = session.scalar(text(self._after))
         if began and not self.failed:
             self.failed = True
             raise OperationalError("commit", {}, Exception("the connection is gone"))
+
+
+def test_a_stall_past_the_lease_posts_nothing_twice(sender, ses, sessions, clock):
+    """Our claims are planned again; we claim them anew, beside the old ones."""
+    enrolled(sessions, [f"acc-{n}" for n in range(12)])
+    sender.senders = 2
+
+    def stall():
+        clock.advance(minutes=11)
+        with sessions.begin() as session:
+            messages.expire_leases(session, now=clock())
+
+    ses.before_next(stall)
+    deliver(sender)
+    deliver(sender)
+
+    assert ses.posts == len({mail.to for mail in ses.taken}) == 12
+
+
+def test_a_lost_commit_stops_no_rollout(sender, ses, sessions):
+    enrolled(sessions, [f"acc-{n}" for n in range(8)], campaign(caps=FEW))
+    sender.sessions = FailsOnceAfterCommit(sessions)
+    deliver(sender)
+    deliver(sender)
+
+    assert ses.posts == 3
+
+
+def test_an_answer_that_is_recorded_twice_counts_once(sender, ses, sessions):
+    enrolled(sessions, [f"acc-{n}" for n in range(8)], campaign(caps=FEW))
+    sender.senders = 3
+    ses.fail_next(RejectedError("no"))
+    failing = FailsOnceAfterCommit(
+        sessions, after="SELECT count(*) FROM messages WHERE state = 'refused'"
+    )
+    sender.sessions = failing
+    deliver(sender)
+    deliver(sender)
+
+    assert failing.failed
+    assert Counter(words(sessions)) == {"refused": 1, "accepted": 3, "planned": 4}
+
+
+def test_what_a_failed_run_left_is_put_right_by_the_next(sender, ses, sessions):
+    enrolled(sessions, ["acc-1", "acc-2"])
+    remember = sender.remember
+
+    def full(_attempt):
+        raise OSError("no space left on device")
+
+    sender.remember = full
+    with pytest.raises(OSError, match="no space"):
+        deliver(sender)
+    sender.remember = remember
+    deliver(sender)
+
+    # Whether they went out is not asked again: an event or a person tells.
+    assert (words(sessions), ses.posts) == (["unknown", "unknown"], 0)
+
+
+def test_a_refused_request_of_many_mails_refuses_only_the_one(sender, ses, sessions):
+    enrolled(sessions, [f"acc-{n}" for n in range(4)])
+    sender.per_request = 50
+
+    def send(emails):
+        if any(mail.to == "p1@acc-2.example.com" for mail in emails):
+            raise RejectedError("BadRequestException")
+        return [ses.send(mail) for mail in emails]
+
+    sender.send = send
+    for _ in range(3):
+        deliver(sender)
+
+    assert Counter(words(sessions)) == {"accepted": 3, "refused": 1}
+
+
+def test_mails_that_ses_did_not_take_cost_no_daily_cap(sender, ses, sessions, clock):
+    capped = campaign(caps={"mails_per_day": 3})
+    enrolled(sessions, [f"acc-{n}" for n in range(8)], capped)
+    for _ in range(3):
+        ses.fail_next(RetryLaterError("EndpointConnectionError"))
+    deliver(sender)
+    clock.advance(minutes=1)
+    deliver(sender)
+    assert Counter(words(sessions))["accepted"] == 3
+
+
+def test_a_campaign_that_must_wait_ends_what_it_waits_too_long_with(
+    sender, ses, sessions, clock
+):
+    enrolled(sessions, [f"acc-{n}" for n in range(5)], campaign(caps=FEW))
+    for _ in range(3):
+        ses.fail_next(OutcomeUnknownError("cut off"))
+    deliver(sender)
+    clock.advance(days=31)
+    finish(sender)
+
+    assert Counter(words(sessions)) == {"unknown": 3, "skipped": 2}

@@ -13,6 +13,7 @@ from campaigns.rules.pacing import (
     Policy,
     after_asking,
     after_halt,
+    after_none_taken,
     after_throttling,
     grant,
     needs_asking,
@@ -139,3 +140,27 @@ def test_ses_is_asked_at_first_then_every_half_minute_and_after_a_clock_was_set_
     assert not needs_asking(allowance(), now=NOON + timedelta(seconds=29))
     assert needs_asking(allowance(), now=NOON + timedelta(seconds=30))
     assert needs_asking(allowance(), now=NOON - timedelta(seconds=1))
+
+
+@pytest.mark.parametrize(("per_second", "asks_per_second"), [(200, 200), (14, 50)])
+def test_a_steady_stream_gets_the_rate(per_second, asks_per_second):
+    known, got = allowance(per_second), 0
+    for n in range(asks_per_second * 20):
+        given_, known = granted(known, 1, seconds=n / asks_per_second)
+        got += given_.mails
+
+    assert got >= 0.93 * 20 * min(per_second, asks_per_second)
+
+
+def test_what_was_not_taken_may_go_again():
+    _, after = granted(allowance(per_second=1_000, per_day=10), 7)
+    again = after_none_taken(after, 4, now=NOON)
+
+    assert granted(again, 10, seconds=5)[0].mails == 7
+
+
+def test_a_short_halt_does_not_shorten_a_long_one():
+    long = after_halt(allowance(), "paused", now=NOON, pause=timedelta(minutes=5))
+    both = after_halt(long, "cut off", now=NOON, pause=timedelta(seconds=30))
+
+    assert both is long

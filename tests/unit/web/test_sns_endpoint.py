@@ -132,6 +132,9 @@ REFUSED = {
     "another service": signed(
         SigningCertURL="https://s3.amazonaws.com/a/SimpleNotificationService-x.pem"
     ),
+    "a bucket called sns": signed(
+        SigningCertURL=CERTIFICATE.replace("eu-west-1", "s3-eu-west-1")
+    ),
     "an unknown type": message(Type="Who Knows?"),
     "a changed body": signed() | {"Message": "{}"},
     "a changed subject": signed() | {"Subject": "put in later"},
