@@ -82,10 +82,12 @@ BREAKAGES: Final = (
         "checks for a no in the claim only",
         (
             Edit(
-                "campaigns/steps/posting.py",
-                "    admitted = admission.sort(\n",
-                "    admitted = admission.Admitted([m.message for m in group])\n"
-                "    _ = group or admission.sort(\n",
+                "campaigns/steps/admission.py",
+                "    admitted = admit([each for each in facts if each.state is state],"
+                " now=now)\n",
+                "    admitted = admit(facts, now=now)\n"
+                "    if state is MessageState.CLAIMED:\n"
+                "        admitted = Admitted([f for f in facts if f.state is state])\n",
             ),
         ),
         r"had said no|was back before",
