@@ -516,15 +516,21 @@ class FailsOnceAfterCommit:
 def test_a_stall_past_the_lease_posts_nothing_twice(sender, ses, sessions, clock):
     """Our claims are planned again; we claim them anew, beside the old ones."""
     enrolled(sessions, [f"acc-{n}" for n in range(12)])
-    sender.senders = 2
+    requests = []
 
-    def stall():
-        clock.advance(minutes=11)
-        with sessions.begin() as session:
-            messages.expire_leases(session, now=clock())
+    def start(act):
+        # The first request is under way for long, so that mails wait beside it.
+        requests.append(act)
+        if len(requests) == 6:
+            clock.advance(minutes=11)
+            with sessions.begin() as session:
+                messages.expire_leases(session, now=clock())
+        if len(requests) > 1:
+            act()
+        if len(requests) == 10:
+            requests[0]()
 
-    ses.before_next(stall)
-    deliver(sender)
+    sender.start = start
     deliver(sender)
 
     assert ses.posts == len({mail.to for mail in ses.taken}) == 12

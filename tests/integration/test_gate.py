@@ -8,7 +8,7 @@ import pytest
 from campaigns.domain.values import Return
 from campaigns.domain.words import ReturnKind, SuppressionReason
 from campaigns.steps.deliver import deliver
-from campaigns.store import episodes, gate, suppressions
+from campaigns.store import campaigns, episodes, gate, suppressions
 from campaigns.store.session import WatchedSessions
 from tests.factories import NOON, address_hash, desk, enrolled
 from tests.fakes import FakeSes
@@ -25,13 +25,17 @@ def come_back(session):
     episodes.record_returns(session, [(episode, back)])
 
 
+def pause(session):
+    campaigns.pause(session, "spring", now=NOON)
+
+
 def in_a_transaction(sessions, say_no, done):
     with sessions.begin() as session:
         say_no(session)
     done.set()
 
 
-@pytest.mark.parametrize("say_no", [suppress, come_back])
+@pytest.mark.parametrize("say_no", [suppress, come_back, pause])
 def test_a_no_waits_for_attempts_that_are_being_committed(sessions, say_no):
     """Else a mail could go out after a no that its last check could not see."""
     enrolled(sessions)
