@@ -2,7 +2,8 @@
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 
 from rich.console import Console
@@ -33,16 +34,8 @@ def run_for_real(workspace: Workspace) -> None:
     _check_our_time(workspace)
     stop = _stopped_by_a_signal()
     with (
-        at_work(workspace.engine, new_worker(), schedules=True) as presence,
-        ses_endpoint(workspace) as endpoint,
+        _in_our_time(workspace, schedules=True) as (presence, endpoint, work),
         unsubscribe_page(workspace) as page,
-        sending_work(
-            workspace,
-            endpoint,
-            presence=presence,
-            public_base_url=workspace.settings.sending.public_base_url,
-            is_simulated=False,
-        ) as work,
     ):
         _put_right(workspace, presence, work)
         with schedule.awake(work):
@@ -70,8 +63,24 @@ def run_worker(workspace: Workspace) -> None:
         )
     stop = _stopped_by_a_signal()
     began_at = workspace.clock()
+    with _in_our_time(workspace, schedules=False) as (presence, _, work):
+        if workspace.watermark.read() is None and is_sending(workspace.engine):
+            _wait_for_a_beat(workspace, after=began_at, stop=stop)
+        else:
+            _restart(workspace, presence, work)
+        with schedule.awake(work, only_sends=True):
+            print(f"Sending as {presence.worker}", flush=True)
+            stop.wait()
+            print("Stopping: mails being posted are finished first …", flush=True)
+
+
+@contextmanager
+def _in_our_time(
+    workspace: Workspace, *, schedules: bool
+) -> Iterator[tuple[Presence, str | None, schedule.Work]]:
+    """Be there as a worker; yields its presence, where mails go, and what to do."""
     with (
-        at_work(workspace.engine, new_worker(), schedules=False) as presence,
+        at_work(workspace.engine, new_worker(), schedules=schedules) as presence,
         ses_endpoint(workspace) as endpoint,
         sending_work(
             workspace,
@@ -81,14 +90,7 @@ def run_worker(workspace: Workspace) -> None:
             is_simulated=False,
         ) as work,
     ):
-        if workspace.watermark.read() is None and is_sending(workspace.engine):
-            _wait_for_a_beat(workspace, after=began_at, stop=stop)
-        else:
-            _restart(workspace, presence, work)
-        with schedule.awake(work, only_sends=True):
-            print(f"Sending as {presence.worker}", flush=True)
-            stop.wait()
-            print("Stopping: mails being posted are finished first …", flush=True)
+        yield presence, endpoint, work
 
 
 def _wait_for_a_beat(
