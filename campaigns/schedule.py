@@ -8,7 +8,7 @@ and simulated time runs the very same steps, jumping from one due moment to the 
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from threading import Event
@@ -30,6 +30,7 @@ from campaigns.steps import (
     report,
     score,
     settle,
+    sync,
 )
 from campaigns.steps.desk import Desk
 from campaigns.store import campaigns, instance, runs
@@ -68,7 +69,11 @@ class Recurrence:
         return self.latest(now) + every
 
 
-TIMETABLE: Final = {"settle": Recurrence(hour=1), "report": Recurrence(6, weekday=0)}
+TIMETABLE: Final = {
+    sync.JOB: Recurrence(hour=1),
+    "settle": Recurrence(hour=1),
+    "report": Recurrence(6, weekday=0),
+}
 
 
 @dataclass(slots=True)
@@ -84,6 +89,7 @@ class Work:
         programme: Enrols.
         reporting: Reports.
         import_place: Imports.
+        sync: Learns from SES's own list whom not to write to.
         settle: Settles returns as of a moment.
         beat: Records that the sender is alive.
         publish: Writes a week's report where people find it.
@@ -98,6 +104,7 @@ class Work:
     programme: enrol.Programme
     reporting: report.Reporting
     import_place: import_file.Workplace
+    sync: Callable[[], sync.SyncResult]
     settle: Callable[[datetime], settle.SettleResult]
     beat: Callable[[datetime], None]
     publish: Callable[[WeeklyReport], object]
@@ -225,6 +232,10 @@ def _run(
         )
 
 
+def _sync(work: Work, _due_at: datetime) -> dict[str, Any]:
+    return asdict(work.sync())
+
+
 def _settle(work: Work, _due_at: datetime) -> dict[str, Any]:
     result = work.settle(work.clock())
     verdicts = report.give_verdicts(work.reporting, now=work.clock())
@@ -242,7 +253,7 @@ def _report(work: Work, due_at: datetime) -> dict[str, Any]:
     return {"week": gathered.week}
 
 
-_JOBS: Final = {"settle": _settle, "report": _report}
+_JOBS: Final = {sync.JOB: _sync, "settle": _settle, "report": _report}
 
 
 def deliver_on(work: Work) -> None:

@@ -10,7 +10,7 @@ from campaigns.cli.options import WorkspaceOption
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Addresses that may not be written to: add, list, export, import.",
+    help="Addresses that may not be written to: add, list, export, import, sync.",
 )
 
 
@@ -89,3 +89,22 @@ def import_(file: Path, workspace: WorkspaceOption = Path()) -> None:
 
     if import_files(open_workspace(workspace), "suppressions", [file], None):
         raise typer.Exit(2)
+
+
+@app.command("sync")
+def sync_(workspace: WorkspaceOption = Path()) -> None:
+    """Take all of SES's own suppression list; a running Winback does it every night."""
+    from campaigns.steps import sync
+    from campaigns.wiring.sending import make_clients, ses_endpoint, ses_list
+    from campaigns.wiring.workspace import open_workspace
+
+    opened = open_workspace(workspace)
+    with ses_endpoint(opened) as endpoint:
+        ses, _ = make_clients(opened, endpoint)
+        result = sync.sync(ses_list(opened, ses), in_full=True)
+    print(
+        f"{result.read:,} addresses on SES's list: {result.added:,} added, "
+        f"{result.contacts:,} of them contacts of ours"
+    )
+    if result.not_understood:
+        print(f"{result.not_understood:,} are no e-mail addresses; left out")

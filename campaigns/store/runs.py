@@ -99,6 +99,14 @@ def is_done(session: Session, job: str, *, due_at: datetime) -> bool:
     return session.scalar(query) is not None
 
 
+def last_good_start(session: Session, job: str) -> datetime | None:
+    """Return when the latest run of a job that came to a good end began."""
+    query = select(func.max(RunRow.started_at)).where(
+        RunRow.job == job, RunRow.finished_at.is_not(None), RunRow.error.is_(None)
+    )
+    return session.scalar(query)
+
+
 def forget_unfinished(session: Session) -> None:
     """Forget runs that a killed process began; the caller is the only one running."""
     session.execute(delete(RunRow).where(RunRow.finished_at.is_(None)))

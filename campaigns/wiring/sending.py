@@ -24,10 +24,11 @@ from campaigns.mail.local_ses.protocol import NOW_HEADER
 from campaigns.mail.local_ses.server import READY
 from campaigns.mail.render_room import RenderRoom
 from campaigns.mail.ses import SesSender
+from campaigns.mail.ses_account import SesAccount
 from campaigns.mail.sqs import EventQueue
 from campaigns.rules.pacing import Policy
 from campaigns.schedule import Work
-from campaigns.steps import receive, restart
+from campaigns.steps import receive, restart, sync
 from campaigns.steps.compose import Composer, Render
 from campaigns.steps.desk import Desk
 from campaigns.store import instance
@@ -273,11 +274,22 @@ def sending_work(
             programme=workspace.programme(),
             reporting=workspace.reporting(),
             import_place=workspace.import_place(),
+            sync=partial(sync.sync, ses_list(workspace, ses)),
             settle=workspace.settle,
             beat=partial(_beat, workspace, presence),
             publish=partial(publish, workspace),
             stop=stop,
         )
+
+
+def ses_list(workspace: Workspace, ses: Any) -> sync.SesList:  # noqa: ANN401
+    """Return what a sync with SES's own suppression list works with."""
+    return sync.SesList(
+        workspace.sessions,
+        SesAccount(ses).suppressed,
+        workspace.address_hash(),
+        workspace.clock,
+    )
 
 
 def _beat(workspace: Workspace, presence: Presence, now: datetime) -> None:

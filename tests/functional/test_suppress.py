@@ -2,6 +2,9 @@
 
 import subprocess
 
+from campaigns.mail.local_ses.outbox import Outbox
+from campaigns.mail.local_ses.ses import SUPPRESSED
+
 
 def test_addresses_are_added_listed_and_carried_to_another_workspace(
     walk, winback, tmp_path, move_to_database
@@ -46,3 +49,22 @@ def test_what_is_no_address_adds_nothing_and_is_not_repeated(walk, winback, tmp_
     assert "ada" not in done.stderr
     told = walk("suppress", "list", workspace=tmp_path / "here")
     assert told.startswith("0 addresses")
+
+
+def test_the_list_of_ses_is_taken_over(walk, tmp_path, move_to_database):
+    here = tmp_path / "here"
+    walk("init", here)
+    move_to_database(here)
+    outbox = Outbox(here / "mails")
+    for name in ("ada", "bob"):
+        value = {"Reason": "BOUNCE", "at": "2026-01-05T12:00:00.000Z"}
+        outbox.put(SUPPRESSED, f"{name}@example.com", value)
+    outbox.close()
+    walk("suppress", "add", "ada@example.com", workspace=here)
+
+    told = walk("suppress", "sync", workspace=here)
+
+    assert "2 addresses on SES's list: 1 added, 0 of them contacts of ours" in told
+    listed = walk("suppress", "list", workspace=here)
+    assert "manual: 1" in listed
+    assert "on ses list: 1" in listed

@@ -7,9 +7,10 @@ import structlog
 
 from campaigns import schedule
 from campaigns.config import ChurnSettings, WinBackSettings
-from campaigns.errors import ConfigError
+from campaigns.errors import ConfigError, RetryLaterError
 from campaigns.steps.report import Reporting
 from campaigns.steps.settle import SettleResult
+from campaigns.steps.sync import SyncResult
 from campaigns.store import runs
 from campaigns.store.usage import UsageLake
 
@@ -33,8 +34,24 @@ def settling():
     return Settling()
 
 
+class Syncing:
+    """Learns from SES's list, or is refused."""
+
+    error = None
+
+    def __call__(self):
+        if self.error:
+            raise self.error
+        return SyncResult(read=3, added=1)
+
+
 @pytest.fixture
-def work(sessions, clock, tmp_path, settling):
+def syncing():
+    return Syncing()
+
+
+@pytest.fixture
+def work(sessions, clock, tmp_path, settling, syncing):
     reporting = Reporting(
         sessions,
         UsageLake(tmp_path / "usage"),
@@ -53,6 +70,7 @@ def work(sessions, clock, tmp_path, settling):
         programme=None,
         reporting=reporting,
         import_place=None,
+        sync=syncing,
         settle=settling,
         beat=lambda _now: None,
         publish=lambda _report: None,
@@ -95,6 +113,20 @@ def test_a_run_that_failed_shows_its_cause_and_is_tried_again_by_rule(
 
     run = latest(work)["settle"]
     assert (settling.done, run.error, run.attempts, run.retry_at) == (1, None, 3, None)
+
+
+def test_the_list_of_ses_is_learnt_every_night_and_a_refusal_is_seen(
+    work, syncing, settling, clock
+):
+    schedule.run_due_jobs(work)
+    assert latest(work)["sync"].result["added"] == 1
+
+    syncing.error = RetryLaterError("SES refused")
+    clock.advance(days=1)
+    schedule.run_due_jobs(work)
+    run = latest(work)["sync"]
+    assert (run.error, run.retry_at is None) == ("SES refused", False)
+    assert settling.done == 2
 
 
 def test_one_job_that_fails_stops_no_other(work, settling):

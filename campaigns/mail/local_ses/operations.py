@@ -23,6 +23,7 @@ from campaigns.mail.local_ses.ses import (
     LocalSes,
 )
 
+_PER_PAGE: Final = 100
 _PUBLISHED: Final = (
     "SEND",
     "REJECT",
@@ -252,20 +253,34 @@ def _suppressed(address: str, value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _list_suppressed(asked: Asked) -> dict[str, Any]:
-    kept = asked.ses.outbox.things(SUPPRESSED)
-    reason = asked.call.query.get("Reason")
-    return {
-        "SuppressedDestinationSummaries": [
-            _suppressed(address, value)
-            for address, value in kept.items()
-            if reason is None or value["Reason"] == reason
-        ]
-    }
+    query = asked.call.query
+    reason, start, end = (query.get(x) for x in ("Reason", "StartDate", "EndDate"))
+    found = [
+        _suppressed(address, value)
+        for address, value in asked.ses.outbox.things(SUPPRESSED).items()
+        if (reason is None or value["Reason"] == reason)
+        and (start is None or _epoch(value["at"]) >= _epoch(start))
+        and (end is None or _epoch(value["at"]) < _epoch(end))
+    ]
+    # The token is where the next page begins.
+    begin = _number(query.get("NextToken", "0"))
+    stop = begin + _number(query.get("PageSize", str(_PER_PAGE)))
+    next_page = {"NextToken": str(stop)} if stop < len(found) else {}
+    return {"SuppressedDestinationSummaries": found[begin:stop], **next_page}
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise refusals.bad_request("PageSize or NextToken is not valid.")
+    return int(text)
 
 
 def _epoch(amazon: str) -> float:
     """Return a time as SES's JSON has it: seconds since 1970."""
-    return datetime.fromisoformat(amazon).timestamp()
+    try:
+        return datetime.fromisoformat(amazon).timestamp()
+    except ValueError as error:
+        raise refusals.bad_request("A date is not valid.") from error
 
 
 def _forget(kind: str, what: str) -> Operation:
