@@ -187,6 +187,21 @@ def worker(workspace: WorkspaceOption = Path()) -> None:
 
 
 @app.command()
+def reconcile(
+    days: Annotated[
+        int, typer.Option(min=1, max=90, help="whole days (UTC) before today")
+    ] = 14,
+    workspace: WorkspaceOption = Path(),
+) -> None:
+    """Tie our totals to SES's, day by day, and list what does not add up."""
+    from campaigns.cli.reconciling import reconcile_days
+    from campaigns.wiring.workspace import open_workspace
+
+    if not reconcile_days(open_workspace(workspace), days=days):
+        raise typer.Exit(1)
+
+
+@app.command()
 def simulate(
     seed: Annotated[int, typer.Option(help="of the first trial; replays it")] = 1,
     trials: Annotated[int, typer.Option(min=1, help="how many, seed after seed")] = 1,

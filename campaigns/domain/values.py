@@ -13,6 +13,7 @@ from campaigns.domain.words import (
     ContactChoice,
     EventKind,
     MessageState,
+    Mismatch,
     ReturnKind,
 )
 from campaigns.errors import SendError
@@ -329,3 +330,22 @@ class ReleaseNote:
     text: str
     tags: tuple[str, ...]
     url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Mismatched:
+    """A message about which the ledger and SES's events disagree.
+
+    Attributes:
+        message: Its number.
+        campaign: Whose it is.
+        mismatch: In what.
+        state: What the ledger says.
+        posted_at: When it was last posted.
+    """
+
+    message: int
+    campaign: str
+    mismatch: Mismatch
+    state: MessageState
+    posted_at: datetime | None

@@ -82,6 +82,25 @@ class Bounce(StrEnum):
     ON_SES_LIST = "on_ses_list"  # SES did not try: its own list has the address
 
 
+class SesTotal(StrEnum):
+    """What SES counts of an account's mails, day by day, by its own names."""
+
+    SEND = "SEND"
+    DELIVERY = "DELIVERY"
+    PERMANENT_BOUNCE = "PERMANENT_BOUNCE"  # without those its own list refused
+    TRANSIENT_BOUNCE = "TRANSIENT_BOUNCE"
+    COMPLAINT = "COMPLAINT"
+
+
+class Mismatch(StrEnum):
+    """In what the ledger and SES's events disagree about a message."""
+
+    NO_SEND_EVENT = "no_send_event"  # SES said yes, and no event confirms it
+    IN_DOUBT = "in_doubt"  # SES may have taken it
+    TAKEN_AGAIN = "taken_again"  # SES took it more than once
+    NOT_ACCEPTED = "not_accepted"  # SES took it, and the ledger does not say so
+
+
 class SuppressionReason(StrEnum):
     """Why an address may not be written to."""
 

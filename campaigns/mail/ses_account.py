@@ -1,11 +1,13 @@
-"""What Amazon SES keeps of its own about our account: whom it writes to no more."""
+"""What Amazon SES keeps of its own about our account: its list, and its totals."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from campaigns.domain.words import SesTotal
 from campaigns.errors import RetryLaterError
 
 if TYPE_CHECKING:
@@ -13,6 +15,11 @@ if TYPE_CHECKING:
 
 # https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_ListSuppressedDestinations.html
 _PER_PAGE: Final = 1_000
+_NEEDS: Final = {
+    "ListSuppressedDestinations": "",
+    "BatchGetMetricData": "; its totals need Virtual Deliverability Manager, which is "
+    "switched on in the SES console",
+}
 
 
 class SesAccount:
@@ -48,16 +55,59 @@ class SesAccount:
                 return
             asked["NextToken"] = page["NextToken"]
 
+    def totals(
+        self, *, start: date, end: date, configuration_set: str
+    ) -> dict[tuple[date, SesTotal], int]:
+        """Return what SES counted of a configuration set's mails on each day (UTC).
+
+        Mails to the mailbox simulator, and bounces by the account's own suppression
+        list, are in none of them.
+        https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_BatchGetMetricDataQuery.html
+
+        Args:
+            start: The first day.
+            end: The day after the last.
+            configuration_set: Whose mails.
+
+        Raises:
+            RetryLaterError: SES did not answer, or refused to.
+        """
+        queries: Any = [
+            {
+                "Id": total.value,
+                "Namespace": "VDM",
+                "Metric": total.value,
+                "Dimensions": {"CONFIGURATION_SET": configuration_set},
+                "StartDate": datetime.combine(start, time(), UTC),
+                "EndDate": datetime.combine(end, time(), UTC),
+            }
+            for total in SesTotal
+        ]
+        answer = _answered(
+            "BatchGetMetricData",
+            lambda: self._client.batch_get_metric_data(Queries=queries),
+        )
+        for error in answer.get("Errors", []):
+            raise _refused("BatchGetMetricData", error.get("Code", "no code"))
+        counts: Counter[tuple[date, SesTotal]] = Counter()
+        for result in answer["Results"]:
+            for at, value in zip(result["Timestamps"], result["Values"], strict=True):
+                counts[at.astimezone(UTC).date(), SesTotal(result["Id"])] += value
+        return dict(counts)
+
 
 def _answered(operation: str, ask: Callable[[], Any]) -> Any:  # noqa: ANN401 — boto3's own dictionary
     try:
         return ask()
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "no code")
-        hint = ""
-        if code == "AccessDeniedException":
-            hint = f"; allow the sender's role ses:{operation}"
-        raise RetryLaterError(f"SES refused {operation}: {code}{hint}") from error
+        raise _refused(operation, code) from error
     except BotoCoreError as error:
         kind = type(error).__name__
         raise RetryLaterError(f"SES did not answer {operation}: {kind}") from error
+
+
+def _refused(operation: str, code: str) -> RetryLaterError:
+    is_denied = code in {"AccessDeniedException", "ACCESS_DENIED"}
+    hint = f"; allow the sender's role ses:{operation}" if is_denied else ""
+    return RetryLaterError(f"SES refused {operation}: {code}{hint}{_NEEDS[operation]}")

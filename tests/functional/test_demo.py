@@ -5,6 +5,7 @@ import gzip
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 
 import jupytext
@@ -109,6 +110,25 @@ def test_the_demos_commands_can_be_used_on_its_workspace(demo, walk):
     assert "0 messages in doubt" in walk("held", "list", workspace=root)
     assert "## win-back" in walk("report", "--format", "md", workspace=root)
     assert "e-mails compile" in walk("doctor", workspace=root)
+
+
+def test_the_demos_totals_tie_to_those_of_ses(demo, walk, tmp_path):
+    root, _ = demo
+    copy = tmp_path / "copy"
+    shutil.copytree(root, copy)
+    told = walk("reconcile", "--days", 90, workspace=copy)
+    assert "Difference 0" in told
+    assert "delivery" in told
+
+    database = sqlite3.connect(copy / "winback.db", isolation_level=None)
+    ((message,),) = database.execute("SELECT max(message) FROM events")
+    database.execute(
+        "DELETE FROM events WHERE message = ? AND kind = 'Send'", (message,)
+    )
+    database.close()
+    told = walk("reconcile", "--days", 90, workspace=copy, fails=1)
+    assert f"message {message}: no send event (it is accepted)" in told
+    assert "1 totals differ" in told
 
 
 def test_a_workspace_in_simulated_time_never_sends_for_real(demo, walk):

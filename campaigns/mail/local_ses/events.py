@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/ses/latest/dg/event-publishing-retrieving-sns-exampl
 
 import csv
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -101,6 +101,35 @@ def events_of(
         yield at, _envelope(event, f"{mail.message_id}/{number}", at)
 
 
+def counted(
+    mail: TakenMail, behaviours: Mapping[str, str]
+) -> Iterator[tuple[date, str, str]]:
+    """Yield what a mail adds to SES's totals: day (UTC), configuration set and metric.
+
+    https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_BatchGetMetricDataQuery.html
+    """
+    is_simulated = any(
+        each.casefold().endswith(f"@{_SIMULATOR_DOMAIN}") for each in mail.recipients
+    )
+    if is_simulated or len(mail.recipients) > 1 or not mail.configuration_set:
+        return
+    for delay, kind, detail in _stories(mail, behaviours):
+        if detail.get("bounceSubType") == "OnAccountSuppressionList":
+            continue
+        metric = _METRICS.get((kind, detail.get("bounceType")))
+        if metric is not None:
+            day = (mail.at + delay).astimezone(UTC).date()
+            yield day, mail.configuration_set, metric
+
+
+_METRICS: Final = {
+    ("Send", None): "SEND",
+    ("Delivery", None): "DELIVERY",
+    ("Bounce", "Permanent"): "PERMANENT_BOUNCE",
+    ("Bounce", "Transient"): "TRANSIENT_BOUNCE",
+    ("Complaint", None): "COMPLAINT",
+}
+METRICS: Final = frozenset(_METRICS.values())
 _DETAIL: Final = {"Rendering Failure": "failure"}
 _Story = Iterator[tuple[timedelta, str, dict[str, Any]]]
 

@@ -6,14 +6,14 @@ https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_Operations.html
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, time
 from typing import Any, Final
 from urllib.parse import unquote
 
 import orjson
 
 from campaigns.mail.local_ses import refusals, stationery
-from campaigns.mail.local_ses.events import TOPIC_ARN, amazon_time
+from campaigns.mail.local_ses.events import METRICS, TOPIC_ARN, amazon_time
 from campaigns.mail.local_ses.refusals import RefusedError
 from campaigns.mail.local_ses.ses import (
     CONFIGURATION_SETS,
@@ -24,6 +24,7 @@ from campaigns.mail.local_ses.ses import (
 )
 
 _PER_PAGE: Final = 100
+_MOST_QUERIES: Final = 10
 _PUBLISHED: Final = (
     "SEND",
     "REJECT",
@@ -275,6 +276,30 @@ def _number(text: str) -> int:
     return int(text)
 
 
+def _metrics(asked: Asked) -> dict[str, Any]:
+    queries = asked.call.json().get("Queries")
+    if not isinstance(queries, list) or not 1 <= len(queries) <= _MOST_QUERIES:
+        raise refusals.bad_request("Queries must hold 1 to 10 queries.")
+    return {"Results": [_metric(asked.ses, each) for each in queries], "Errors": []}
+
+
+def _metric(ses: LocalSes, query: Mapping[str, Any]) -> dict[str, Any]:
+    metric, dimensions = query.get("Metric"), query.get("Dimensions", {})
+    if query.get("Namespace") != "VDM" or metric not in METRICS:
+        raise refusals.bad_request("Namespace or Metric is not spoken here.")
+    try:
+        start, end = (
+            datetime.fromtimestamp(query[name], UTC).date()
+            for name in ("StartDate", "EndDate")
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise refusals.bad_request("StartDate or EndDate is not valid.") from error
+    name = dimensions.get("CONFIGURATION_SET", "")
+    found = ses.outbox.totals(name, metric, start=start, end=end)
+    days = [datetime.combine(day, time(), UTC).timestamp() for day in found]
+    return {"Id": query["Id"], "Timestamps": days, "Values": [*found.values()]}
+
+
 def _epoch(amazon: str) -> float:
     """Return a time as SES's JSON has it: seconds since 1970."""
     try:
@@ -323,6 +348,7 @@ _TABLE: Final[tuple[tuple[str, str, Operation], ...]] = (
     ("PUT", "/templates/{}", _put_template),
     ("POST", "/templates/{}/render", _render_template),
     ("DELETE", "/templates/{}", _forget(TEMPLATES, "Template")),
+    ("POST", "/metrics/batch", _metrics),
     ("PUT", "/suppression/addresses", _suppress),
     ("GET", "/suppression/addresses", _list_suppressed),
     ("GET", "/suppression/addresses/{}", _get_suppressed),

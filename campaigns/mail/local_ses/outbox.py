@@ -9,7 +9,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from email.message import EmailMessage
 from email.policy import SMTP
 from hashlib import md5, sha256
@@ -47,6 +47,13 @@ CREATE TABLE IF NOT EXISTS things (
     name TEXT NOT NULL,
     value TEXT NOT NULL,
     PRIMARY KEY (kind, name)
+);
+CREATE TABLE IF NOT EXISTS totals (
+    day TEXT NOT NULL,
+    configuration_set TEXT NOT NULL,
+    metric TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    PRIMARY KEY (configuration_set, metric, day)
 );
 """
 _COUNTED: Final = """
@@ -126,8 +133,19 @@ class Outbox:
         recipients: Sequence[str],
         tags: dict[str, str],
         events: Iterable[tuple[datetime, str]],
+        counted: Iterable[tuple[date, str, str]] = (),
     ) -> None:
-        """Keep a mail and queue its events: all of it, durably, or nothing."""
+        """Keep a mail, queue its events and count them: all of it durably, or nothing.
+
+        Args:
+            message: The mail.
+            message_id: Its id.
+            at: When it was taken.
+            recipients: To whom it goes.
+            tags: Its tags.
+            events: When each arrives, and its body.
+            counted: Day, configuration set and metric of each that counts.
+        """
         number = int(message_id.split("-", maxsplit=1)[0], 16)
         name = f"{at:%Y%m%d-%H%M%S}-{number:06}.eml"
         part = self._folder / f"{name}.part"
@@ -156,6 +174,11 @@ class Outbox:
                 "INSERT INTO queue (visible_at, body) VALUES (?, ?)",
                 [(_text(visible_at), body) for visible_at, body in events],
             )
+            self._database.executemany(
+                "INSERT INTO totals VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE"
+                " SET value = value + 1",
+                [(day.isoformat(), name, metric) for day, name, metric in counted],
+            )
         except BaseException:
             self._database.execute("ROLLBACK")
             part.unlink()
@@ -170,6 +193,17 @@ class Outbox:
             (_text(now - _DAY), _text(now)),
         )
         return int(row.fetchone()[0])
+
+    def totals(
+        self, configuration_set: str, metric: str, *, start: date, end: date
+    ) -> dict[date, int]:
+        """Return how often a metric was counted on each day before `end`."""
+        rows = self._database.execute(
+            "SELECT day, value FROM totals WHERE configuration_set = ? AND metric = ?"
+            " AND day >= ? AND day < ? ORDER BY day",
+            (configuration_set, metric, start.isoformat(), end.isoformat()),
+        )
+        return {date.fromisoformat(day): value for day, value in rows}
 
     def taken(self) -> int:
         """Return how many mails were taken so far."""

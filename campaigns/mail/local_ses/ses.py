@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from campaigns.clock import Clock
 from campaigns.mail.local_ses import bulk, composing, refusals
-from campaigns.mail.local_ses.events import TakenMail, events_of
+from campaigns.mail.local_ses.events import TakenMail, counted, events_of
 from campaigns.mail.local_ses.faults import FaultRequest, Faults, disturbed
 from campaigns.mail.local_ses.outbox import Outbox
 from campaigns.mail.local_ses.refusals import RefusedError
@@ -104,6 +104,8 @@ class LocalSes:
             recipients=mail.recipients,
             tags=mail.tags,
             events=disturbed(events, self.faults.events),
+            # What gets lost on the way to a queue was counted all the same.
+            counted=counted(taken, behaviours),
         )
         for _ in mail.recipients:
             insort(self._sent, now)
