@@ -8,13 +8,11 @@ from random import Random
 
 from sqlalchemy import select
 
+from benchmarks.desks import desk
 from benchmarks.programme import planned
 from campaigns.domain.values import SendingQuota
 from campaigns.domain.words import SuppressionReason
-from campaigns.rules.pacing import Policy
-from campaigns.simulation.trials import composer
 from campaigns.steps.deliver import deliver
-from campaigns.steps.desk import Desk
 from campaigns.store import suppressions
 from campaigns.store.session import Sessions, make_sessions, open_engine
 from campaigns.store.tables.delivery import AttemptRow
@@ -59,23 +57,26 @@ def _say_no(sessions: Sessions) -> Callable[[int], bool]:
     return say_no
 
 
+class _YesSes:
+    """Takes everything."""
+
+    @staticmethod
+    def send_all(emails):
+        return ["ses-id" for _ in emails]
+
+    @staticmethod
+    def quota():
+        return SendingQuota(1e6, -1, 0)
+
+
 def _send(sessions: Sessions) -> None:
     began = time.monotonic()
-    desk = Desk(
-        sessions=sessions,
-        send=lambda emails: ["ses-id" for _ in emails],
-        quota=lambda: SendingQuota(1e6, -1, 0),
-        composer=composer(),
-        start=lambda act: act(),
+    at = desk(
+        sessions,
+        _YesSes,
         senders=4,
         clock=lambda: NOON + timedelta(seconds=time.monotonic() - began),
-        sleep=time.sleep,
         worker="interleaved",
-        remember=lambda _attempt: None,
-        default_time_zone="UTC",
-        policy=Policy(),
-        per_request=1,
-        should_stop=lambda: False,
     )
-    while deliver(desk).again_at is not None:
+    while deliver(at).again_at is not None:
         time.sleep(0.01)

@@ -118,12 +118,11 @@ def bare(load: Load) -> Callable[[], int]:
 
 def ours(load: Load) -> Callable[[], int]:
     """Deliver from the ledger, as `winback run` and `winback worker` do."""
+    from benchmarks.desks import desk
     from campaigns.mail.render_room import RenderRoom
-    from campaigns.rules.pacing import Policy
     from campaigns.shipped import templates_folder
     from campaigns.simulation.trials import composer
     from campaigns.steps.deliver import deliver
-    from campaigns.steps.desk import Desk
     from campaigns.store.session import make_sessions, open_engine
     from campaigns.wiring.sending import new_worker
 
@@ -134,25 +133,19 @@ def ours(load: Load) -> Callable[[], int]:
 
     def act() -> int:
         with ThreadPoolExecutor(load.threads) as pool, closing(room):
-            desk = Desk(
-                sessions=sessions,
-                send=ses.send_all,
-                quota=ses.quota,
+            at = desk(
+                sessions,
+                ses,
                 composer=composer()._replace(render=room.render),
                 start=pool.submit,
                 senders=load.threads,
                 clock=clock,
-                sleep=time.sleep,
                 worker=new_worker(),
-                remember=lambda _attempt: None,
-                default_time_zone="UTC",
-                policy=Policy(),
                 per_request=50 if load.is_bulk else 1,
-                should_stop=lambda: False,
             )
             accepted = 0
             while True:
-                result = deliver(desk)
+                result = deliver(at)
                 accepted += result.endings["accepted"]
                 if result.again_at is None:
                     return accepted

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from sqlalchemy import func, select
 
+from benchmarks.desks import desk
 from benchmarks.programme import planned
 from benchmarks.sending import ROOT, Load, clock, null_ses, sender
 from campaigns.store.attempts import workers_in_hand
@@ -101,10 +102,7 @@ def _start(url: str, port: int) -> subprocess.Popen:
 
 def main() -> None:
     """Send until nothing is left."""
-    from campaigns.rules.pacing import Policy
-    from campaigns.simulation.trials import composer
     from campaigns.steps.deliver import deliver
-    from campaigns.steps.desk import Desk
     from campaigns.steps.restart import sweep
     from campaigns.store.workers import at_work
     from campaigns.wiring.sending import new_worker
@@ -117,25 +115,17 @@ def main() -> None:
         at_work(engine, new_worker(), schedules=False) as presence,
         ThreadPoolExecutor(THREADS) as pool,
     ):
-        desk = Desk(
-            sessions=sessions,
-            send=ses.send_all,
-            quota=ses.quota,
-            composer=composer(),
+        at = desk(
+            sessions,
+            ses,
             start=pool.submit,
             senders=THREADS,
             clock=clock,
-            sleep=time.sleep,
             worker=presence.worker,
-            remember=lambda _attempt: None,
-            default_time_zone="UTC",
-            policy=Policy(),
-            per_request=1,
-            should_stop=lambda: False,
         )
         while any(_states(sessions)[each] for each in OPEN):
             sweep(sessions, worker=presence.worker, now=clock())
-            deliver(desk)
+            deliver(at)
             time.sleep(0.05)
 
 

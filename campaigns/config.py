@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     EmailStr,
@@ -32,6 +33,7 @@ from pydantic_settings import (
 )
 
 from campaigns.domain.definitions import ChurnDefinition, WinBackDefinition
+from campaigns.domain.headers import header_text
 from campaigns.domain.records import ZoneName
 from campaigns.errors import ConfigError
 
@@ -140,7 +142,7 @@ class SendingSettings(Section):
     """
 
     from_address: EmailStr
-    from_name: str = ""
+    from_name: Annotated[str, AfterValidator(header_text)] = ""
     reply_to: EmailStr | None = None
     endpoint_url: str | None = None
     queue_url: str | None = None

@@ -20,6 +20,7 @@ import jinja2
 import mjml
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from campaigns.domain.headers import header_text
 from campaigns.errors import RenderError, TemplateError
 from campaigns.mail.text_part import text_of, tidied
 
@@ -69,7 +70,7 @@ class CompiledTemplate:
 
         Raises:
             RenderError: A fact that the template names is missing, or the subject is
-                empty or more than one line.
+                empty, or not one plain line.
         """
         try:
             subject = self._subject.render(facts).strip()
@@ -81,12 +82,19 @@ class CompiledTemplate:
         except Exception as error:  # templates are untrusted: they may raise anything
             kind = type(error).__name__
             raise RenderError(f"template {self.name}: {kind}: {error}") from error
-        if not subject or not subject.isprintable() or len(subject) > _LONGEST_SUBJECT:
-            raise RenderError(
-                f"template {self.name}: the subject must be one line of 1 to "
-                f"{_LONGEST_SUBJECT} characters"
-            )
+        _check_subject(self.name, subject)
         return rendered
+
+
+def _check_subject(name: str, subject: str) -> None:
+    if not 1 <= len(subject) <= _LONGEST_SUBJECT:
+        raise RenderError(
+            f"template {name}: the subject must have 1 to {_LONGEST_SUBJECT} characters"
+        )
+    try:
+        header_text(subject)
+    except ValueError as error:
+        raise RenderError(f"template {name}: the subject {error}") from error
 
 
 class Templates:

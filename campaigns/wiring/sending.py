@@ -32,6 +32,8 @@ from campaigns.steps import receive, restart, sync
 from campaigns.steps.compose import Composer, Render
 from campaigns.steps.desk import Desk
 from campaigns.store import instance
+from campaigns.store.session import Sessions
+from campaigns.store.watermark import Watermark
 from campaigns.store.workers import Presence
 from campaigns.wiring.workspace import Workspace, publish
 
@@ -276,7 +278,7 @@ def sending_work(
             import_place=workspace.import_place(),
             sync=partial(sync.sync, ses_list(workspace, ses)),
             settle=workspace.settle,
-            beat=partial(_beat, workspace, presence),
+            beat=partial(beat, workspace.sessions, workspace.watermark, presence),
             publish=partial(publish, workspace),
             stop=stop,
         )
@@ -292,11 +294,13 @@ def ses_list(workspace: Workspace, ses: Any) -> sync.SesList:  # noqa: ANN401
     )
 
 
-def _beat(workspace: Workspace, presence: Presence, now: datetime) -> None:
+def beat(
+    sessions: Sessions, watermark: Watermark, presence: Presence, now: datetime
+) -> None:
     """Show that this worker is there, and put right what dead ones left."""
     presence.hold()
-    restart.sweep(workspace.sessions, worker=presence.worker, now=now)
-    restart.beat(workspace.sessions, workspace.watermark, now=now)
+    restart.sweep(sessions, worker=presence.worker, now=now)
+    restart.beat(sessions, watermark, now=now)
 
 
 def remember_in(workspace: Workspace) -> Callable[[int], None]:

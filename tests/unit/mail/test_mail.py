@@ -173,7 +173,8 @@ def test_tags_survive_mjml_and_css_wherever_they_stand(own):
         ({"body": "{{ nobody }}"}, "nobody"),
         ({"subject": "{{ account.nmae }}"}, "nmae"),
         ({"subject": "two\nlines"}, "one line"),
-        ({"subject": "{% if false %}x{% endif %}"}, "one line"),
+        ({"subject": "{% if false %}x{% endif %}"}, "must have 1 to"),
+        ({"subject": "=?utf-8?Q?two=0D=0Alines?="}, "encoded word"),
         ({"body": "{{ 1 / 0 }}"}, "ZeroDivisionError"),
     ],
 )
