@@ -132,10 +132,11 @@ BREAKAGES: Final = (
         (
             Edit(
                 "campaigns/store/attempts.py",
-                "            MessageRow.state == MessageState.CLAIMED,\n"
-                "            MessageRow.leased_by == worker,\n"
-                "            MessageRow.leased_until > now,\n",
-                "",
+                "        MessageRow.state == MessageState.CLAIMED,\n"
+                '        MessageRow.leased_by == bindparam("of"),\n'
+                '        MessageRow.leased_until > bindparam("at"),\n',
+                '        (MessageRow.leased_by == bindparam("of"))'
+                " | (MessageRow.id > 0),\n",
             ),
             Edit(
                 "campaigns/steps/admission.py",
@@ -177,12 +178,7 @@ def tried(breakage: Breakage, folder: Path) -> str:
         shutil.copytree(
             _ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__")
         )
-    for edit in breakage.edits:
-        file = folder / edit.file
-        right = file.read_text("utf-8")
-        if right.count(edit.before) != 1:
-            raise ValueError(f"{edit.file}: is not as the breakage expects it")
-        file.write_text(right.replace(edit.before, edit.after), "utf-8")
+    break_copy(breakage, folder)
     done = subprocess.run(
         [sys.executable, "-c", _TRY, str(breakage.within)],
         cwd=folder,  # which is the first place that modules are looked for
@@ -191,3 +187,17 @@ def tried(breakage: Breakage, folder: Path) -> str:
         check=True,
     )
     return done.stdout
+
+
+def break_copy(breakage: Breakage, folder: Path) -> None:
+    """Make the edits of a breakage in a copy of the engine.
+
+    Raises:
+        ValueError: The right code does not stand there once.
+    """
+    for edit in breakage.edits:
+        file = folder / edit.file
+        right = file.read_text("utf-8")
+        if right.count(edit.before) != 1:
+            raise ValueError(f"{edit.file}: is not as the breakage expects it")
+        file.write_text(right.replace(edit.before, edit.after), "utf-8")

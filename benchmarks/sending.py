@@ -162,8 +162,10 @@ def null_ses(*, milliseconds: int, taken: Path | None = None):
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:
-        yield int(process.stdout.readline())
-        process.terminate()
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.terminate()
 
 
 def measured(what: str, load: Load, folder: Path) -> dict[str, float]:

@@ -8,6 +8,7 @@ was through. A sender is forked, for its start would cost more than all that it 
 
 import ctypes
 import json
+import logging
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +26,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
+import structlog
 from sqlalchemy import func, select
 
 from benchmarks.desks import desk
@@ -195,6 +198,8 @@ def _send(url: str, ses: Any, folder: Path, has_threads: bool) -> None:
             start=pool.submit if has_threads else at_once,
             senders=2,
             clock=clock,
+            # A full disk is waited for, for minutes.
+            sleep=lambda seconds: time.sleep(seconds / 1_000),
             worker=presence.worker,
             remember=lambda attempt: mark.raise_to("bench", attempt=attempt),
         )
@@ -322,6 +327,9 @@ def tried(name: str, mishap: str, points: int) -> Iterator[Left]:
 
 def main() -> None:
     """Try points one after the other."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL)
+    )
     name, mishap, points = sys.argv[1], sys.argv[2], int(sys.argv[3])
     with tempfile.TemporaryDirectory() as folder, stage(name, Path(folder)) as there:
         # Half of them post by threads, as for real; half one after the other, so that

@@ -7,7 +7,7 @@ transaction that records its posting.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -115,21 +115,17 @@ def admit(messages: Iterable[GateFacts], *, now: datetime) -> Admitted:
     """Say which of some messages may go now; each that may counts for the next."""
     admitted = Admitted()
     going: Counter[str] = Counter()
-    for read in messages:
-        facts = replace(
-            read,
-            mails_today=read.mails_today + going[read.campaign],
-            posted=read.posted + going[read.campaign],
-        )
+    for facts in messages:
         no = final_no(facts, now=now)
-        until = None if no else not_before(facts, now=now)
+        ahead = going[facts.campaign]
+        until = None if no else not_before(facts, ahead=ahead, now=now)
         if no is not None:
             admitted.never.setdefault(no, []).append(facts.message)
         elif until is not None:
             admitted.later.setdefault(until, []).append(facts.message)
         else:
             going[facts.campaign] += 1
-            admitted.go.append(read)
+            admitted.go.append(facts)
     return admitted
 
 
@@ -150,13 +146,18 @@ def final_no(facts: GateFacts, *, now: datetime) -> SkipReason | None:
     return next((reason for holds, reason in reasons if holds), None)
 
 
-def not_before(facts: GateFacts, *, now: datetime) -> datetime | None:
+def not_before(facts: GateFacts, *, now: datetime, ahead: int = 0) -> datetime | None:
     """Return when a message that must wait is looked at again; None if it may go.
 
     A campaign that does not run, or has sent its mails for today, waits, as does one of
     whose first mails too little is known. So does a mail to somebody who asked for a
     rest, one outside its contact's hours, and a later step until the step before it is
     known to be accepted and its days have passed.
+
+    Args:
+        facts: What is known of it.
+        now: The moment it would be posted at.
+        ahead: How many mails of its campaign go with it that are not counted yet.
     """
     if facts.campaign_state is not CampaignState.RUNNING:
         return now + timedelta(minutes=1)
@@ -165,14 +166,15 @@ def not_before(facts: GateFacts, *, now: datetime) -> datetime | None:
     opens_at = next_slot(now, zone=ZoneInfo(facts.time_zone), schedule=facts.schedule)
     if opens_at > now:
         return opens_at
-    return _after_previous(facts, now) or _within_limits(facts, now)
+    return _after_previous(facts, now) or _within_limits(facts, now, ahead)
 
 
-def _within_limits(facts: GateFacts, now: datetime) -> datetime | None:
+def _within_limits(facts: GateFacts, now: datetime, ahead: int) -> datetime | None:
     """Return when the campaign may post more; None if it may now."""
-    if facts.may_post is not None and facts.posted >= facts.may_post:
+    if facts.may_post is not None and facts.posted + ahead >= facts.may_post:
         return now + timedelta(minutes=1)
-    if facts.mails_per_day is not None and facts.mails_today >= facts.mails_per_day:
+    today = facts.mails_today + ahead
+    if facts.mails_per_day is not None and today >= facts.mails_per_day:
         return (now + timedelta(days=1)).replace(
             hour=0, minute=0, second=0, microsecond=0
         )

@@ -7,6 +7,7 @@ overlap repeats is the first of the two.
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -16,6 +17,7 @@ _DAYS_TO_LOOK: Final = 15
 _WEEKDAYS: Final = tuple(Weekday)
 
 
+@lru_cache(maxsize=4096)  # asked for the same few days with each mail
 def in_utc(day: date, hour: int, zone: ZoneInfo) -> datetime:
     """Return the start of the local `hour` (0-24) of `day`, in UTC."""
     if hour == 24:  # noqa: PLR2004 — the end of the day is the next day's start

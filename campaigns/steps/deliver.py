@@ -4,11 +4,13 @@ The order is what makes it exact. A message is claimed (nothing was posted yet),
 mail is made, its attempt is committed, and only then it is posted, once. A kill before
 the commit leaves it planned; a kill after it leaves it to SES's event, not to a guess.
 
-Attempts are committed in groups, as many as senders are free, and in the same
-transaction the answers are recorded that came meanwhile. So each sender always has a
-mail in hand, and no more are in flight than there are senders.
+Attempts are committed in groups, and in the same transaction the answers are recorded
+that came meanwhile. So that no sender waits for a commit, a few mails are committed
+ahead, as many as were answered last; one that no sender takes up within a second is
+planned again, for a no may have come.
 """
 
+import time
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -31,6 +33,8 @@ from campaigns.store.session import write_persistently
 logger = structlog.get_logger(__name__)
 
 _BATCH: Final = 100
+_GATHER_SECONDS: Final = 0.02
+"""How long more answers are waited for while senders have mails in hand."""
 _LOOKS_WIDE: Final = 500
 
 
@@ -71,8 +75,11 @@ class _Delivery:
         self._waiting: deque[posting.Mail] = deque()
         self._answers: SimpleQueue[Sequence[Posted]] = SimpleQueue()
         self._in_flight = 0
+        self._hands = desk.senders * desk.per_request
+        self._ahead = 0
         self._is_all_claimed = False
         self._is_looking_on = False
+        self._is_stopped = False
         self._asked_at = desk.clock()
         self._failed: Exception | None = None
 
@@ -80,16 +87,20 @@ class _Delivery:
         """Go on until nothing may be sent now and nothing is in flight."""
         result = self._result
         result.halted = admission.ask_if_needed(self._desk)
+        answered: list[Posted] = []
         while True:
-            answered = self._answered()
+            answered += self._answered()
             group = self._group_or_none()
-            if not group and not answered:
-                if self._in_flight:
-                    answered = self._next_answer()
-                elif not self._is_looking_on or not self._may_go_on():
-                    break
             if group or answered:
                 self._commit(answered, group)
+                # No more than SES takes in a moment: where it is slow, none.
+                taken = sum(each.state is MessageState.ACCEPTED for each in answered)
+                self._ahead = min(taken, self._hands)
+                answered = []
+            elif self._in_flight:
+                answered = self._next_answer()
+            elif not self._is_looking_on or not self._may_go_on():
+                break
         self._give_back()
         if self._failed is not None:
             raise self._failed
@@ -98,11 +109,14 @@ class _Delivery:
         return result
 
     def _answered(self) -> list[Posted]:
-        """Return the answers that are there, without waiting for one."""
+        """Return the answers that are there, and those that may be waited for."""
         found: list[Posted] = []
+        until = time.monotonic() + _GATHER_SECONDS
         while self._in_flight:
+            # Each sender has a mail meanwhile, or none of them would be waited for.
+            left = until - time.monotonic() if self._in_flight > self._hands else 0
             try:
-                found += self._took(self._answers.get_nowait())
+                found += self._took(self._answers.get(timeout=max(0, left)))
             except Empty:
                 break
         return found
@@ -137,7 +151,7 @@ class _Delivery:
     def _next_group(self) -> list[posting.Mail]:
         """Return as many mails as senders are free, if more may be sent now."""
         desk, result = self._desk, self._result
-        room = desk.senders * desk.per_request - self._in_flight
+        room = self._hands + self._ahead - self._in_flight
         is_early = result.again_at is not None and desk.clock() < result.again_at
         if room <= 0 or is_early or not self._may_go_on():
             return []
@@ -145,9 +159,8 @@ class _Delivery:
         if desk.clock() >= self._asked_at + QUOTA_HOLDS_FOR:
             self._asked_at = desk.clock()
             admission.ask_if_needed(desk)
-        most = desk.senders * desk.per_request
-        if len(self._waiting) < max(room, most // 2) and not self._is_all_claimed:
-            self._claim(min(most, _BATCH))
+        if len(self._waiting) < max(room, self._hands) and not self._is_all_claimed:
+            self._claim(min(2 * self._hands, _BATCH))
         return [self._waiting.popleft() for _ in range(min(room, len(self._waiting)))]
 
     def _claim(self, limit: int) -> None:
@@ -215,8 +228,20 @@ class _Delivery:
 
     def _start(self, request: Sequence[posting.Ready]) -> None:
         self._in_flight += len(request)
-        desk, answers = self._desk, self._answers
-        desk.start(lambda: answers.put(posting.post(desk, request)))
+        since = self._desk.clock()
+        self._desk.start(lambda: self._post(request, since))
+
+    def _post(self, request: Sequence[posting.Ready], since: datetime) -> None:
+        """Post a request, unless an answer meanwhile said that nothing goes now."""
+        desk = self._desk
+        if self._is_stopped:
+            now, reason = desk.clock(), "sending had stopped"
+            posted = [posting.again(mail, reason, now=now) for mail in request]
+        else:
+            posted = posting.post(desk, request, since=since)
+        if any(posting.stops_all(each) for each in posted):
+            self._is_stopped = True
+        self._answers.put(posted)
 
     def _give_back(self) -> None:
         """Let claimed messages that will not be posted now be planned again."""

@@ -30,6 +30,9 @@ logger = structlog.get_logger(__name__)
 
 _AFTER_THROTTLE: Final = timedelta(seconds=5)
 _AFTER_NO_CONNECTION: Final = timedelta(seconds=30)
+_STOPS_ALL: Final = (SendingHaltedError, RetryLaterError)
+_HOLDS_FOR: Final = timedelta(seconds=1)
+"""How long after an attempt was committed its mail may still be posted."""
 _LONGEST_REASON: Final = 500
 
 
@@ -108,7 +111,7 @@ def _learn(
         cause, reason = each.cause, each.reason or ""
         if isinstance(cause, ThrottledError):
             known = pacing.after_throttling(known, now=now)
-        elif isinstance(cause, (SendingHaltedError, RetryLaterError)):
+        elif isinstance(cause, _STOPS_ALL):
             is_by_ses = isinstance(cause, SendingHaltedError)
             pause = pacing.AFTER_HALT if is_by_ses else _AFTER_NO_CONNECTION
             known = pacing.after_halt(known, reason, now=now, pause=pause)
@@ -177,9 +180,17 @@ def _begin(
     )
 
 
-def post(desk: Desk, request: Sequence[Ready]) -> list[Posted]:
-    """Post mails by one request, once, and say what became of each."""
+def post(desk: Desk, request: Sequence[Ready], *, since: datetime) -> list[Posted]:
+    """Post mails by one request, once, and say what became of each.
+
+    Args:
+        desk: What the sender works with.
+        request: The mails; nothing forbade them when their attempts were committed.
+        since: When that was. Long after it something may, so none is posted.
+    """
     now = desk.clock()
+    if now - since > _HOLDS_FOR:
+        return [again(mail, "no sender was free in time", now=now) for mail in request]
     try:
         answers = desk.send([mail.email for mail in request])
         answered = list(zip(request, answers, strict=True))
@@ -203,11 +214,21 @@ def _each_alone(
     One of them is what SES refused, and it does not say which; none was taken.
     """
     desk.alone.update(mail.message for mail in request)
-    planned, reason = MessageState.PLANNED, f"one of {len(request)}: {_reason(error)}"
-    return [
-        Posted(mail.message, mail.attempt, planned, None, reason, now)
-        for mail in request
-    ]
+    reason = f"one of {len(request)}: {_reason(error)}"
+    return [again(mail, reason, now=now) for mail in request]
+
+
+def again(mail: Ready, reason: str, *, now: datetime) -> Posted:
+    """Return that a mail, which was not posted or surely not taken, is planned anew."""
+    state = MessageState.PLANNED
+    return Posted(mail.message, mail.attempt, state, None, reason, now)
+
+
+def stops_all(posted: Posted) -> bool:
+    """Say whether an answer means that nothing more may go for now."""
+    return isinstance(posted.cause, _STOPS_ALL) and not isinstance(
+        posted.cause, ThrottledError
+    )
 
 
 def requests(desk: Desk, ready: Sequence[Ready]) -> list[Sequence[Ready]]:

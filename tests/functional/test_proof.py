@@ -1,10 +1,15 @@
-"""A share of the delivery proof: limits, and noes beside a sender."""
+"""A share of the delivery proof: each of its ways, a few times."""
+
+import shutil
 
 import pytest
 
+from benchmarks import backlog, races, syscalls
+from benchmarks.breakages import BREAKAGES, break_copy
 from benchmarks.interleavings import tried
 from benchmarks.limits import limited, throttled
 from campaigns.simulation.trials import bench
+from tests.conftest import ROOT, not_tried
 
 
 @pytest.fixture(scope="module")
@@ -33,3 +38,45 @@ def test_no_mail_is_attempted_after_a_committed_no(request, database):
     noes, late = tried(request.getfixturevalue(f"{database}_url"), mails=300)
 
     assert (noes, late) == (300, [])
+
+
+@pytest.mark.parametrize("has_keys", [True, False])
+def test_two_schedulers_plan_each_mail_once_because_of_the_unique_keys(
+    postgres_url, has_keys
+):
+    assert bool(races.planned_twice(postgres_url, has_keys=has_keys)) is not has_keys
+
+
+def test_hours_without_events_lose_none_and_hold_no_mail_that_is_out(shared_bench):
+    left = backlog.worked_off(shared_bench, events=600)
+
+    assert (left.queued, left.taken, left.in_doubt, left.held) == (600, 600, 6, 0)
+    assert left.states == {("accepted", "delivered"): 300}
+
+
+@pytest.mark.parametrize(
+    ("name", "mishap", "points", "ends"),
+    [
+        ("SQLite", "killed", 8, {"killed"}),
+        ("PostgreSQL", "killed", 4, {"killed", "well"}),
+        ("SQLite", "disk full", 4, {"clean"}),
+        ("SQLite", "input/output error", 8, {"clean", "well"}),
+    ],
+)
+def test_a_sender_that_dies_anywhere_mails_nobody_twice(
+    postgres, name, mishap, points, ends
+):
+    if not syscalls.can_be_tried():
+        not_tried("system calls: no strace on this machine")
+    left = list(syscalls.tried(name, mishap, points))
+
+    assert [each for each in left if not each.is_whole] == []
+    assert {each.end for each in left} <= ends
+    assert sum(sum(each.states.values()) for each in left) == points * syscalls.MAILS
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES, ids=lambda breakage: breakage.name)
+def test_the_breakages_fit_the_engine_as_it_is(breakage, tmp_path):
+    shutil.copytree(ROOT / "campaigns", tmp_path / "campaigns")
+
+    break_copy(breakage, tmp_path)

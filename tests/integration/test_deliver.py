@@ -125,9 +125,37 @@ def test_a_halt_leaves_the_rest_planned_and_says_why(sender, ses, sessions):
     result = deliver(sender)
 
     assert "SendingPausedException" in result.halted
-    # The others of the group that was being posted are through; nobody after them.
-    assert Counter(words(sessions)) == {"accepted": 3, "planned": 6}
-    assert ses.posts == 4
+    # Nobody after it: not even the others of the group whose attempts are committed.
+    assert Counter(words(sessions)) == {"planned": 9}
+    assert ses.posts == 1
+
+
+def test_a_mail_that_no_sender_takes_up_in_time_is_looked_at_anew(
+    sender, ses, sessions, clock
+):
+    enrolled(sessions, ["acc-1", "acc-2"])
+    waits = [0, 2]
+
+    def start(act):
+        if waits and waits.pop(0):
+            # Meanwhile its recipient says no.
+            clock.advance(seconds=2)
+            with sessions.begin() as session:
+                address, manual = "p1@acc-2.example.com", SuppressionReason.MANUAL
+                hash_ = address_hash(address)
+                suppressions.suppress(session, hash_, manual, now=clock())
+        act()
+
+    sender.start = start
+    deliver(sender)
+    assert words(sessions) == ["accepted", "planned"]
+    deliver(sender)
+
+    assert words(sessions) == ["accepted", "skipped"]
+    assert ses.posts == 1
+    with sessions.begin() as session:
+        told = session.scalars(text("SELECT detail FROM attempts WHERE message = 2"))
+        assert told.all() == ["no sender was free in time"]
 
 
 def test_a_template_that_names_what_is_not_there_refuses_that_message_only(
@@ -598,8 +626,9 @@ def test_mails_that_ses_did_not_take_cost_no_daily_cap(sender, ses, sessions, cl
     enrolled(sessions, [f"acc-{n}" for n in range(8)], capped)
     for _ in range(3):
         ses.fail_next(RetryLaterError("EndpointConnectionError"))
-    deliver(sender)
-    clock.advance(minutes=1)
+        deliver(sender)
+        clock.advance(minutes=1)
+    assert ses.posts == 3, "after the first nothing more is tried"
     deliver(sender)
     assert Counter(words(sessions))["accepted"] == 3
 
