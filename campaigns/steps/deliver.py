@@ -93,9 +93,9 @@ class _Delivery:
             group = self._group_or_none()
             if group or answered:
                 self._commit(answered, group)
-                # No more than SES takes in a moment: where it is slow, none.
+                # By what SES takes in a moment: where it is slow, none.
                 taken = sum(each.state is MessageState.ACCEPTED for each in answered)
-                self._ahead = min(taken, self._hands)
+                self._ahead = min(2 * taken, self._hands)
                 answered = []
             elif self._in_flight:
                 answered = self._next_answer()
@@ -112,9 +112,10 @@ class _Delivery:
         """Return the answers that are there, and those that may be waited for."""
         found: list[Posted] = []
         until = time.monotonic() + _GATHER_SECONDS
+        # Those that are ahead must last for the commit.
+        enough = self._hands + self._ahead // 2
         while self._in_flight:
-            # Each sender has a mail meanwhile, or none of them would be waited for.
-            left = until - time.monotonic() if self._in_flight > self._hands else 0
+            left = until - time.monotonic() if self._in_flight > enough else 0
             try:
                 found += self._took(self._answers.get(timeout=max(0, left)))
             except Empty:
