@@ -32,7 +32,7 @@ from campaigns.store.session import write_persistently
 
 logger = structlog.get_logger(__name__)
 
-_BATCH: Final = 100
+_BATCH: Final = 400
 _GATHER_SECONDS: Final = 0.02
 """How long more answers are waited for while senders have mails in hand."""
 _LOOKS_WIDE: Final = 500
