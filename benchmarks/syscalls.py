@@ -43,7 +43,7 @@ from campaigns.wiring.sending import at_once, new_worker
 
 MAILS = 4
 OPEN = ("planned", "claimed", "posting")
-MISHAPS = ("killed", "disk full", "input/output error")
+MISHAPS = ("killed", "disk full", "disk broken")
 _FILES = "?pwrite64,?write,?fsync,?fdatasync,?ftruncate"
 _ALL = (
     f"{_FILES},?openat,?read,?pread64,?writev,?unlink,?unlinkat,?rename,?renameat,?close,"
@@ -52,7 +52,7 @@ _ALL = (
 _INJECTED = {
     "killed": (_ALL, "signal=KILL"),
     "disk full": (_FILES, "error=ENOSPC"),
-    "input/output error": (_FILES, "error=EIO"),
+    "disk broken": (_FILES, "error=EIO"),
 }
 _STAYS = {"disk full"}
 _CALL = re.compile(r"^(\d+) +(\w+)\(")

@@ -60,7 +60,7 @@ def test_hours_without_events_lose_none_and_hold_no_mail_that_is_out(shared_benc
         ("SQLite", "killed", 8, {"killed"}),
         ("PostgreSQL", "killed", 4, {"killed", "well"}),
         ("SQLite", "disk full", 4, {"clean"}),
-        ("SQLite", "input/output error", 8, {"clean", "well"}),
+        ("SQLite", "disk broken", 8, {"clean", "well"}),
     ],
 )
 def test_a_sender_that_dies_anywhere_mails_nobody_twice(
