@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-_ENCODED_WORD: Final = re.compile(r"=\?[^?\s]+\?[bq]\?", re.IGNORECASE)
+_ENCODED_WORD: Final = re.compile(r"=\?[^?]*\?[bq]\?", re.IGNORECASE)
 
 
 def header_text(text: str) -> str:

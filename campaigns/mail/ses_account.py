@@ -1,8 +1,9 @@
 """What Amazon SES keeps of its own about our account: its list, and its totals."""
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 # https://docs.aws.amazon.com/ses/latest/APIReference-V2/API_ListSuppressedDestinations.html
 _PER_PAGE: Final = 1_000
+_BETWEEN_SECONDS: Final = 1.1
+_TRIES: Final = 5
 _NEEDS: Final = {
     "ListSuppressedDestinations": "",
     "BatchGetMetricData": "; its totals need Virtual Deliverability Manager, which is "
@@ -27,10 +30,14 @@ class SesAccount:
 
     Args:
         client: A boto3 `sesv2` client.
+        sleep: Waits, for SES answers such questions about once a second.
     """
 
-    def __init__(self, client: "SESV2Client") -> None:
+    def __init__(
+        self, client: "SESV2Client", *, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
         self._client = client
+        self._sleep = sleep
 
     def suppressed(self, *, since: datetime | None) -> Iterator[list[str]]:
         """Yield, page by page, the addresses on SES's own suppression list.
@@ -45,7 +52,7 @@ class SesAccount:
         if since is not None:
             asked["StartDate"] = since
         while True:
-            page = _answered(
+            page = self._answered(
                 "ListSuppressedDestinations",
                 lambda: self._client.list_suppressed_destinations(**asked),
             )
@@ -54,6 +61,7 @@ class SesAccount:
             if not page.get("NextToken"):
                 return
             asked["NextToken"] = page["NextToken"]
+            self._sleep(_BETWEEN_SECONDS)
 
     def totals(
         self, *, start: date, end: date, configuration_set: str
@@ -78,12 +86,12 @@ class SesAccount:
                 "Namespace": "VDM",
                 "Metric": total.value,
                 "Dimensions": {"CONFIGURATION_SET": configuration_set},
-                "StartDate": datetime.combine(start, time(), UTC),
-                "EndDate": datetime.combine(end, time(), UTC),
+                "StartDate": datetime(start.year, start.month, start.day, tzinfo=UTC),
+                "EndDate": datetime(end.year, end.month, end.day, tzinfo=UTC),
             }
             for total in SesTotal
         ]
-        answer = _answered(
+        answer = self._answered(
             "BatchGetMetricData",
             lambda: self._client.batch_get_metric_data(Queries=queries),
         )
@@ -95,16 +103,22 @@ class SesAccount:
                 counts[at.astimezone(UTC).date(), SesTotal(result["Id"])] += value
         return dict(counts)
 
-
-def _answered(operation: str, ask: Callable[[], Any]) -> Any:  # noqa: ANN401 — boto3's own dictionary
-    try:
-        return ask()
-    except ClientError as error:
-        code = error.response.get("Error", {}).get("Code", "no code")
-        raise _refused(operation, code) from error
-    except BotoCoreError as error:
-        kind = type(error).__name__
-        raise RetryLaterError(f"SES did not answer {operation}: {kind}") from error
+    def _answered(self, operation: str, ask: Callable[[], Any]) -> Any:  # noqa: ANN401 — boto3's own dictionary
+        """Return SES's answer; to ask again changes nothing, so it is patient."""
+        for tried in range(1, _TRIES + 1):
+            try:
+                return ask()
+            except ClientError as error:
+                code = error.response.get("Error", {}).get("Code", "no code")
+                if code != "TooManyRequestsException" or tried == _TRIES:
+                    raise _refused(operation, code) from error
+            except BotoCoreError as error:
+                kind = type(error).__name__
+                raise RetryLaterError(
+                    f"SES did not answer {operation}: {kind}"
+                ) from error
+            self._sleep(tried * _BETWEEN_SECONDS)
+        raise AssertionError("the last try returns or raises")
 
 
 def _refused(operation: str, code: str) -> RetryLaterError:

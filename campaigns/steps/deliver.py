@@ -93,9 +93,10 @@ class _Delivery:
             group = self._group_or_none()
             if group or answered:
                 self._commit(answered, group)
-                # By what SES takes in a moment: where it is slow, none.
+                # By what SES takes in a moment: where it is slow or refuses, none.
                 taken = sum(each.state is MessageState.ACCEPTED for each in answered)
-                self._ahead = min(2 * taken, self._hands)
+                is_smooth = taken == len(answered)
+                self._ahead = min(2 * taken, self._hands) if is_smooth else 0
                 answered = []
             elif self._in_flight:
                 answered = self._next_answer()
@@ -225,21 +226,24 @@ class _Delivery:
         if turn.ready:
             desk.remember(max(mail.attempt for mail in turn.ready))
         for request in posting.requests(desk, turn.ready):
-            self._start(request)
+            self._start(request, turn.gated_at)
 
-    def _start(self, request: Sequence[posting.Ready]) -> None:
+    def _start(
+        self, request: Sequence[posting.Ready], gated_at: datetime | None
+    ) -> None:
         self._in_flight += len(request)
-        since = self._desk.clock()
-        self._desk.start(lambda: self._post(request, since))
+        self._desk.start(lambda: self._post(request, gated_at))
 
-    def _post(self, request: Sequence[posting.Ready], since: datetime) -> None:
+    def _post(
+        self, request: Sequence[posting.Ready], gated_at: datetime | None
+    ) -> None:
         """Post a request, unless an answer meanwhile said that nothing goes now."""
         desk = self._desk
         if self._is_stopped:
             now, reason = desk.clock(), "sending had stopped"
             posted = [posting.again(mail, reason, now=now) for mail in request]
         else:
-            posted = posting.post(desk, request, since=since)
+            posted = posting.post(desk, request, since=gated_at)
         if any(posting.stops_all(each) for each in posted):
             self._is_stopped = True
         self._answers.put(posted)

@@ -32,7 +32,7 @@ _AFTER_THROTTLE: Final = timedelta(seconds=5)
 _AFTER_NO_CONNECTION: Final = timedelta(seconds=30)
 _STOPS_ALL: Final = (SendingHaltedError, RetryLaterError)
 _HOLDS_FOR: Final = timedelta(seconds=1)
-"""How long after an attempt was committed its mail may still be posted."""
+"""How long after the gate let a mail pass it may still be posted."""
 _LONGEST_REASON: Final = 500
 
 
@@ -60,6 +60,7 @@ class Turn(NamedTuple):
         endings: How many ended at the gate.
         again_at: When more may go, if some may not now.
         halted: Why nothing may go, if so.
+        gated_at: When nothing forbade those that are ready.
     """
 
     ready: Sequence[Ready] = ()
@@ -67,6 +68,7 @@ class Turn(NamedTuple):
     endings: Mapping[str, int] = MappingProxyType({})
     again_at: datetime | None = None
     halted: str | None = None
+    gated_at: datetime | None = None
 
 
 def write(
@@ -89,7 +91,7 @@ def write(
     now = desk.clock()
     not_out = attempts.settle(session, answered, now=now) if answered else []
     causes = [each for each in answered if each.cause is not None]
-    if not group and not causes:
+    if not group and not causes and not not_out:
         return Turn()
     # Locked before any campaign is: two workers would wait for each other otherwise.
     known = allowance.lock(session)
@@ -177,19 +179,22 @@ def _begin(
         endings=admission.endings_of(admitted),
         again_at=granted.again_at,
         halted=granted.because,
+        gated_at=now,
     )
 
 
-def post(desk: Desk, request: Sequence[Ready], *, since: datetime) -> list[Posted]:
+def post(
+    desk: Desk, request: Sequence[Ready], *, since: datetime | None
+) -> list[Posted]:
     """Post mails by one request, once, and say what became of each.
 
     Args:
         desk: What the sender works with.
-        request: The mails; nothing forbade them when their attempts were committed.
-        since: When that was. Long after it something may, so none is posted.
+        request: The mails, whose attempts are committed.
+        since: When nothing forbade them. Long after it something may: none is posted.
     """
     now = desk.clock()
-    if now - since > _HOLDS_FOR:
+    if since is None or now - since > _HOLDS_FOR:
         return [again(mail, "no sender was free in time", now=now) for mail in request]
     try:
         answers = desk.send([mail.email for mail in request])

@@ -170,6 +170,14 @@ def mails_in(root):
     return list((root / "mails").glob("*.eml"))
 
 
+def wait_until_settled(root):
+    """Wait for the events that settle what was taken before a kill."""
+    deadline = time.monotonic() + 60
+    while states(root)["accepted"] < len(mails_in(root)):
+        assert time.monotonic() < deadline, states(root)
+        time.sleep(0.5)
+
+
 def test_a_killed_sender_mails_nobody_twice_and_loses_nobody(
     on_each, walk, winback, tmp_path
 ):
@@ -195,10 +203,7 @@ def test_a_killed_sender_mails_nobody_twice_and_loses_nobody(
         )
         assert refused.returncode == 1
         assert "already sends" in refused.stderr
-        # Events of what was taken before a kill settle it.
-        deadline = time.monotonic() + 60
-        while states(workspace)["unknown"] and time.monotonic() < deadline:
-            time.sleep(0.5)
+        wait_until_settled(workspace)
     finally:
         second.send_signal(signal.SIGTERM)
         assert second.wait(60) == 0
@@ -261,9 +266,7 @@ def test_workers_that_are_killed_beside_others_mail_nobody_twice(
         while not states(workspace) or open_ones & set(states(workspace)):
             assert time.monotonic() < deadline, states(workspace)
             time.sleep(0.5)
-        deadline = time.monotonic() + 60
-        while states(workspace)["unknown"] and time.monotonic() < deadline:
-            time.sleep(0.5)
+        wait_until_settled(workspace)
     finally:
         for process in (*workers[3:], runner):
             process.send_signal(signal.SIGTERM)

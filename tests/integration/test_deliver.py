@@ -149,6 +149,9 @@ def test_a_mail_that_no_sender_takes_up_in_time_is_looked_at_anew(
     sender.start = start
     deliver(sender)
     assert words(sessions) == ["accepted", "planned"]
+    with sessions.begin() as session:
+        counted = session.scalars(text("SELECT posted FROM campaigns")).all()
+    assert counted == [1], "what was not posted does not count"
     deliver(sender)
 
     assert words(sessions) == ["accepted", "skipped"]

@@ -36,7 +36,12 @@ def client(tmp_path, clock):
 
 @pytest.fixture
 def ses_list(client, sessions, clock):
-    return sync.SesList(sessions, SesAccount(client).suppressed, address_hash, clock)
+    return sync.SesList(
+        sessions,
+        SesAccount(client, sleep=lambda _: None).suppressed,
+        address_hash,
+        clock,
+    )
 
 
 def put(client, *addresses, reason="BOUNCE"):
@@ -163,4 +168,22 @@ def test_a_refusal_says_what_to_do(client, answer, told):
     client.meta.events.register("before-call.sesv2", fail)
 
     with pytest.raises(RetryLaterError, match=f"^{told}$"):
-        list(SesAccount(client).suppressed(since=None))
+        list(SesAccount(client, sleep=lambda _: None).suppressed(since=None))
+
+
+def test_an_ses_that_answers_once_a_second_is_asked_no_faster(client, clock):
+    put(client, *(f"person-{number}@example.com" for number in range(2_500)))
+    asked_at = []
+
+    def throttle(**_):
+        if asked_at and (clock() - asked_at[-1]).total_seconds() < 1:
+            error = {"Error": {"Code": "TooManyRequestsException"}}
+            raise client.exceptions.TooManyRequestsException(error, "List")
+        asked_at.append(clock())
+
+    client.meta.events.register_first("before-call.sesv2", throttle)
+    account = SesAccount(client, sleep=lambda seconds: clock.advance(seconds=seconds))
+
+    for _ in range(2):
+        pages = list(account.suppressed(since=None))
+        assert [len(page) for page in pages] == [1_000, 1_000, 500]
