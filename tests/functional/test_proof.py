@@ -80,3 +80,8 @@ def test_the_breakages_fit_the_engine_as_it_is(breakage, tmp_path):
     shutil.copytree(ROOT / "campaigns", tmp_path / "campaigns")
 
     break_copy(breakage, tmp_path)
+
+    for edit in breakage.edits:
+        broken = (tmp_path / edit.file).read_text("utf-8")
+        assert edit.after in broken
+        assert edit.before not in broken or edit.before in edit.after

@@ -1,5 +1,11 @@
+import boto3
 import pytest
+from botocore.config import Config
 
+from campaigns.mail.local_ses.in_process import answer_in_process
+from campaigns.mail.local_ses.outbox import Outbox
+from campaigns.mail.local_ses.protocol import Protocol
+from campaigns.mail.local_ses.ses import LocalSes
 from campaigns.steps.import_file import Workplace
 from campaigns.steps.ingest import ingest
 from campaigns.steps.receive import Post
@@ -65,3 +71,26 @@ def queue():
 @pytest.fixture
 def post(sessions, queue, ses, clock):
     return Post(sessions, queue.receive, queue.delete, ses.send, clock)
+
+
+@pytest.fixture
+def in_process(tmp_path, clock):
+    """A local SES without a socket, and boto3 clients that reach it."""
+    outbox = Outbox(tmp_path / "inside")
+    ses = LocalSes(outbox, clock)
+    protocol = Protocol(ses)
+
+    def client(name):
+        made = boto3.client(
+            name,
+            region_name="eu-west-1",
+            endpoint_url="http://nowhere.invalid",
+            aws_access_key_id="x",
+            aws_secret_access_key="x",
+            config=Config(retries={"total_max_attempts": 1}),
+        )
+        answer_in_process(made, protocol)
+        return made
+
+    yield ses, client
+    outbox.close()

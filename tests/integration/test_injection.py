@@ -4,9 +4,7 @@ import email
 import email.policy
 import json
 
-import boto3
 import pytest
-from botocore.config import Config
 from pydantic import ValidationError
 from starlette.testclient import TestClient
 
@@ -15,10 +13,6 @@ from campaigns.domain.records import email_address
 from campaigns.domain.values import Email
 from campaigns.errors import RenderError
 from campaigns.mail.links import Tokens, unsubscribe_headers
-from campaigns.mail.local_ses.in_process import answer_in_process
-from campaigns.mail.local_ses.outbox import Outbox
-from campaigns.mail.local_ses.protocol import Protocol
-from campaigns.mail.local_ses.ses import LocalSes
 from campaigns.mail.ses import SesSender
 from campaigns.mail.templates import Templates
 from campaigns.present.pages import Pages
@@ -37,18 +31,10 @@ def payloads(*, where):
 
 
 @pytest.fixture
-def posted(tmp_path, clock):
+def posted(in_process):
     """Post a mail; returns the message that a mailbox would get."""
-    outbox = Outbox(tmp_path / "mails")
-    client = boto3.client(
-        "sesv2",
-        region_name="eu-west-1",
-        endpoint_url="http://nowhere.invalid",
-        aws_access_key_id="x",
-        aws_secret_access_key="x",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
-    answer_in_process(client, Protocol(LocalSes(outbox, clock)))
+    ses, make = in_process
+    client, outbox = make("sesv2"), ses.outbox
 
     def post(*, subject="Come back", from_name="Tidemark", to="ada@example.com"):
         settings = SendingSettings(
@@ -68,8 +54,7 @@ def posted(tmp_path, clock):
         _, source = outbox.mail(outbox.taken())
         return email.message_from_bytes(source, policy=email.policy.SMTP)
 
-    yield post
-    outbox.close()
+    return post
 
 
 def is_whole(message) -> bool:

@@ -26,9 +26,8 @@ from campaigns.errors import (
 )
 from campaigns.mail.local_ses.app import make_app
 from campaigns.mail.local_ses.faults import FaultRequest
-from campaigns.mail.local_ses.in_process import answer_in_process
 from campaigns.mail.local_ses.outbox import Outbox
-from campaigns.mail.local_ses.protocol import NOW_HEADER, Protocol
+from campaigns.mail.local_ses.protocol import NOW_HEADER
 from campaigns.mail.local_ses.server import listen
 from campaigns.mail.local_ses.ses import Limits, LocalSes
 from campaigns.mail.ses import SesSender
@@ -109,29 +108,6 @@ def start(tmp_path, clock):
     yield start
     for each in running:
         each.stop()
-
-
-@pytest.fixture
-def in_process(tmp_path, clock):
-    """A local SES without a socket, and boto3 clients that reach it."""
-    outbox = Outbox(tmp_path / "inside")
-    ses = LocalSes(outbox, clock)
-    protocol = Protocol(ses)
-
-    def client(name):
-        made = boto3.client(
-            name,
-            region_name="eu-west-1",
-            endpoint_url="http://nowhere.invalid",
-            aws_access_key_id="x",
-            aws_secret_access_key="x",
-            config=Config(retries={"total_max_attempts": 1}),
-        )
-        answer_in_process(made, protocol)
-        return made
-
-    yield ses, client
-    outbox.close()
 
 
 def sender_of(client):

@@ -2,19 +2,13 @@
 
 from functools import partial
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import EndpointConnectionError
 from sqlalchemy import text
 
 from campaigns.domain.words import Mismatch, SesTotal
 from campaigns.errors import RetryLaterError
 from campaigns.mail.local_ses.faults import FaultRequest
-from campaigns.mail.local_ses.in_process import answer_in_process
-from campaigns.mail.local_ses.outbox import Outbox
-from campaigns.mail.local_ses.protocol import Protocol
-from campaigns.mail.local_ses.ses import LocalSes
 from campaigns.mail.ses import SesSender
 from campaigns.mail.ses_account import SesAccount
 from campaigns.mail.sqs import EventQueue
@@ -34,10 +28,9 @@ SET = "winback"
 class Bench:
     """The engine and a local SES without a socket."""
 
-    def __init__(self, sessions, clock, outbox):
-        self.sessions, self.clock = sessions, clock
-        self.local = LocalSes(outbox, clock)
-        self.client, sqs = (self._client(name) for name in ("sesv2", "sqs"))
+    def __init__(self, sessions, clock, local, make_client):
+        self.sessions, self.clock, self.local = sessions, clock, local
+        self.client, sqs = make_client("sesv2"), make_client("sqs")
         self.sender = SesSender(
             self.client,
             from_address="a@b.example",
@@ -46,18 +39,6 @@ class Bench:
         )
         url = sqs.get_queue_url(QueueName="winback-events")["QueueUrl"]
         self.queue = EventQueue(sqs, queue_url=url)
-
-    def _client(self, name):
-        made = boto3.client(
-            name,
-            region_name="eu-west-1",
-            endpoint_url="http://nowhere.invalid",
-            aws_access_key_id="x",
-            aws_secret_access_key="x",
-            config=Config(retries={"total_max_attempts": 1}),
-        )
-        answer_in_process(made, Protocol(self.local))
-        return made
 
     def send(self):
         changes = {"send": self.sender.send_all}
@@ -78,16 +59,14 @@ class Bench:
 
 
 @pytest.fixture
-def bench(sessions, clock, tmp_path):
+def bench(sessions, clock, in_process):
     """Six mails are due, to mailboxes that behave differently."""
     enrolled(sessions, [f"acc-{n}" for n in range(6)])
-    outbox = Outbox(tmp_path / "mails")
-    made = Bench(sessions, clock, outbox)
+    made = Bench(sessions, clock, *in_process)
     with sessions.begin() as session:
         emails = session.scalars(text("SELECT email FROM contacts ORDER BY id")).all()
     made.local.behaviours = dict(zip(emails, BEHAVIOURS, strict=True))
-    yield made
-    outbox.close()
+    return made
 
 
 def by_total(found):

@@ -1,16 +1,10 @@
 """SES's own suppression list: all of it is learnt, and it is never written to."""
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ReadTimeoutError
 from structlog.testing import capture_logs
 
 from campaigns.errors import RetryLaterError
-from campaigns.mail.local_ses.in_process import answer_in_process
-from campaigns.mail.local_ses.outbox import Outbox
-from campaigns.mail.local_ses.protocol import Protocol
-from campaigns.mail.local_ses.ses import LocalSes
 from campaigns.mail.ses_account import SesAccount
 from campaigns.steps import sync
 from campaigns.store import runs, suppressions
@@ -18,20 +12,9 @@ from tests.factories import add_account, address_hash
 
 
 @pytest.fixture
-def client(tmp_path, clock):
-    """A client that reaches a local SES without a socket."""
-    outbox = Outbox(tmp_path / "mails")
-    made = boto3.client(
-        "sesv2",
-        region_name="eu-west-1",
-        endpoint_url="http://nowhere.invalid",
-        aws_access_key_id="x",
-        aws_secret_access_key="x",
-        config=Config(retries={"total_max_attempts": 1}),
-    )
-    answer_in_process(made, Protocol(LocalSes(outbox, clock)))
-    yield made
-    outbox.close()
+def client(in_process):
+    _, make = in_process
+    return make("sesv2")
 
 
 @pytest.fixture
