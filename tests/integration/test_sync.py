@@ -156,10 +156,11 @@ def test_a_refusal_says_what_to_do(client, answer, told):
 
 def test_an_ses_that_answers_once_a_second_is_asked_no_faster(client, clock):
     put(client, *(f"person-{number}@example.com" for number in range(2_500)))
-    asked_at = []
+    asked_at, refused = [], []
 
     def throttle(**_):
         if asked_at and (clock() - asked_at[-1]).total_seconds() < 1:
+            refused.append(clock())
             error = {"Error": {"Code": "TooManyRequestsException"}}
             raise client.exceptions.TooManyRequestsException(error, "List")
         asked_at.append(clock())
@@ -170,3 +171,4 @@ def test_an_ses_that_answers_once_a_second_is_asked_no_faster(client, clock):
     for _ in range(2):
         pages = list(account.suppressed(since=None))
         assert [len(page) for page in pages] == [1_000, 1_000, 500]
+    assert len(refused) == 1, "only the second list came too soon"
