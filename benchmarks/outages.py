@@ -5,6 +5,7 @@
 is that sender: it wakes up as `winback worker` does, until its standard input closes.
 """
 
+import math
 import os
 import random
 import signal
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple, cast
 
 from sqlalchemy import func, select
 
+from benchmarks.books import Books, compared
 from benchmarks.desks import desk
 from benchmarks.programme import planned
 from benchmarks.sending import ROOT, Load, clock, null_ses, sender
@@ -35,16 +37,13 @@ class Outages(NamedTuple):
 
     Attributes:
         kills: How often PostgreSQL was killed.
-        states: Messages by state.
-        twice: Messages that were posted more than once.
-        lost: Messages that are said to be out and are not, or the reverse.
-        slowest_seconds: The longest time from PostgreSQL's return to the next mail.
+        books: The ledger beside what was posted.
+        slowest_seconds: The longest time from PostgreSQL's return to the next mail;
+            infinite if none came.
     """
 
     kills: int
-    states: dict[str, int]
-    twice: list[int]
-    lost: list[int]
+    books: Books
     slowest_seconds: float
 
 
@@ -69,29 +68,19 @@ def killed(folder: Path, *, kills: int, mails: int) -> Outages:
             _start_again(server)
             back = time.monotonic()
             done += 1
-            if _goes_on(taken, seconds=SETTLED_WITHIN_SECONDS):
-                slowest = max(slowest, time.monotonic() - back)
+            goes_on = _goes_on(taken, seconds=SETTLED_WITHIN_SECONDS)
+            took = time.monotonic() - back if goes_on else math.inf
+            slowest = max(slowest, took)
         deadline = time.monotonic() + SETTLED_WITHIN_SECONDS
         while any(_states(sessions)[each] for each in OPEN):
             assert time.monotonic() < deadline, _states(sessions)
             time.sleep(0.5)
     with sessions.begin() as session:
-        rows = dict(session.execute(select(MessageRow.id, MessageRow.state)).all())
+        states = dict(session.execute(select(MessageRow.id, MessageRow.state)).all())
     engine.dispose()
     server.cleanup()
     posted = Counter(map(int, taken.read_text().split()))
-    return Outages(
-        done,
-        dict(Counter(rows.values())),
-        [message for message, times in posted.items() if times > 1],
-        [each for each, state in rows.items() if is_lost(state, posted[each])],
-        slowest,
-    )
-
-
-def is_lost(state: str, posted: int) -> bool:
-    """Say whether the ledger claims what is not so; to be in doubt is no claim."""
-    return state not in {"accepted", "unknown"} if posted else state == "accepted"
+    return Outages(done, compared(states, posted), slowest)
 
 
 def _start_again(server: Any) -> None:

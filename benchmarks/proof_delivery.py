@@ -20,15 +20,22 @@ from rich.table import Table
 from benchmarks.proofs import PROOFS, Proof, Row
 
 _ROOT: Final = Path(__file__).resolve().parents[1]
+_FOLDERS: Final = ("campaigns", "benchmarks", "templates", "tests")
+_SUFFIXES: Final = {".py", ".html", ".txt", ".toml"}
+_FILES: Final = ("pyproject.toml", "requirements/core.txt", "requirements/dev.txt")
+_WIDTH: Final = 160
 _KEPT: Final = Path(__file__).parent / "results" / "trials"
 
 
 def _code() -> str:
     """Return a name for the code that is tried: results of other code say nothing."""
     digest = sha256()
-    for folder in ("campaigns", "benchmarks"):
-        for path in sorted((_ROOT / folder).rglob("*.py")):
-            digest.update(path.read_bytes())
+    for folder in _FOLDERS:
+        for path in sorted((_ROOT / folder).rglob("*")):
+            if path.suffix in _SUFFIXES:
+                digest.update(path.read_bytes())
+    for name in _FILES:
+        digest.update((_ROOT / name).read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -58,7 +65,8 @@ def main(*, is_full: bool) -> int:
         for row in _rows(name, proof, is_full=is_full):
             table.add_row(row.promise, row.how, row.how_often, row.result)
             broken += [f"{row.promise}: {each}" for each in row.broken]
-    Console().print(table)
+    # Wide enough to be read where it goes into a file, too.
+    Console(width=max(Console().width, _WIDTH)).print(table)
     for line in broken:
         print(f"BROKEN, {line}")
     return 1 if broken else 0

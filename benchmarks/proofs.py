@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Final, NamedTuple
 
 from rich.console import Console
@@ -22,6 +23,7 @@ from benchmarks import (
     vectors,
     workers,
 )
+from benchmarks.books import added
 from benchmarks.breakages import BREAKAGES, is_found
 from benchmarks.run import database
 from benchmarks.worlds import lived_through
@@ -50,8 +52,8 @@ class Row(NamedTuple):
 
     @property
     def was_tried(self) -> bool:
-        """Whether this machine had what it takes."""
-        return self.result != _NOT_TRIED
+        """Whether this machine had what it takes for all of it."""
+        return _NOT_TRIED not in self.result
 
 
 Proof = Callable[[bool, Path], Iterator[Row]]
@@ -139,15 +141,16 @@ def _workers(is_full: bool, _kept: Path) -> Iterator[Row]:
         left = workers.killed(url, folder, workers=count, kills=kills, mails=mails)
     yield row._replace(
         how_often=f"{mails:,} mails, {left.kills} kills",
-        result=_told(left.twice, left.lost, left.states),
-        broken=[f"twice {left.twice[:9]}, lost {left.lost[:9]}"]
-        * bool(left.twice or left.lost),
+        result=left.books.told,
+        broken=[]
+        if left.books.are_exact and left.kills == kills and _is_little(left, workers)
+        else [str(left)],
     )
 
 
-def _told(twice: list[int], lost: list[int], states: dict[str, int]) -> str:
-    ends = ", ".join(f"{count:,} {state}" for state, count in sorted(states.items()))
-    return f"{len(twice)} twice, {len(lost)} lost: {ends}"
+def _is_little(left: workers.Killed | outages.Outages, sent_by: ModuleType) -> bool:
+    """Say whether kills left no more in doubt than can have been in hand at each."""
+    return len(left.books.idle) <= left.kills * 2 * sent_by.THREADS
 
 
 def _outages(is_full: bool, _kept: Path) -> Iterator[Row]:
@@ -162,12 +165,12 @@ def _outages(is_full: bool, _kept: Path) -> Iterator[Row]:
         return
     with tempfile.TemporaryDirectory() as folder:
         left = outages.killed(Path(folder), kills=kills, mails=mails)
-    is_kept = not left.twice and not left.lost and left.slowest_seconds <= 30
-    told = _told(left.twice, left.lost, left.states)
+    is_kept = left.books.are_exact and left.slowest_seconds <= 30
+    is_kept &= left.kills == kills and _is_little(left, outages)
     yield row._replace(
         how_often=f"{mails:,} mails, {left.kills} kills",
-        result=f"{told}; slowest {left.slowest_seconds:.1f} s",
-        broken=[] if is_kept else ["see the result"],
+        result=f"{left.books.told}; slowest {left.slowest_seconds:.1f} s",
+        broken=[] if is_kept else [str(left)],
     )
 
 
@@ -188,14 +191,14 @@ def _calls(is_full: bool, _kept: Path, *, name: str, mishap: str) -> Iterator[Ro
     console = Console(stderr=True)
     left = list(track(tries, f"{mishap}, {name}", points, console=console))
     ends = Counter(each.end for each in left)
-    states = sum((Counter(each.states) for each in left), Counter[str]())
-    twice = [message for each in left for message in each.twice]
-    lost = [message for each in left for message in each.lost]
+    books = added([each.books for each in left])
     how = ", ".join(f"{count} {end}" for end, count in sorted(ends.items()))
     yield row._replace(
         how_often=f"{points} points: {how}",
-        result=_told(twice, lost, states),
-        broken=[str(each) for each in left if not each.is_whole],
+        result=books.told,
+        broken=[str(each) for each in left if not each.is_whole]
+        # A mishap that no sender ever feels was none.
+        + ["no sender felt it"] * (not {"killed", "clean"} & set(ends)),
     )
 
 

@@ -29,6 +29,7 @@ from typing import Any, NamedTuple, NoReturn
 import structlog
 from sqlalchemy import func, select
 
+from benchmarks.books import Books, compared
 from benchmarks.desks import desk
 from benchmarks.programme import planned
 from benchmarks.run import database
@@ -67,29 +68,32 @@ class Left(NamedTuple):
         mishap: What happened.
         point: At which of the sender's system calls.
         end: How the sender ended: killed, well, clean (it said why), or unclean.
-        states: Messages by state, after a second sender.
-        twice: Messages that were posted more than once.
-        lost: Messages that are said to be out and are not, or the reverse.
+        is_alone: Whether it had no threads, so that no call has its place by chance.
+        books: The ledger, after a second sender, beside what was posted.
         unwritten: Messages that were posted without an attempt in the ledger.
     """
 
     mishap: str
     point: int
     end: str
-    states: dict[str, int]
-    twice: list[int]
-    lost: list[int]
+    is_alone: bool
+    books: Books
     unwritten: list[int]
+
+    @property
+    def is_hit(self) -> bool:
+        """Whether the mishap happened: a kill is always seen."""
+        return self.end == "killed" or self.mishap != "killed"
 
     @property
     def is_whole(self) -> bool:
         """Whether no promise was broken."""
-        return not (
-            self.twice
-            or self.lost
-            or self.unwritten
-            or self.end == "unclean"
-            or any(self.states.get(each) for each in OPEN)
+        return (
+            self.books.are_exact
+            and not self.unwritten
+            and self.end != "unclean"
+            and (self.is_hit or not self.is_alone)
+            and not any(self.books.states.get(each) for each in OPEN)
         )
 
 
@@ -154,7 +158,7 @@ class Stage:
             act = partial(_send, url, self.ses, Path(name), calls.has_threads)
             ended = _traced(act, calls.injecting(mishap, point))
             _waited(_forked(act))
-            rows, attempted = _ledger(url)
+            states, attempted = _ledger(url)
         with self.taken.open() as lines:
             lines.seek(before)
             posted = Counter(map(int, lines.read().split()))
@@ -162,9 +166,8 @@ class Stage:
             mishap,
             point,
             ended,
-            dict(Counter(rows.values())),
-            [message for message, times in posted.items() if times > 1],
-            [each for each, state in rows.items() if _is_lost(state, posted[each])],
+            not calls.has_threads,
+            compared(states, posted),
             sorted(set(posted) - attempted),
         )
 
@@ -177,10 +180,6 @@ class Stage:
             _traced(act, ["-e", f"trace={traced}"], told=told)
             found = (_CALL.match(line) for line in told.read_text().splitlines())
             return Calls(has_threads, [(each[1], each[2]) for each in found if each])
-
-
-def _is_lost(state: str, posted: int) -> bool:
-    return state not in {"accepted", "unknown"} if posted else state == "accepted"
 
 
 def _send(url: str, ses: Any, folder: Path, has_threads: bool) -> None:
@@ -244,7 +243,8 @@ def _be(act: Callable[[], None]) -> NoReturn:
             status = _CLEAN
         else:
             print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
-    os._exit(status)
+    finally:
+        os._exit(status)
 
 
 def _traced(act: Callable[[], None], options: list[str], told: Path | None = None):
@@ -321,7 +321,8 @@ def tried(name: str, mishap: str, points: int) -> Iterator[Left]:
         command, cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:
         for line in process.stdout or ():
-            yield Left(*json.loads(line))
+            left = Left(*json.loads(line))
+            yield left._replace(books=Books(*left.books))
     assert process.returncode == 0
 
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from sqlalchemy import func, select
 
+from benchmarks.books import Books, compared
 from benchmarks.desks import desk
 from benchmarks.programme import planned
 from benchmarks.sending import ROOT, Load, clock, null_ses, sender
@@ -34,15 +35,11 @@ class Killed(NamedTuple):
 
     Attributes:
         kills: How many were killed.
-        states: Messages by state.
-        twice: Messages that were posted more than once.
-        lost: Messages that are said to be out and were never posted, or the reverse.
+        books: The ledger beside what was posted.
     """
 
     kills: int
-    states: dict[str, int]
-    twice: list[int]
-    lost: list[int]
+    books: Books
 
 
 def killed(url: str, folder: Path, *, workers: int, kills: int, mails: int) -> Killed:
@@ -72,16 +69,11 @@ def killed(url: str, folder: Path, *, workers: int, kills: int, mails: int) -> K
             time.sleep(0.2)
         for worker in living:
             worker.wait()
-    states = dict(_states(sessions))
     with sessions.begin() as session:
-        rows = session.execute(select(MessageRow.id, MessageRow.state)).all()
+        states = dict(session.execute(select(MessageRow.id, MessageRow.state)).all())
     engine.dispose()
     posted = Counter(map(int, taken.read_text().split()))
-    twice = [message for message, times in posted.items() if times > 1]
-    accepted = {message for message, state in rows if state == "accepted"}
-    doubtful = {message for message, state in rows if state == "unknown"}
-    lost = sorted((accepted - set(posted)) | (set(posted) - accepted - doubtful))
-    return Killed(done, states, twice, lost)
+    return Killed(done, compared(states, posted))
 
 
 def _states(sessions) -> Counter:

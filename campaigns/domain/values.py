@@ -191,7 +191,8 @@ class ClaimedMessage:
 class GateFacts:
     """What the gate needs to know of a message; read in the caller's transaction.
 
-    `has_moved` says that its contact has another address than when it was planned.
+    `has_moved` says that its contact has another address than when it was planned or
+    claimed.
     """
 
     message: int

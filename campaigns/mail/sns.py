@@ -10,11 +10,12 @@ https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
 import base64
 import binascii
 import re
+import time
 import urllib.error
 import urllib.request
+from collections import deque
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
-from functools import lru_cache
 from typing import Any, Final, NoReturn
 
 import orjson
@@ -45,6 +46,8 @@ _CERTIFICATE: Final = (
 _CONFIRM_WITHIN: Final = timedelta(hours=1)
 _FETCH_SECONDS: Final = 5
 _LONGEST_CERTIFICATE: Final = 20_000
+_FETCHES_PER_MINUTE: Final = 6
+_MINUTE_SECONDS: Final = 60
 
 
 def verified(
@@ -141,13 +144,36 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         return None
 
 
-@lru_cache(16)
-def fetch_certificate(url: str) -> bytes:
-    """Return the certificate at an address that was checked; follows no redirect.
+class Certificates:
+    """AWS's certificates, each fetched once.
 
-    Raises:
-        RetryLaterError: It cannot be had now.
+    Args:
+        clock: Returns seconds that only grow.
     """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._fetched = dict[str, bytes]()
+        self._asked_at = deque[float](maxlen=_FETCHES_PER_MINUTE)
+
+    def at(self, url: str) -> bytes:
+        """Return the certificate at an address that was checked.
+
+        Raises:
+            RetryLaterError: It cannot be had now, or too many were asked for lately:
+                anybody can post names of certificates that AWS never had.
+        """
+        if url not in self._fetched:
+            now, asked = self._clock(), self._asked_at
+            if len(asked) == asked.maxlen and now - asked[0] < _MINUTE_SECONDS:
+                raise RetryLaterError("too many certificates of SNS were asked for")
+            asked.append(now)
+            self._fetched[url] = _fetch(url)
+        return self._fetched[url]
+
+
+def _fetch(url: str) -> bytes:
+    """Return what is at an address; follows no redirect."""
     opener = urllib.request.build_opener(_NoRedirect)
     try:
         with opener.open(url, timeout=_FETCH_SECONDS) as answer:

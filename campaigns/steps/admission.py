@@ -89,10 +89,9 @@ def claim(desk: Desk, limit: int, *, among: int) -> Claimed:
         most = may_go.mails if among == limit else among
         due = messages.due(session, now=now, limit=most)
         admitted = sort(desk, session, due, MessageState.PLANNED, now=now)
-        go = [facts.message for facts in admitted.go[: may_go.mails]]
-        until = now + _LEASE
-        messages.claim(session, go, worker=desk.worker, until=until)
-        claimed = messages.read_claimed(session, go)
+        go = admitted.go[: may_go.mails]
+        messages.claim(session, go, worker=desk.worker, until=now + _LEASE)
+        claimed = messages.read_claimed(session, [facts.message for facts in go])
     endings = Counter(endings_of(admitted))
     return Claimed(claimed, is_all=not due, is_any=bool(due), endings=endings)
 

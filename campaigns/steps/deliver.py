@@ -77,6 +77,8 @@ class _Delivery:
         self._in_flight = 0
         self._hands = desk.senders * desk.per_request
         self._ahead = 0
+        # A kill leaves what is ahead in doubt: of large requests, one at most.
+        self._most_ahead = desk.senders if desk.per_request == 1 else desk.per_request
         self._is_all_claimed = False
         self._is_looking_on = False
         self._is_stopped = False
@@ -96,7 +98,7 @@ class _Delivery:
                 # By what SES takes in a moment: where it is slow or refuses, none.
                 taken = sum(each.state is MessageState.ACCEPTED for each in answered)
                 is_smooth = taken == len(answered)
-                self._ahead = min(2 * taken, self._hands) if is_smooth else 0
+                self._ahead = min(2 * taken, self._most_ahead) if is_smooth else 0
                 answered = []
             elif self._in_flight:
                 answered = self._next_answer()
@@ -219,6 +221,10 @@ class _Delivery:
             sleep=desk.sleep,
         )
         result.endings.update(each.state for each in answered)
+        # The gate, or an answer, may have planned some again that are due.
+        is_less = len(turn.ready) + len(turn.waiting) < len(group)
+        if is_less or any(each.state is MessageState.PLANNED for each in answered):
+            self._is_all_claimed = False
         result.endings.update(turn.endings)
         result.again_at = turn.again_at
         result.halted = result.halted or turn.halted

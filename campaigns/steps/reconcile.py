@@ -2,12 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from campaigns.domain.values import Mismatched
 from campaigns.domain.words import SesTotal
 from campaigns.store import totals
 from campaigns.store.session import Sessions
+
+_SETTLES_WITHIN: Final = timedelta(hours=6)
+"""How long after a day's end its last events may come, and SES may still count."""
 
 SesTotals = Callable[..., Mapping[tuple[date, SesTotal], int]]
 
@@ -57,7 +60,7 @@ class Reconciliation(NamedTuple):
 def reconcile(
     sessions: Sessions, ses_totals: SesTotals, *, days: int, now: datetime
 ) -> Reconciliation:
-    """Compare the last whole days (UTC) before `now`.
+    """Compare the last whole days (UTC) that ended six hours before `now` or earlier.
 
     Args:
         sessions: The database.
@@ -68,7 +71,7 @@ def reconcile(
     Raises:
         RetryLaterError: SES did not answer, or refused to.
     """
-    end = now.date()
+    end = (now - _SETTLES_WITHIN).date()
     start = end - timedelta(days=days)
     by_ses = ses_totals(start=start, end=end)
     with sessions.begin() as session:

@@ -42,7 +42,11 @@ def guard(sessions: Sessions, watermark: Watermark, *, now: datetime) -> str | N
         because = _reason_to_wait(session, mark, here, now=now)
         paused = campaigns.pause_all(session, now=now, because=because or "")
         instance.beat(session, now=now)
-    watermark.set(here)
+    if because is None:
+        # Not set: a no that another process committed meanwhile may have raised it.
+        watermark.raise_to(here.instance, attempt=here.attempt, changes=here.changes)
+    else:
+        watermark.set(here)
     if because is None or not paused:
         return None
     logger.error("campaigns_paused", campaigns=paused, because=because)

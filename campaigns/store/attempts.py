@@ -27,7 +27,6 @@ from campaigns.rules.message_state import SETTLED_BY_EVENT
 from campaigns.store.messages import IN_HAND, move_all
 from campaigns.store.tables.base import UtcDateTime
 from campaigns.store.tables.delivery import AttemptRow, MessageRow
-from campaigns.store.tables.records import ContactRow
 
 
 def begin(
@@ -43,10 +42,6 @@ def begin(
     ours = connection.scalars(_TO_POSTING, claimed).all()
     if not ours:
         return {}
-    moved = [facts.message for facts in messages if facts.has_moved]
-    if moved:
-        # What comes back (a bounce, an unsubscribe) is about the address it goes to.
-        connection.execute(_MOVED, {"ids": moved})
     begun = connection.execute(_BEGUN, {"ids": ours, "of": worker, "at": now})
     return dict(begun.all())
 
@@ -67,12 +62,6 @@ _TO_POSTING: Final = (
         settled_at=None,
     )
     .returning(MessageRow.id)
-)
-_address = select(ContactRow.address_hash).where(ContactRow.id == MessageRow.contact)
-_MOVED: Final = (
-    update(MessageRow)
-    .where(MessageRow.id.in_(_ids))
-    .values(address_hash=_address.scalar_subquery())
 )
 _earlier = (
     select(func.coalesce(func.max(AttemptRow.number), 0))

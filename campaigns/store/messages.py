@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Session
 
-from campaigns.domain.values import ClaimedMessage
+from campaigns.domain.values import ClaimedMessage, GateFacts
 from campaigns.domain.words import CampaignState, MessageState, SkipReason
 from campaigns.rules.message_state import is_edge
 from campaigns.store.tables.delivery import (
@@ -168,12 +168,24 @@ def skip_closed(session: Session, *, now: datetime) -> None:
 
 
 def claim(
-    session: Session, messages: Collection[int], *, worker: str, until: datetime
+    session: Session, messages: Sequence[GateFacts], *, worker: str, until: datetime
 ) -> None:
     """Lease planned messages to `worker`."""
     planned, claimed = MessageState.PLANNED, MessageState.CLAIMED
     lease = {"leased_until": until, "leased_by": worker}
-    move_all(session, messages, planned, claimed, lease)
+    move_all(session, [each.message for each in messages], planned, claimed, lease)
+    moved = [each.message for each in messages if each.has_moved]
+    if moved:
+        # What comes back (a bounce, an unsubscribe) is about the address it goes to.
+        session.connection().execute(_MOVED, {"ids": moved})
+
+
+_address = select(ContactRow.address_hash).where(ContactRow.id == MessageRow.contact)
+_MOVED: Final = (
+    update(MessageRow)
+    .where(MessageRow.id.in_(bindparam("ids", expanding=True)))
+    .values(address_hash=_address.scalar_subquery())
+)
 
 
 def postpone(session: Session, messages: Collection[int], *, until: datetime) -> None:

@@ -2,10 +2,11 @@
 
 from collections import Counter
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, and_, case, func, select
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
+from sqlalchemy.sql.elements import SQLCoreOperations
 
 from campaigns.domain.values import Mismatched
 from campaigns.domain.words import (
@@ -64,16 +65,23 @@ def _midnight(day: date) -> datetime:
 
 
 def _within(
-    column: InstrumentedAttribute[datetime | None], start: date, end: date
+    column: SQLCoreOperations[Any], start: date, end: date
 ) -> tuple[ColumnElement[bool], ...]:
     return column >= _midnight(start), column < _midnight(end)
 
 
 def mismatched(session: Session, *, start: date, end: date) -> list[Mismatched]:
-    """Return the messages, posted or taken within some days, that do not add up."""
+    """Return the messages, posted or taken within some days, that do not add up.
+
+    One that SES took while we have no time of posting it is found by SES's time.
+    """
     row, is_send = MessageRow, EventRow.kind == EventKind.SEND
     sends = (
-        select(EventRow.message, func.count().label("sends"))
+        select(
+            EventRow.message,
+            func.count().label("sends"),
+            func.min(EventRow.at).label("first_at"),
+        )
         .where(is_send, EventRow.message.is_not(None))
         .group_by(EventRow.message)
         .subquery()
@@ -89,11 +97,12 @@ def mismatched(session: Session, *, start: date, end: date) -> list[Mismatched]:
         (and_(~accepted, count > 0), Mismatch.NOT_ACCEPTED),
         (doubt, Mismatch.IN_DOUBT),
     )
+    at = func.coalesce(row.posted_at, sends.c.first_at)
     query = (
-        select(row.id, row.campaign, mismatch, row.state, row.posted_at)
+        select(row.id, row.campaign, mismatch, row.state, at)
         .outerjoin(sends, sends.c.message == row.id)
-        .where(*_within(row.posted_at, start, end), mismatch.is_not(None))
-        .order_by(row.posted_at, row.id)
+        .where(*_within(at, start, end), mismatch.is_not(None))
+        .order_by(at, row.id)
     )
     return [
         Mismatched(id_, campaign, Mismatch(what), MessageState(state), posted_at)

@@ -97,10 +97,11 @@ class Watermark:
     def raise_to(self, name: str, *, attempt: int = 0, changes: int = 0) -> None:
         """Raise the mark of an instance; it never sinks."""
         with self._alone():
-            before = self.read() or Mark(name, 0, 0)
-            after = Mark(
-                name, max(before.attempt, attempt), max(before.changes, changes)
-            )
+            before = self.read()
+            if before is not None:
+                attempt = max(before.attempt, attempt)
+                changes = max(before.changes, changes)
+            after = Mark(name, attempt, changes)
             if after != before:
                 self._write(after)
 

@@ -25,6 +25,16 @@ logger = structlog.get_logger(__name__)
 
 _RUNNER: Final = "the one that schedules"
 _TRY: Final = text("SELECT pg_try_advisory_lock(:key)")
+_IS_HELD: Final = text(
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1"
+    " AND (classid::bigint << 32) | objid::bigint = :key AND database ="
+    " (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+_NOTICE_THE_VANISHED: Final = text(
+    "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5;"
+    " SET tcp_keepalives_count = 4"
+)
+"""A worker whose machine is cut off is known to be gone within half a minute."""
 _TRY_BRIEFLY: Final = text("SELECT pg_try_advisory_xact_lock(:key)")
 
 
@@ -62,6 +72,7 @@ class Presence:
             logger.warning("presence_lost")
             self.end()
         opened = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        opened.execute(_NOTICE_THE_VANISHED)
         for name in self._names:
             if not opened.execute(_TRY, {"key": _key(name)}).scalar():
                 opened.close()
@@ -93,7 +104,7 @@ def at_work(engine: Engine, worker: str, *, schedules: bool) -> Iterator[Presenc
     """
     presence = Presence(engine, worker, schedules=schedules)
     if engine.dialect.name == "sqlite":
-        with _file_lock(Path(f"{engine.url.database}.sender-lock")):
+        with _file_lock(_lock_of(engine)):
             yield presence
         return
     presence.hold()
@@ -105,11 +116,10 @@ def at_work(engine: Engine, worker: str, *, schedules: bool) -> Iterator[Presenc
 
 def is_sending(engine: Engine) -> bool:
     """Say whether a process runs that schedules and sends."""
-    try:
-        with at_work(engine, "a question", schedules=True):
-            return False
-    except SenderBusyError:
-        return True
+    if engine.dialect.name == "sqlite":
+        return _is_locked(_lock_of(engine))
+    with engine.connect() as connection:
+        return bool(connection.scalar(_IS_HELD, {"key": _key(_RUNNER)}))
 
 
 def dead(session: Session, *, but: str) -> list[str]:
@@ -130,6 +140,22 @@ def dead(session: Session, *, but: str) -> list[str]:
 def _key(name: str) -> int:
     digest = blake2b(f"winback {name}".encode(), digest_size=8).digest()
     return int.from_bytes(digest, signed=True)
+
+
+def _lock_of(engine: Engine) -> Path:
+    return Path(f"{engine.url.database}.sender-lock")
+
+
+def _is_locked(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            # Shared, so that two who ask do not take each other for a sender.
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 @contextmanager

@@ -60,12 +60,14 @@ def _sns_routes(workspace: Workspace) -> list[Route]:
     if not sending.sns_topics:
         return []
 
+    certificates = sns.Certificates()
+
     def verified(body: bytes) -> dict[str, str]:
         return sns.verified(
             body,
             topics=sending.sns_topics,
             versions=("1", "2") if sending.sns_sha1 else ("2",),
-            certificate=sns.fetch_certificate,
+            certificate=certificates.at,
             now=workspace.clock(),
         )
 

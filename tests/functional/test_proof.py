@@ -72,7 +72,9 @@ def test_a_sender_that_dies_anywhere_mails_nobody_twice(
 
     assert [each for each in left if not each.is_whole] == []
     assert {each.end for each in left} <= ends
-    assert sum(sum(each.states.values()) for each in left) == points * syscalls.MAILS
+    assert (
+        sum(sum(each.books.states.values()) for each in left) == points * syscalls.MAILS
+    )
 
 
 @pytest.mark.parametrize("breakage", BREAKAGES, ids=lambda breakage: breakage.name)

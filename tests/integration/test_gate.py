@@ -4,12 +4,15 @@ import threading
 from functools import partial
 
 import pytest
+from sqlalchemy import select, update
 
 from campaigns.domain.values import Return
-from campaigns.domain.words import ReturnKind, SuppressionReason
+from campaigns.domain.words import MessageState, ReturnKind, SuppressionReason
 from campaigns.steps.deliver import deliver
 from campaigns.store import campaigns, episodes, gate, suppressions
 from campaigns.store.session import WatchedSessions
+from campaigns.store.tables.delivery import MessageRow
+from campaigns.store.tables.records import ContactRow
 from tests.factories import NOON, address_hash, desk, enrolled
 from tests.fakes import FakeSes
 
@@ -71,6 +74,32 @@ def test_an_attempt_waits_for_a_no_and_sees_it(engine, sessions, ses_and_desk, s
 
     assert committed.is_set()
     assert ses.posts == 0
+
+
+def test_a_mail_that_was_made_for_an_earlier_address_is_made_anew(
+    engine, sessions, ses_and_desk
+):
+    """Else what comes back of it would be booked on an address it never went to."""
+    enrolled(sessions)
+    ses, make_desk = ses_and_desk
+    now_at = address_hash("new@acc-1.example.com")
+    moved = []
+
+    def watch(point):
+        if point != "after commit" or moved:
+            return
+        with sessions.begin() as session:
+            if session.scalar(select(MessageRow.state)) == MessageState.CLAIMED:
+                new = {"email": "new@acc-1.example.com", "address_hash": now_at}
+                session.execute(update(ContactRow).values(new))
+                moved.append(new)
+
+    deliver(make_desk(WatchedSessions(engine, watch)))
+
+    assert moved
+    assert [email.to for email in ses.taken] == ["new@acc-1.example.com"]
+    with sessions.begin() as session:
+        assert session.scalar(select(MessageRow.address_hash)) == now_at
 
 
 @pytest.fixture

@@ -98,7 +98,12 @@ def test_the_day_that_has_not_ended_and_days_before_are_left_out(bench, clock):
     bench.receive()
     assert not bench.reconcile().totals
 
-    clock.advance(days=2)
+    clock.advance(hours=14)  # five in the morning
+    assert not bench.reconcile().totals, "its last events may still be on their way"
+    clock.advance(hours=1)
+    assert bench.reconcile().totals
+
+    clock.advance(days=1)
     assert not bench.reconcile(days=1).totals
     assert bench.reconcile(days=2).totals
 
@@ -126,6 +131,10 @@ def test_events_that_were_lost_are_a_difference_and_their_messages_listed(bench,
             Mismatch.NOT_ACCEPTED,
         ),
         (
+            "UPDATE messages SET state = 'planned', posted_at = NULL WHERE id = 2",
+            Mismatch.NOT_ACCEPTED,
+        ),
+        (
             "INSERT INTO events (envelope_id, natural_key, kind, message, at,"
             " received_at, is_machine, raw) SELECT 'again', 'again', kind, message, at,"
             " received_at, is_machine, raw FROM events WHERE message = 2"
@@ -134,7 +143,7 @@ def test_events_that_were_lost_are_a_difference_and_their_messages_listed(bench,
         ),
         ("DELETE FROM events WHERE message = 2", Mismatch.NO_SEND_EVENT),
     ],
-    ids=["unknown again", "skipped", "taken twice", "no event"],
+    ids=["unknown again", "skipped", "never posted", "taken twice", "no event"],
 )
 def test_a_message_that_does_not_add_up_is_listed(
     bench, clock, sessions, change, mismatch

@@ -1,6 +1,7 @@
 """The store, on SQLite and on PostgreSQL."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
@@ -28,7 +29,7 @@ from campaigns.store import (
 from campaigns.store.session import open_engine
 from campaigns.store.tables import Base
 from campaigns.store.tables.records import AccountRow
-from campaigns.store.workers import at_work
+from campaigns.store.workers import at_work, is_sending
 from tests.factories import (
     NOON,
     add_account,
@@ -102,8 +103,16 @@ def test_a_second_sender_is_refused(engine):
         at_work(engine, "two", schedules=True),
     ):
         pass
+    assert not is_sending(engine), "it went with the first"
     with at_work(engine, "three", schedules=True):
-        pass  # it went with the first
+        assert is_sending(engine)
+
+
+def test_who_asks_is_not_taken_for_one_who_sends(engine):
+    with at_work(engine, "one", schedules=True), ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(is_sending, [engine] * 200))
+    with ThreadPoolExecutor(8) as pool:
+        assert not any(pool.map(is_sending, [engine] * 200))
 
 
 def test_a_changed_record_replaces_and_an_equal_one_is_recognised(sessions):
@@ -195,7 +204,12 @@ def test_the_database_itself_refuses_a_state_that_is_none(sessions):
 
 
 def claim_and_post(session, message=1):
-    messages.claim(session, [message], worker="w", until=NOON + timedelta(minutes=5))
+    messages.claim(
+        session,
+        [gate_facts(message=message)],
+        worker="w",
+        until=NOON + timedelta(minutes=5),
+    )
     return attempts.begin(session, [gate_facts(message=message)], worker="w", now=NOON)[
         message
     ]
@@ -219,7 +233,7 @@ def test_a_message_moves_only_from_where_it_stands(sessions):
 def test_only_the_holder_of_a_running_lease_may_post(sessions):
     enrolled(sessions)
     with sessions.begin() as session:
-        messages.claim(session, [1], worker="w", until=NOON)
+        messages.claim(session, [gate_facts()], worker="w", until=NOON)
         assert attempts.begin(session, [gate_facts()], worker="x", now=NOON) == {}
         late = NOON + timedelta(seconds=1)
         assert attempts.begin(session, [gate_facts()], worker="w", now=late) == {}
@@ -245,7 +259,12 @@ def test_a_killed_sender_leaves_unknowns_and_no_second_posting(sessions):
     enrolled(sessions, ["acc-1", "acc-2"])
     with sessions.begin() as session:
         claim_and_post(session, 1)
-        messages.claim(session, [2], worker="w", until=NOON + timedelta(minutes=5))
+        messages.claim(
+            session,
+            [gate_facts(message=2)],
+            worker="w",
+            until=NOON + timedelta(minutes=5),
+        )
     with sessions.begin() as session:
         assert workers.dead(session, but="w") == []
         assert workers.dead(session, but="x") == ["w"]

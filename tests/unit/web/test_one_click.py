@@ -120,4 +120,4 @@ def test_a_forged_token_is_not_known(desk):
 def test_the_vectors_hold_no_case_that_is_not_tried_here():
     cases = json.loads(shared("vectors", "oneclick_cases.json").read_text())
 
-    assert len(cases) == 10  # three of them need the store: tests/functional
+    assert len(cases) == 10  # two of them need the store: tests/integration

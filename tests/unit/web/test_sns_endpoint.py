@@ -216,7 +216,39 @@ def test_a_certificate_is_fetched_without_redirects():
     with HTTPServer(("127.0.0.1", 0), Redirects) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with pytest.raises(RetryLaterError):
-            sns.fetch_certificate(f"http://127.0.0.1:{server.server_port}/a.pem")
+            sns.Certificates().at(f"http://127.0.0.1:{server.server_port}/a.pem")
         server.shutdown()
 
     assert asked == ["/a.pem"]
+
+
+def test_certificates_are_fetched_once_and_never_many_at_a_time():
+    """Anybody can post names of certificates; AWS is not asked for each of them."""
+    asked, now = [], [0.0]
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"pem")
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        certificates = sns.Certificates(lambda: now[0])
+
+        def at(name):
+            return certificates.at(f"http://127.0.0.1:{server.server_port}/{name}")
+
+        assert [at(n) for n in range(6)] == [b"pem"] * 6
+        with pytest.raises(RetryLaterError, match="too many"):
+            at(6)
+        assert at(0) == b"pem", "the known ones go on"
+        now[0] = 60.0
+        at(6)
+        server.shutdown()
+
+    assert asked == [f"/{n}" for n in range(7)]
