@@ -8,7 +8,10 @@ from sqlalchemy import insert
 
 from campaigns.config import ChurnSettings, WinBackSettings
 from campaigns.steps.report import Reporting
-from campaigns.store import campaigns
+from campaigns.store import (
+    campaigns,
+    cohorts,
+)
 from campaigns.store.schema import upgrade
 from campaigns.store.session import make_sessions, open_engine
 from campaigns.store.tables.delivery import MessageRow
@@ -101,7 +104,7 @@ def launched(folder: Path, *, accounts: int):
         _churned_accounts(session, accounts)
         campaigns.apply(session, definition, now=NOON)
         campaigns.launch(session, definition.name, cohorts=[NOON], now=NOON)
-        (cohort,) = campaigns.due_cohorts(session, now=NOON)
+        (cohort,) = cohorts.due_cohorts(session, now=NOON)
     return sessions, cohort
 
 

@@ -8,7 +8,11 @@ from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import IntegrityError
 
 from campaigns.steps.enrol import enrol
-from campaigns.store import campaigns, instance
+from campaigns.store import (
+    campaigns,
+    cohorts,
+    instance,
+)
 from campaigns.store.schema import upgrade
 from campaigns.store.session import Sessions, make_sessions, open_engine
 from campaigns.store.tables.delivery import MessageRow
@@ -32,7 +36,7 @@ def planned_twice(url: str, *, has_keys: bool = True) -> int:
     if not has_keys:
         _drop_keys(engine)
     with sessions.begin() as session:
-        (cohort,) = campaigns.due_cohorts(session, now=NOON)
+        (cohort,) = cohorts.due_cohorts(session, now=NOON)
     together = Barrier(2)
 
     def enrol_too(_number: int) -> None:

@@ -33,7 +33,12 @@ from campaigns.steps import (
     sync,
 )
 from campaigns.steps.desk import Desk
-from campaigns.store import campaigns, instance, runs
+from campaigns.store import (
+    campaigns,
+    cohorts,
+    instance,
+    runs,
+)
 from campaigns.store.session import Sessions
 
 logger = structlog.get_logger(__name__)
@@ -373,7 +378,7 @@ def _next_moment(
 ) -> datetime:
     """Return the next moment at which something is due."""
     with work.sessions.begin() as session:
-        cohort_at = campaigns.next_cohort_at(session, after=now)
+        cohort_at = cohorts.next_cohort_at(session, after=now)
         retry_at = runs.next_retry_at(session, after=now)
     if delivered.again_at is not None:
         message_at: datetime | None = delivered.again_at

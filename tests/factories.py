@@ -24,7 +24,13 @@ from campaigns.simulation import trials
 from campaigns.steps.compose import Composer
 from campaigns.steps.desk import Desk
 from campaigns.steps.enrol import Programme, enrol
-from campaigns.store import campaigns, episodes, records, scores
+from campaigns.store import (
+    campaigns,
+    cohorts,
+    episodes,
+    records,
+    scores,
+)
 from campaigns.store.usage import SCHEMA, UsageLake, merge_day
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -105,7 +111,7 @@ def launch(sessions, definition=None, *, now=NOON, **changes) -> None:
     with sessions.begin() as session:
         campaigns.apply(session, definition, now=now)
         campaigns.launch(session, definition.name, cohorts=[now], now=now)
-        (cohort,) = campaigns.due_cohorts(session, now=now)
+        (cohort,) = cohorts.due_cohorts(session, now=now)
     enrol(sessions, cohort, programme=programme(**changes), now=now)
 
 

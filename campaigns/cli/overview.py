@@ -13,6 +13,7 @@ from campaigns.schedule import TIMETABLE
 from campaigns.store import (
     allowance,
     campaigns,
+    cohorts,
     doubts,
     events,
     imports,
@@ -100,7 +101,7 @@ def _result(run: Run) -> str:
 def _due(session: Session, now: datetime) -> Iterator[tuple[datetime, str]]:
     for job, recurrence in TIMETABLE.items():
         yield recurrence.next(now), job
-    if cohort_at := campaigns.next_cohort_at(session):
+    if cohort_at := cohorts.next_cohort_at(session):
         yield cohort_at, "the next cohort is enrolled"
     if message_at := messages.next_due_at(session):
         yield message_at, "the next mail"
@@ -152,6 +153,6 @@ def _overdue(session: Session, now: datetime) -> Iterator[str]:
     mail_at = messages.next_due_at(session)
     if mail_at is not None and now - mail_at > _LATE_AFTER:
         yield f"mails have been due since {mail_at:%Y-%m-%d %H:%M}"
-    cohort_at = campaigns.next_cohort_at(session)
+    cohort_at = cohorts.next_cohort_at(session)
     if cohort_at is not None and now - cohort_at > _LATE_AFTER:
         yield f"a cohort has been due since {cohort_at:%Y-%m-%d %H:%M}"

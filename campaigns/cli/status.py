@@ -6,7 +6,10 @@ from rich.console import Console
 from rich.table import Table
 
 from campaigns.domain.words import CampaignState
-from campaigns.store import campaigns
+from campaigns.store import (
+    campaigns,
+    cohorts,
+)
 from campaigns.wiring.workspace import Workspace
 
 
@@ -14,7 +17,7 @@ def print_status(workspace: Workspace, name: str) -> None:
     """Print enrolments, refusals and messages of a campaign."""
     with workspace.sessions.begin() as session:
         found = campaigns.status(session, name)
-        churned = campaigns.churned_in_latest_cohort(session, name)
+        churned = cohorts.churned_in_latest_cohort(session, name)
     print(f"{found.name}: {found.state}, version {found.version}")
     if found.paused_at:
         print(f"  since {found.paused_at:%Y-%m-%d %H:%M} UTC: {found.paused_because}")

@@ -12,7 +12,14 @@ from campaigns.domain.definitions import WinBackDefinition
 from campaigns.domain.records import Account, Contact
 from campaigns.domain.values import Score
 from campaigns.steps.enrol import Programme, enrol
-from campaigns.store import campaigns, episodes, instance, records, scores
+from campaigns.store import (
+    campaigns,
+    cohorts,
+    episodes,
+    instance,
+    records,
+    scores,
+)
 from campaigns.store.session import Sessions
 
 START: Final = datetime(2026, 1, 5, 9, tzinfo=UTC)  # a Monday
@@ -94,7 +101,7 @@ def settle_in(world: SmallWorld, sessions: Sessions) -> None:
         scores.replace_batch(session, found, as_of=START, model="simulated")
         campaigns.apply(session, _campaign(world), now=START)
         campaigns.launch(session, CAMPAIGN, cohorts=[START], now=START)
-        (cohort,) = campaigns.due_cohorts(session, now=START)
+        (cohort,) = cohorts.due_cohorts(session, now=START)
     programme = Programme(
         holdout_key=b"simulated holdout key 0000000000",
         holdout_share=world.holdout_share,

@@ -15,7 +15,14 @@ from campaigns.errors import ActionRefusedError
 from campaigns.rules.eligibility import choose_contact, dormancy_band, refusal_of
 from campaigns.rules.holdout import assign_arms, units_by_address
 from campaigns.rules.timetable import due_times
-from campaigns.store import campaigns, enrolments, episodes, records, scores
+from campaigns.store import (
+    campaigns,
+    cohorts,
+    enrolments,
+    episodes,
+    records,
+    scores,
+)
 from campaigns.store.session import Session, Sessions
 
 logger = structlog.get_logger(__name__)
@@ -57,7 +64,7 @@ class _Chosen(NamedTuple):
 def due(sessions: Sessions, *, now: datetime) -> list[Cohort]:
     """Return the cohorts that are due and not enrolled."""
     with sessions.begin() as session:
-        return campaigns.due_cohorts(session, now=now)
+        return cohorts.due_cohorts(session, now=now)
 
 
 def enrol(
@@ -97,7 +104,7 @@ def enrol(
             window_ends_at=window_ends_at,
         )
         enrolments.refuse(session, sorted(refused.items()), cohort=cohort.id)
-        campaigns.close_cohort(
+        cohorts.close_cohort(
             session,
             cohort.id,
             now=now,

@@ -23,7 +23,14 @@ from campaigns.rules import pacing
 from campaigns.rules.pacing import Allowance
 from campaigns.steps import admission
 from campaigns.steps.desk import Desk
-from campaigns.store import allowance, attempts, campaigns, gate, meters
+from campaigns.store import (
+    allowance,
+    attempts,
+    campaigns,
+    gate,
+    meters,
+    rollout,
+)
 from campaigns.store.session import Session
 
 logger = structlog.get_logger(__name__)
@@ -134,7 +141,7 @@ def _pause(session: Session, posted: Posted, *, now: datetime) -> None:
     if isinstance(posted.cause, CampaignHaltedError):
         because = posted.reason or ""
     elif isinstance(posted.cause, RejectedError):
-        rejected = campaigns.rejected_in_a_row(session, posted.message)
+        rejected = rollout.rejected_in_a_row(session, posted.message)
         if rejected is None:
             return
         because = f"SES refused {rejected} mails in a row; the last: {posted.reason}"

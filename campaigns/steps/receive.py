@@ -16,7 +16,14 @@ from campaigns.rules.delivery import is_worn_out, suppression_after
 from campaigns.rules.guardrails import reason_to_pause
 from campaigns.rules.message_state import needs_canary, should_be_held
 from campaigns.steps import canary
-from campaigns.store import campaigns, doubts, events, instance, suppressions
+from campaigns.store import (
+    campaigns,
+    doubts,
+    events,
+    instance,
+    rollout,
+    suppressions,
+)
 from campaigns.store.session import OperationalError, Session, Sessions
 
 logger = structlog.get_logger(__name__)
@@ -172,10 +179,10 @@ def guard(sessions: Sessions, *, now: datetime) -> list[str]:
     """
     paused = []
     with sessions.begin() as session:
-        campaigns.roll_out(session, now=now)
+        rollout.roll_out(session, now=now)
     # Another transaction: to pause waits for those who hold the rolled-out rows.
     with sessions.begin() as session:
-        for name, feedback in campaigns.feedback(session).items():
+        for name, feedback in rollout.feedback(session).items():
             because = reason_to_pause(feedback)
             if because is not None:
                 campaigns.pause(session, name, now=now, because=because)

@@ -25,6 +25,7 @@ from campaigns.rules.measure.verdict import verdict_of
 from campaigns.steps.settle import telling_kinds
 from campaigns.store import (
     campaigns,
+    cohorts,
     events,
     imports,
     model_versions,
@@ -97,7 +98,7 @@ def give_verdicts(reporting: Reporting, *, now: datetime) -> list[str]:
             )
             verdict = verdict_of(
                 comparison.lift,
-                last_window_ends_at=campaigns.last_window_ends_at(session, name),
+                last_window_ends_at=cohorts.last_window_ends_at(session, name),
                 known_until=min(now, known_until),
             )
             if verdict is Verdict.CANNOT_TELL_YET:
@@ -166,7 +167,7 @@ def _campaign(
     verdict = (
         Verdict(given["verdict"]) if given and is_final else Verdict.CANNOT_TELL_YET
     )
-    last = campaigns.last_window_ends_at(session, name)
+    last = cohorts.last_window_ends_at(session, name)
     status = campaigns.status(session, name)
     return CampaignReport(
         name=name,
@@ -188,7 +189,7 @@ def _campaign(
         not_matured={arm: waiting.get(arm, 0) for arm in Arm},
         last_window_ends_at=last,
         funnel=Funnel(
-            churned=campaigns.churned_in_latest_cohort(session, name),
+            churned=cohorts.churned_in_latest_cohort(session, name),
             refused=status.refused,
             enrolled=status.enrolled,
             messages=status.messages,

@@ -1,28 +1,26 @@
 """Campaigns: a stable name, versioned definitions, planned cohorts."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Final
 
 import orjson
-from sqlalchemy import exists, func, insert, or_, select, update
+from sqlalchemy import exists, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from campaigns.domain.campaign import CampaignDefinition
-from campaigns.domain.values import CampaignStatus, Cohort
+from campaigns.domain.values import CampaignStatus
 from campaigns.domain.words import (
     CampaignState,
-    Delivery,
     MessageState,
-    SuppressionReason,
 )
 from campaigns.errors import ActionRefusedError, NotFoundError
-from campaigns.rules.guardrails import Feedback
 from campaigns.rules.message_state import OPEN
 from campaigns.rules.rollout import may_post
 from campaigns.store import gate
-from campaigns.store.tables.delivery import AttemptRow, MessageRow, SuppressionRow
+from campaigns.store.cohorts import cohorts_of
+from campaigns.store.tables.delivery import MessageRow
 from campaigns.store.tables.programme import (
     CampaignRow,
     CampaignVersionRow,
@@ -127,10 +125,6 @@ def launch(
 
 BY_A_PERSON: Final = "by a person"
 _LONGEST_REASON: Final = 500
-_SOON: Final = timedelta(hours=1)
-_LOST: Final = timedelta(days=1)
-_KNOWN: Final = (Delivery.DELIVERED, Delivery.BOUNCED, Delivery.COMPLAINED)
-"""What events say once a mail's fate is known."""
 
 
 def pause(
@@ -168,30 +162,6 @@ def pause_of(session: Session, message: int, *, now: datetime, because: str) -> 
         pause(session, name, now=now, because=because)
 
 
-_REJECTED_IN_A_ROW: Final = 10
-
-
-def rejected_in_a_row(session: Session, message: int) -> int | None:
-    """Return how many mails of a message's campaign SES refused in a row, if too many.
-
-    One refused mail says something of its recipient, many of the campaign.
-    """
-    campaign = select(MessageRow.campaign).where(MessageRow.id == message)
-    latest = (
-        select(AttemptRow.answer)
-        .join(MessageRow, MessageRow.id == AttemptRow.message)
-        .where(
-            MessageRow.campaign == campaign.scalar_subquery(),
-            AttemptRow.answered_at.is_not(None),
-        )
-        .order_by(AttemptRow.id.desc())
-        .limit(_REJECTED_IN_A_ROW)
-    )
-    answers = list(session.scalars(latest))
-    refused = answers.count(MessageState.REFUSED)
-    return refused if refused == _REJECTED_IN_A_ROW else None
-
-
 def resume(session: Session, name: str, *, now: datetime) -> None:
     """Let a paused campaign go on; its guard-rails count anew from here.
 
@@ -217,83 +187,6 @@ def were_launched(session: Session, *, before: datetime) -> bool:
     """Say whether any campaign was live at a moment."""
     query = select(CampaignRow.name).where(CampaignRow.launched_at <= before).limit(1)
     return session.scalar(query) is not None
-
-
-_COHORT = (
-    CohortRow.id,
-    CohortRow.campaign,
-    CohortRow.number,
-    CohortRow.due_at,
-    CohortRow.enrolled_at,
-)
-
-
-def due_cohorts(session: Session, *, now: datetime) -> list[Cohort]:
-    """Return the cohorts of running campaigns that are due and not enrolled."""
-    query = (
-        select(*_COHORT)
-        .join(CampaignRow, CampaignRow.name == CohortRow.campaign)
-        .where(
-            CampaignRow.state == CampaignState.RUNNING,
-            CohortRow.enrolled_at.is_(None),
-            CohortRow.due_at <= now,
-        )
-        .order_by(CohortRow.due_at, CohortRow.campaign, CohortRow.number)
-    )
-    return [Cohort(*row) for row in session.execute(query)]
-
-
-def next_cohort_at(
-    session: Session, *, after: datetime | None = None
-) -> datetime | None:
-    """Return when the next cohort of a running campaign falls due.
-
-    One that is overdue comes first, unless only those `after` a moment are asked for.
-    """
-    query = (
-        select(func.min(CohortRow.due_at))
-        .join(CampaignRow, CampaignRow.name == CohortRow.campaign)
-        .where(
-            CampaignRow.state == CampaignState.RUNNING,
-            CohortRow.enrolled_at.is_(None),
-        )
-    )
-    if after is not None:
-        query = query.where(CohortRow.due_at > after)
-    return session.scalar(query)
-
-
-def close_cohort(
-    session: Session,
-    cohort: int,
-    *,
-    now: datetime,
-    window_ends_at: datetime,
-    churned: int,
-) -> None:
-    """Record that a cohort was enrolled, out of how many churned accounts."""
-    session.execute(
-        update(CohortRow)
-        .where(CohortRow.id == cohort)
-        .values(enrolled_at=now, window_ends_at=window_ends_at, churned=churned)
-    )
-
-
-def cohorts_of(session: Session, name: str) -> list[Cohort]:
-    """Return all planned cohorts of a campaign, in order."""
-    query = select(*_COHORT).where(CohortRow.campaign == name)
-    return [Cohort(*row) for row in session.execute(query.order_by(CohortRow.number))]
-
-
-def last_window_ends_at(session: Session, name: str) -> datetime | None:
-    """Return when the last planned cohort's window closes; None before it enrolled."""
-    ends = list(
-        session.scalars(
-            select(CohortRow.window_ends_at).where(CohortRow.campaign == name)
-        )
-    )
-    known = [end for end in ends if end is not None]
-    return max(known) if ends and len(known) == len(ends) else None
 
 
 def finish_done(session: Session) -> list[str]:
@@ -354,58 +247,6 @@ def status(session: Session, name: str) -> CampaignStatus:
     )
 
 
-def roll_out(session: Session, *, now: datetime) -> None:
-    """Let running campaigns post more, by how much is known of what they posted.
-
-    A mail whose Send event is an hour old is known too: bounces come within minutes,
-    and not every configuration set publishes deliveries. After a day its events are
-    taken for lost.
-    """
-    known_of = (
-        select(func.count())
-        .where(
-            MessageRow.campaign == CampaignRow.name,
-            or_(
-                MessageRow.delivery.in_(_KNOWN),
-                (MessageRow.delivery == Delivery.SENT)
-                & (MessageRow.posted_at <= now - _SOON),
-                (MessageRow.state == MessageState.ACCEPTED)
-                & (MessageRow.posted_at <= now - _LOST),
-            ),
-        )
-        .scalar_subquery()
-    )
-    limited = select(CampaignRow, known_of).where(
-        CampaignRow.state == CampaignState.RUNNING, CampaignRow.may_post.is_not(None)
-    )
-    for campaign, known in session.execute(limited):
-        first = definition_of(session, campaign.name).caps.first_mails
-        campaign.may_post = may_post(known, first=first)
-
-
-def feedback(session: Session) -> dict[str, Feedback]:
-    """Return what came back of each running campaign's mails since it was resumed."""
-    reason = SuppressionRow.reason
-    known = MessageRow.delivery.in_(_KNOWN)
-    query = (
-        select(
-            MessageRow.campaign,
-            func.count().filter(known),
-            func.count().filter(reason == SuppressionReason.HARD_BOUNCE),
-            func.count().filter(reason == SuppressionReason.COMPLAINT),
-        )
-        .join(CampaignRow, CampaignRow.name == MessageRow.campaign)
-        .outerjoin(SuppressionRow, SuppressionRow.message == MessageRow.id)
-        .where(
-            CampaignRow.state == CampaignState.RUNNING,
-            MessageRow.posted_at
-            >= func.coalesce(CampaignRow.guarded_since, CampaignRow.launched_at),
-        )
-        .group_by(MessageRow.campaign)
-    )
-    return {name: Feedback(*counts) for name, *counts in session.execute(query)}
-
-
 def latest_refusals(session: Session, name: str) -> dict[str, int]:
     """Return why accounts were not enrolled, counted in the latest cohort."""
     latest = (
@@ -419,17 +260,6 @@ def latest_refusals(session: Session, name: str) -> dict[str, int]:
         .group_by(RefusalRow.reason)
     )
     return _counts(session, query)
-
-
-def churned_in_latest_cohort(session: Session, name: str) -> int:
-    """Return how many churned accounts the latest cohort looked at."""
-    query = (
-        select(CohortRow.churned)
-        .where(CohortRow.campaign == name, CohortRow.enrolled_at.is_not(None))
-        .order_by(CohortRow.number.desc())
-        .limit(1)
-    )
-    return session.scalar(query) or 0
 
 
 def _counts(session: Session, query: Any) -> dict[str, int]:  # noqa: ANN401

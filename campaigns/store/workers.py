@@ -8,7 +8,7 @@ the others know what it left: its claims were never posted, its posts are in dou
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -84,6 +84,9 @@ class Presence:
     def end(self) -> None:
         """Be gone."""
         if self._connection is not None:
+            with suppress(DBAPIError):
+                # The server would notice that we left, but a moment later.
+                self._connection.execute(text("SELECT pg_advisory_unlock_all()"))
             # Not back into the pool: the locks are the connection's.
             self._connection.invalidate()
             self._connection.close()

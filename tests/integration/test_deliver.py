@@ -33,6 +33,7 @@ from campaigns.store import (
     events,
     messages,
     records,
+    rollout,
     suppressions,
 )
 from tests.factories import (
@@ -434,13 +435,13 @@ def test_a_campaign_grows_as_it_becomes_known_what_became_of_its_mails(
     with sessions.begin() as session:
         assert campaigns.status(session, "spring").may_post == 3
         events.apply(session, [_known(2)], now=clock())
-        campaigns.roll_out(session, now=clock())
+        rollout.roll_out(session, now=clock())
     assert deliver(sender).endings == {"accepted": 4}
 
     # A day later the events that never came are taken for lost.
     clock.advance(days=1)
     with sessions.begin() as session:
-        campaigns.roll_out(session, now=clock())
+        rollout.roll_out(session, now=clock())
     assert deliver(sender).endings == {"accepted": 13}
 
 

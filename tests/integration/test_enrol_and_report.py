@@ -17,6 +17,7 @@ from campaigns.steps.enrol import enrol
 from campaigns.steps.settle import settle
 from campaigns.store import (
     campaigns,
+    cohorts,
     enrolments,
     episodes,
     imports,
@@ -81,7 +82,7 @@ def test_each_churned_account_is_enrolled_or_refused_with_one_reason(sessions):
 
     with sessions.begin() as session:
         status = campaigns.status(session, "spring")
-        assert campaigns.churned_in_latest_cohort(session, "spring") == 6
+        assert cohorts.churned_in_latest_cohort(session, "spring") == 6
     assert status.enrolled == {"treated": 3}
     assert status.refused == {
         "all_contacts_suppressed": 1,
@@ -127,7 +128,7 @@ def test_without_scores_nobody_is_enrolled(sessions):
         episodes.record_churn(session, {"acc-1": NOON}, definition="ended")
         campaigns.apply(session, campaign(), now=NOON)
         campaigns.launch(session, "spring", cohorts=[NOON], now=NOON)
-        (cohort,) = campaigns.due_cohorts(session, now=NOON)
+        (cohort,) = cohorts.due_cohorts(session, now=NOON)
 
     with pytest.raises(ActionRefusedError, match="winback score"):
         enrol(sessions, cohort, programme=programme(), now=NOON)

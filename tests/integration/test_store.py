@@ -14,6 +14,7 @@ from campaigns.errors import ActionRefusedError, NotFoundError, SenderBusyError
 from campaigns.store import (
     attempts,
     campaigns,
+    cohorts,
     doubts,
     episodes,
     instance,
@@ -408,5 +409,5 @@ def test_an_overdue_cohort_does_not_hide_the_next_one(session):
     campaigns.apply(session, campaign(), now=NOON)
     campaigns.launch(session, "spring", cohorts=[NOON, later], now=NOON)
 
-    assert campaigns.next_cohort_at(session) == NOON
-    assert campaigns.next_cohort_at(session, after=NOON) == later
+    assert cohorts.next_cohort_at(session) == NOON
+    assert cohorts.next_cohort_at(session, after=NOON) == later
