@@ -4,6 +4,7 @@ Each promise that was broken is told, with what was seen.
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from email.utils import parseaddr
 from typing import Final
 
@@ -34,14 +35,19 @@ class Witness:
     Args:
         sessions: Its database, unwatched.
         ses: Its SES.
+        version: Of what is committed; while it is the same there is nothing to see.
 
     Attributes:
         is_a_copy: Whether the database was put back to a state of before a post or no.
     """
 
-    def __init__(self, sessions: Sessions, ses: LocalSes) -> None:
+    def __init__(
+        self, sessions: Sessions, ses: LocalSes, version: Callable[[], int]
+    ) -> None:
         self._sessions = sessions
         self._ses = ses
+        self._version_now = version
+        self._version = -1
         self._attempts = 0
         self._noes = _NO_NOES
         self._noes_at: dict[int, Noes] = {}
@@ -60,6 +66,7 @@ class Witness:
 
     def knows_of_restoring(self) -> None:
         """Know that the database was put back to a copy; a no holds all the same."""
+        self._version = -1  # the copy's may be the same as that of what it replaced
         with self._sessions.begin() as session:
             known = ledger.attempts_after(session, 0)
             noes = ledger.noes(session)
@@ -73,6 +80,10 @@ class Witness:
 
     def look(self) -> None:
         """Look at what is committed: new attempts, and what forbade them before."""
+        version = self._version_now()
+        if version == self._version:
+            return
+        self._version = version
         with self._sessions.begin() as session:
             new = ledger.attempts_after(session, self._attempts)
             noes = ledger.noes(session)

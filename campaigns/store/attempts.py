@@ -6,16 +6,12 @@ from typing import Final
 
 import orjson
 from sqlalchemy import (
-    JSON,
-    BindParameter,
     ColumnElement,
     String,
     bindparam,
-    cast,
     exists,
     func,
     insert,
-    literal,
     select,
     update,
 )
@@ -24,6 +20,7 @@ from sqlalchemy.orm import Session
 from campaigns.domain.values import GateFacts, Posted
 from campaigns.domain.words import MessageState
 from campaigns.rules.message_state import SETTLED_BY_EVENT
+from campaigns.store.by_database import ByDatabase
 from campaigns.store.messages import IN_HAND, move_all
 from campaigns.store.tables.base import UtcDateTime
 from campaigns.store.tables.delivery import AttemptRow, MessageRow
@@ -39,29 +36,32 @@ def begin(
     """
     connection = session.connection()
     claimed = {"ids": [facts.message for facts in messages], "of": worker, "at": now}
-    ours = connection.scalars(_TO_POSTING, claimed).all()
+    ours = connection.scalars(_TO_POSTING.on(connection), claimed).all()
     if not ours:
         return {}
-    begun = connection.execute(_BEGUN, {"ids": ours, "of": worker, "at": now})
+    begun = connection.execute(
+        _BEGUN.on(connection), {"ids": ours, "of": worker, "at": now}
+    )
     return dict(begun.all())
 
 
-_ids: Final[BindParameter[Sequence[int]]] = bindparam("ids", expanding=True)
-_TO_POSTING: Final = (
-    update(MessageRow)
-    .where(
-        MessageRow.id.in_(_ids),
-        MessageRow.state == MessageState.CLAIMED,
-        MessageRow.leased_by == bindparam("of"),
-        MessageRow.leased_until > bindparam("at"),
+_TO_POSTING: Final = ByDatabase(
+    lambda words: (
+        update(MessageRow)
+        .where(
+            words.is_listed(MessageRow.id, "ids"),
+            MessageRow.state == MessageState.CLAIMED,
+            MessageRow.leased_by == bindparam("of"),
+            MessageRow.leased_until > bindparam("at"),
+        )
+        .values(
+            state=MessageState.POSTING,
+            leased_until=None,
+            posted_at=bindparam("at"),
+            settled_at=None,
+        )
+        .returning(MessageRow.id)
     )
-    .values(
-        state=MessageState.POSTING,
-        leased_until=None,
-        posted_at=bindparam("at"),
-        settled_at=None,
-    )
-    .returning(MessageRow.id)
 )
 _earlier = (
     select(func.coalesce(func.max(AttemptRow.number), 0))
@@ -69,20 +69,22 @@ _earlier = (
     .correlate(MessageRow)
     .scalar_subquery()
 )
-_BEGUN: Final = (
-    insert(AttemptRow)
-    .from_select(
-        ["message", "number", "worker", "posted_at"],
-        select(
-            MessageRow.id,
-            _earlier + 1,
-            bindparam("of", type_=String),
-            bindparam("at", type_=UtcDateTime),
+_BEGUN: Final = ByDatabase(
+    lambda words: (
+        insert(AttemptRow)
+        .from_select(
+            ["message", "number", "worker", "posted_at"],
+            select(
+                MessageRow.id,
+                _earlier + 1,
+                bindparam("of", type_=String),
+                bindparam("at", type_=UtcDateTime),
+            )
+            .where(words.is_listed(MessageRow.id, "ids"))
+            .order_by(MessageRow.id),
         )
-        .where(MessageRow.id.in_(_ids))
-        .order_by(MessageRow.id),
+        .returning(AttemptRow.message, AttemptRow.id)
     )
-    .returning(AttemptRow.message, AttemptRow.id)
 )
 
 
@@ -115,9 +117,9 @@ def _settle_accepted(
         "answers": orjson.dumps(answers).decode(),
         "at": now,
     }
-    connection.execute(_ACCEPTED[connection.dialect.name], messages)
+    connection.execute(_ACCEPTED.on(connection), messages)
     answered = {"of": attempts, "at": now, "to": MessageState.ACCEPTED, "why": None}
-    connection.execute(_ANSWERED, answered)
+    connection.execute(_ANSWERED.on(connection), answered)
 
 
 def _settle_other(session: Session, posted: Posted, now: datetime) -> bool:
@@ -130,52 +132,50 @@ def _settle_other(session: Session, posted: Posted, now: datetime) -> bool:
         .where(
             MessageRow.id == posted.message,
             MessageRow.state == MessageState.POSTING,
-            _is_unanswered,
+            _is_unanswered(AttemptRow.id == posted.attempt),
         )
         .values(state=posted.state, leased_by=None, **changes)
-        .returning(MessageRow.id),
-        {"attempts": [posted.attempt]},
+        .returning(MessageRow.id)
     ).all()
     answer = {"to": posted.state, "why": posted.reason, "at": now}
-    connection.execute(_ANSWERED, {"of": [posted.attempt], **answer})
+    answered = {"of": [posted.attempt], **answer}
+    connection.execute(_ANSWERED.on(connection), answered)
     return bool(moved)
 
 
-_is_unanswered: Final = exists().where(
-    AttemptRow.message == MessageRow.id,
-    AttemptRow.id.in_(bindparam("attempts", expanding=True)),
-    AttemptRow.answered_at.is_(None),
+def _is_unanswered(of: ColumnElement[bool]) -> ColumnElement[bool]:
+    return exists().where(
+        AttemptRow.message == MessageRow.id, of, AttemptRow.answered_at.is_(None)
+    )
+
+
+_ACCEPTED: Final = ByDatabase(
+    lambda words: (
+        update(MessageRow)
+        .where(
+            words.is_listed(MessageRow.id, "ids"),
+            MessageRow.state.in_(sorted(SETTLED_BY_EVENT)),
+            _is_unanswered(words.is_listed(AttemptRow.id, "attempts")),
+        )
+        .values(
+            state=MessageState.ACCEPTED,
+            leased_by=None,
+            reason=None,
+            settled_at=bindparam("at"),
+            ses_message_id=words.looked_up("answers", MessageRow.id),
+        )
+    )
 )
-_answers: Final = bindparam("answers", type_=String)
-_id: Final = cast(MessageRow.id, String)
-_SES_ID: Final[dict[str, ColumnElement[str]]] = {
-    "sqlite": func.json_extract(_answers, literal('$."').concat(_id).concat('"')),
-    "postgresql": func.json_extract_path_text(cast(_answers, JSON), _id),
-}
-_ACCEPTED: Final = {
-    dialect: update(MessageRow)
-    .where(
-        MessageRow.id.in_(_ids),
-        MessageRow.state.in_(sorted(SETTLED_BY_EVENT)),
-        _is_unanswered,
-    )
-    .values(
-        state=MessageState.ACCEPTED,
-        leased_by=None,
-        reason=None,
-        settled_at=bindparam("at"),
-        ses_message_id=ses_id,
-    )
-    for dialect, ses_id in _SES_ID.items()
-}
-_ANSWERED: Final = (
-    update(AttemptRow)
-    .where(
-        AttemptRow.id.in_(bindparam("of", expanding=True)),
-        AttemptRow.answered_at.is_(None),
-    )
-    .values(
-        answered_at=bindparam("at"), answer=bindparam("to"), detail=bindparam("why")
+_ANSWERED: Final = ByDatabase(
+    lambda words: (
+        update(AttemptRow)
+        .where(
+            words.is_listed(AttemptRow.id, "of"),
+            AttemptRow.answered_at.is_(None),
+        )
+        .values(
+            answered_at=bindparam("at"), answer=bindparam("to"), detail=bindparam("why")
+        )
     )
 )
 

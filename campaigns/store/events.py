@@ -5,13 +5,14 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-from sqlalchemy import BindParameter, bindparam, func, or_, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from campaigns.domain.values import ProviderEvent, ReceivedEvent
 from campaigns.domain.words import Bounce, Delivery, EventKind, MessageState
 from campaigns.rules.delivery import PROVES_ACCEPTANCE, Try, delivery_after
 from campaigns.rules.message_state import SETTLED_BY_EVENT
+from campaigns.store.by_database import ByDatabase
 from campaigns.store.messages import move
 from campaigns.store.tables.delivery import EventRow, MessageRow
 from campaigns.store.upserts import insert_all
@@ -78,19 +79,30 @@ def _known(session: Session, keys: Sequence[str], envelopes: Sequence[str]) -> s
     """Return which natural keys and envelopes are kept already."""
     connection = session.connection()
     return {
-        *connection.scalars(_KEYS, {"some": keys}),
-        *connection.scalars(_ENVELOPES, {"some": envelopes}),
+        *connection.scalars(_KEYS.on(connection), {"some": keys}),
+        *connection.scalars(_ENVELOPES.on(connection), {"some": envelopes}),
     }
 
 
-_some: Final[BindParameter[Sequence[object]]] = bindparam("some", expanding=True)
-_KEYS: Final = select(EventRow.natural_key).where(EventRow.natural_key.in_(_some))
-_ENVELOPES: Final = select(EventRow.envelope_id).where(EventRow.envelope_id.in_(_some))
-_EXISTING: Final = select(MessageRow.id).where(MessageRow.id.in_(_some))
+_KEYS: Final = ByDatabase(
+    lambda words: select(EventRow.natural_key).where(
+        words.is_listed(EventRow.natural_key, "some")
+    )
+)
+_ENVELOPES: Final = ByDatabase(
+    lambda words: select(EventRow.envelope_id).where(
+        words.is_listed(EventRow.envelope_id, "some")
+    )
+)
+_EXISTING: Final = ByDatabase(
+    lambda words: select(MessageRow.id).where(words.is_listed(MessageRow.id, "some"))
+)
 
 
 def _existing(session: Session, numbers: Collection[int]) -> set[int]:
-    return set(session.connection().scalars(_EXISTING, {"some": list(numbers)}))
+    connection = session.connection()
+    listed = {"some": list(numbers)}
+    return set(connection.scalars(_EXISTING.on(connection), listed))
 
 
 def _row(
@@ -135,7 +147,9 @@ def apply(session: Session, new: Iterable[KnownEvent], *, now: datetime) -> None
     for event, message in new:
         if message is not None and event.kind is not None:
             of_messages.setdefault(message, []).append(event)
-    rows = session.connection().execute(_STANDING, {"some": list(of_messages)})
+    connection = session.connection()
+    listed = {"some": list(of_messages)}
+    rows = connection.execute(_STANDING.on(connection), listed)
     changed: dict[Delivery, list[int]] = {}
     for message, state, before in rows.all():
         events = of_messages[message]
@@ -148,17 +162,23 @@ def apply(session: Session, new: Iterable[KnownEvent], *, now: datetime) -> None
             changed.setdefault(delivery, []).append(message)
     for delivery, messages in changed.items():
         values = {"some": messages, "new": delivery}
-        session.connection().execute(_DELIVERY, values)
+        connection.execute(_DELIVERY.on(connection), values)
 
 
-_STANDING: Final = (
-    select(MessageRow.id, MessageRow.state, MessageRow.delivery)
-    .where(MessageRow.id.in_(_some))
-    .order_by(MessageRow.id)
-    .with_for_update()
+_STANDING: Final = ByDatabase(
+    lambda words: (
+        select(MessageRow.id, MessageRow.state, MessageRow.delivery)
+        .where(words.is_listed(MessageRow.id, "some"))
+        .order_by(MessageRow.id)
+        .with_for_update()
+    )
 )
-_DELIVERY: Final = (
-    update(MessageRow).where(MessageRow.id.in_(_some)).values(delivery=bindparam("new"))
+_DELIVERY: Final = ByDatabase(
+    lambda words: (
+        update(MessageRow)
+        .where(words.is_listed(MessageRow.id, "some"))
+        .values(delivery=bindparam("new"))
+    )
 )
 
 

@@ -7,12 +7,13 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, bindparam, exists, func, select
+from sqlalchemy import ColumnElement, and_, exists, func, select
 from sqlalchemy.orm import Session, aliased
 
 from campaigns.domain.campaign import CampaignDefinition
 from campaigns.domain.values import GateFacts
 from campaigns.domain.words import Arm, CampaignState, MessageState
+from campaigns.store.by_database import ByDatabase
 from campaigns.store.tables.delivery import MessageRow, SnoozeRow, SuppressionRow
 from campaigns.store.tables.programme import (
     CampaignRow,
@@ -29,7 +30,9 @@ def gate_facts(
 ) -> list[GateFacts]:
     """Return what the gate needs to know of each message, read in this transaction."""
     session.flush()  # what was changed in this transaction is to be seen
-    rows = session.connection().execute(_FACTS, {"messages": list(messages)}).all()
+    connection = session.connection()
+    listed = {"messages": list(messages)}
+    rows = connection.execute(_FACTS.on(connection), listed).all()
     return [
         _to_facts(row, _definition(session, row), default_zone, now) for row in rows
     ]
@@ -55,52 +58,56 @@ def _snoozed_until() -> ColumnElement[datetime]:
 
 
 _previous = aliased(MessageRow)
-_FACTS: Final = (
-    select(
-        MessageRow.id,
-        MessageRow.campaign,
-        MessageRow.step,
-        MessageRow.state,
-        (MessageRow.address_hash != ContactRow.address_hash).label("has_moved"),
-        CampaignRow.state.label("campaign_state"),
-        CampaignRow.posted,
-        CampaignRow.may_post,
-        CampaignRow.posted_on,
-        CampaignRow.posted_today,
-        CampaignVersionRow.version,
-        CampaignVersionRow.content_hash,
-        EnrolmentRow.window_ends_at,
-        HoldoutRow.arm,
-        _is_suppressed().label("is_suppressed"),
-        _snoozed_until().label("snoozed_until"),
-        EpisodeRow.returned_at,
-        _previous.state.label("previous_state"),
-        _previous.settled_at.label("previous_settled_at"),
-        func.coalesce(ContactRow.time_zone, AccountRow.time_zone).label("time_zone"),
+_FACTS: Final = ByDatabase(
+    lambda words: (
+        select(
+            MessageRow.id,
+            MessageRow.campaign,
+            MessageRow.step,
+            MessageRow.state,
+            (MessageRow.address_hash != ContactRow.address_hash).label("has_moved"),
+            CampaignRow.state.label("campaign_state"),
+            CampaignRow.posted,
+            CampaignRow.may_post,
+            CampaignRow.posted_on,
+            CampaignRow.posted_today,
+            CampaignVersionRow.version,
+            CampaignVersionRow.content_hash,
+            EnrolmentRow.window_ends_at,
+            HoldoutRow.arm,
+            _is_suppressed().label("is_suppressed"),
+            _snoozed_until().label("snoozed_until"),
+            EpisodeRow.returned_at,
+            _previous.state.label("previous_state"),
+            _previous.settled_at.label("previous_settled_at"),
+            func.coalesce(ContactRow.time_zone, AccountRow.time_zone).label(
+                "time_zone"
+            ),
+        )
+        .select_from(MessageRow)
+        .join(EnrolmentRow, EnrolmentRow.id == MessageRow.enrolment)
+        .join(EpisodeRow, EpisodeRow.id == MessageRow.episode)
+        .join(CampaignRow, CampaignRow.name == MessageRow.campaign)
+        .join(
+            CampaignVersionRow,
+            and_(
+                CampaignVersionRow.campaign == EnrolmentRow.campaign,
+                CampaignVersionRow.version == EnrolmentRow.campaign_version,
+            ),
+        )
+        .join(AccountRow, AccountRow.id == EnrolmentRow.account)
+        .join(ContactRow, ContactRow.id == MessageRow.contact)
+        .outerjoin(HoldoutRow, HoldoutRow.account == EnrolmentRow.account)
+        .outerjoin(
+            _previous,
+            and_(
+                _previous.enrolment == MessageRow.enrolment,
+                _previous.step == MessageRow.step - 1,
+            ),
+        )
+        .where(words.is_listed(MessageRow.id, "messages"))
+        .order_by(MessageRow.due_at, MessageRow.id)
     )
-    .select_from(MessageRow)
-    .join(EnrolmentRow, EnrolmentRow.id == MessageRow.enrolment)
-    .join(EpisodeRow, EpisodeRow.id == MessageRow.episode)
-    .join(CampaignRow, CampaignRow.name == MessageRow.campaign)
-    .join(
-        CampaignVersionRow,
-        and_(
-            CampaignVersionRow.campaign == EnrolmentRow.campaign,
-            CampaignVersionRow.version == EnrolmentRow.campaign_version,
-        ),
-    )
-    .join(AccountRow, AccountRow.id == EnrolmentRow.account)
-    .join(ContactRow, ContactRow.id == MessageRow.contact)
-    .outerjoin(HoldoutRow, HoldoutRow.account == EnrolmentRow.account)
-    .outerjoin(
-        _previous,
-        and_(
-            _previous.enrolment == MessageRow.enrolment,
-            _previous.step == MessageRow.step - 1,
-        ),
-    )
-    .where(MessageRow.id.in_(bindparam("messages", expanding=True)))
-    .order_by(MessageRow.due_at, MessageRow.id)
 )
 
 _read: dict[str, CampaignDefinition] = {}

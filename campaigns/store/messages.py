@@ -11,7 +11,6 @@ from typing import Final
 
 from sqlalchemy import (
     Select,
-    bindparam,
     func,
     or_,
     select,
@@ -22,6 +21,7 @@ from sqlalchemy.orm import Session
 from campaigns.domain.values import ClaimedMessage, GateFacts
 from campaigns.domain.words import CampaignState, MessageState, SkipReason
 from campaigns.rules.message_state import is_edge
+from campaigns.store.by_database import ByDatabase
 from campaigns.store.tables.delivery import (
     MessageRow,
 )
@@ -177,14 +177,17 @@ def claim(
     moved = [each.message for each in messages if each.has_moved]
     if moved:
         # What comes back (a bounce, an unsubscribe) is about the address it goes to.
-        session.connection().execute(_MOVED, {"ids": moved})
+        connection = session.connection()
+        connection.execute(_MOVED.on(connection), {"ids": moved})
 
 
 _address = select(ContactRow.address_hash).where(ContactRow.id == MessageRow.contact)
-_MOVED: Final = (
-    update(MessageRow)
-    .where(MessageRow.id.in_(bindparam("ids", expanding=True)))
-    .values(address_hash=_address.scalar_subquery())
+_MOVED: Final = ByDatabase(
+    lambda words: (
+        update(MessageRow)
+        .where(words.is_listed(MessageRow.id, "ids"))
+        .values(address_hash=_address.scalar_subquery())
+    )
 )
 
 
@@ -199,32 +202,35 @@ def postpone(session: Session, messages: Collection[int], *, until: datetime) ->
 
 def read_claimed(session: Session, messages: Sequence[int]) -> list[ClaimedMessage]:
     """Return what the mails of claimed messages are made from, in the given order."""
-    rows = session.connection().execute(_CLAIMED, {"messages": list(messages)})
+    connection = session.connection()
+    rows = connection.execute(_CLAIMED.on(connection), {"messages": list(messages)})
     found = {row["id"]: ClaimedMessage(**row) for row in rows.mappings()}
     return [found[message] for message in messages]
 
 
-_CLAIMED: Final = (
-    select(
-        MessageRow.id,
-        MessageRow.campaign,
-        MessageRow.step,
-        MessageRow.template,
-        EnrolmentRow.account,
-        EnrolmentRow.segment,
-        ContactRow.email.label("address"),
-        ContactRow.first_name,
-        AccountRow.name.label("account_name"),
-        EpisodeRow.churned_at,
-        ScoreRow.reasons,
-        ScoreRow.facts,
+_CLAIMED: Final = ByDatabase(
+    lambda words: (
+        select(
+            MessageRow.id,
+            MessageRow.campaign,
+            MessageRow.step,
+            MessageRow.template,
+            EnrolmentRow.account,
+            EnrolmentRow.segment,
+            ContactRow.email.label("address"),
+            ContactRow.first_name,
+            AccountRow.name.label("account_name"),
+            EpisodeRow.churned_at,
+            ScoreRow.reasons,
+            ScoreRow.facts,
+        )
+        .join(EnrolmentRow, EnrolmentRow.id == MessageRow.enrolment)
+        .join(EpisodeRow, EpisodeRow.id == MessageRow.episode)
+        .join(AccountRow, AccountRow.id == EnrolmentRow.account)
+        .join(ContactRow, ContactRow.id == MessageRow.contact)
+        .join(ScoreRow, ScoreRow.id == EnrolmentRow.score)
+        .where(words.is_listed(MessageRow.id, "messages"))
     )
-    .join(EnrolmentRow, EnrolmentRow.id == MessageRow.enrolment)
-    .join(EpisodeRow, EpisodeRow.id == MessageRow.episode)
-    .join(AccountRow, AccountRow.id == EnrolmentRow.account)
-    .join(ContactRow, ContactRow.id == MessageRow.contact)
-    .join(ScoreRow, ScoreRow.id == EnrolmentRow.score)
-    .where(MessageRow.id.in_(bindparam("messages", expanding=True)))
 )
 
 
