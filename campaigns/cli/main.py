@@ -276,6 +276,39 @@ def report(
 
 
 @app.command()
+def measure(
+    file: Annotated[Path, typer.Option(help="a row for each account")],
+    treatment: Annotated[str, typer.Option(help="the column that names the arm")],
+    outcome: Annotated[str, typer.Option(help="its column: 0 or 1, or an amount")],
+    control: Annotated[
+        str | None, typer.Option(help="the arm that got nothing; default: by its name")
+    ] = None,
+    before: Annotated[
+        str | None, typer.Option(help="a column of what was known before, an amount")
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option(help="which rows, such as 'recency >= 7'")
+    ] = None,
+    control_share: Annotated[
+        float | None,
+        typer.Option(help="of control in each pair, as planned", min=0.01, max=0.99),
+    ] = None,
+) -> None:
+    """Say what any randomised trial shows, from a file; needs no workspace."""
+    from campaigns.cli.measuring import print_trial
+
+    print_trial(
+        file,
+        treatment=treatment,
+        outcome=outcome,
+        control=control,
+        before=before,
+        where=where,
+        control_share=control_share,
+    )
+
+
+@app.command()
 def demo(
     directory: Annotated[Path, typer.Argument()] = Path("demo"),
     accounts: Annotated[int, typer.Option(min=200)] = 3000,

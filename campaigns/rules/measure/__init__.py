@@ -1,5 +1,9 @@
 """What may be claimed: counts in, numbers out.
 
-`rates` (one arm, and an arm against a fixed baseline), `lift` (two arms), `verdict`
-(the one sentence, and when it may be given).
+At every look: `sequential` (lift, rate, and rate against a pilot) and `variants` (which
+text is best). At one look: `rates` (one arm, and against a fixed baseline), `lift` (two
+arms), `strata` (two arms in many strata), `segments` (many groups at once), `values`
+(money, and what use before churn explains). Before and beside: `power` (what can be
+shown), `losses` (whether arms are still those drawn), `verdict` (the one sentence).
+`restricted` has the likelihood that some of them share.
 """

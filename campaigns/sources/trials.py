@@ -1,0 +1,164 @@
+"""Files of randomised trials: a row for each account, its arm, and what it did."""
+
+import operator
+import re
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from math import isfinite
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from campaigns.errors import InputError
+from campaigns.sources.blocks import START, Row, RowError
+from campaigns.sources.files import open_data_file
+
+
+class RefusedRow(NamedTuple):
+    """A row that could not be taken.
+
+    Attributes:
+        row: Its number in the file, from 1, without the header.
+        column: Where it is wrong.
+        reason: What is wrong, without the value: it may be personal.
+    """
+
+    row: int
+    column: str
+    reason: str
+
+
+class TrialFile(NamedTuple):
+    """What a file says of a trial.
+
+    Attributes:
+        outcomes: Of each arm's accounts, by the arm's name.
+        before: What was known of them before, in the same order; empty if not asked.
+        refused: The rows that are in no arm.
+    """
+
+    outcomes: dict[str, NDArray[np.float64]]
+    before: dict[str, NDArray[np.float64]]
+    refused: list[RefusedRow]
+
+
+def read_trial(
+    path: Path,
+    *,
+    treatment: str,
+    outcome: str,
+    before: str | None = None,
+    where: str | None = None,
+) -> TrialFile:
+    """Return the outcomes of each arm of a trial.
+
+    Args:
+        path: A .csv, .tsv, .jsonl, .ndjson (also .gz) or .parquet file.
+        treatment: The column that names the arm; each of its values is one.
+        outcome: The column of what came of it: 0 or 1, or an amount.
+        before: A column of what was known before the trial, an amount.
+        where: Which rows are meant, such as `recency >= 7`; None for all.
+
+    Raises:
+        InputError: The file cannot be read, or lacks a column; or `where` is not a
+            column, one of == != >= <= > <, and a value.
+    """
+    wanted = [treatment, outcome, *([before] if before else [])]
+    condition = _condition(where) if where else None
+    columns = [*wanted, *([condition.column] if condition else [])]
+    outcomes, known = _Arms(_numbers), _Arms(_numbers)
+    refused = []
+    for number, row in _rows(path, columns):
+        if condition and isinstance(row, dict) and not condition.is_met(row):
+            continue
+        taken = _taken(row, wanted)
+        if isinstance(taken, RowError):
+            refused.append(RefusedRow(number, taken.column, str(taken)))
+            continue
+        arm, amounts = taken
+        outcomes[arm].append(amounts[0])
+        known[arm].extend(amounts[1:])
+    return TrialFile(_arrays(outcomes), _arrays(known) if before else {}, refused)
+
+
+_Arms: TypeAlias = defaultdict[str, "array[float]"]
+
+
+def _numbers() -> "array[float]":
+    return array("d")
+
+
+def _arrays(of: _Arms) -> dict[str, NDArray[np.float64]]:
+    return {arm: np.frombuffer(of[arm]) for arm in sorted(of)}
+
+
+class _Condition(NamedTuple):
+    column: str
+    compare: Callable[[Any, Any], bool]
+    value: str
+
+    def is_met(self, row: Row) -> bool:
+        """Compare as numbers if both are, else as text; an empty value meets none."""
+        cell = row.get(self.column)
+        if cell is None or cell == "":
+            return False
+        try:
+            return self.compare(float(str(cell)), float(self.value))
+        except ValueError:
+            return self.compare(str(cell), self.value)
+
+
+_COMPARISONS: Final = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">=": operator.ge,
+    "<=": operator.le,
+    ">": operator.gt,
+    "<": operator.lt,
+}
+
+
+def _condition(text: str) -> _Condition:
+    parts = re.fullmatch(r"\s*([^=!<>]+?)\s*(==|!=|>=|<=|>|<)\s*(\S.*?)\s*", text)
+    if parts is None:
+        raise InputError(
+            f"where: {text!r} is not a column, one of {' '.join(_COMPARISONS)}, and a "
+            "value, such as 'recency >= 7'"
+        )
+    column, sign, value = parts.groups()
+    return _Condition(column, _COMPARISONS[sign], value)
+
+
+def _rows(path: Path, wanted: list[str]) -> Iterator[tuple[int, Row | RowError]]:
+    with open_data_file(path) as file:
+        missing = [column for column in wanted if column not in file.columns]
+        if missing and not file.is_ragged:
+            raise InputError(
+                f"{path}: has no column {missing[0]!r}; it has: "
+                f"{', '.join(file.columns)}"
+            )
+        for block in file.blocks(START):
+            yield from block.rows()
+
+
+def _taken(
+    row: Row | RowError, wanted: list[str]
+) -> tuple[str, list[float]] | RowError:
+    """Return a row's arm and amounts, or why it has none."""
+    if isinstance(row, RowError):
+        return row
+    arm = row.get(wanted[0])
+    if arm is None or not str(arm).strip():
+        return RowError(wanted[0], "", "is empty: it should name the arm")
+    amounts = []
+    for column in wanted[1:]:
+        try:
+            amounts.append(float(str(row.get(column))))
+        except ValueError:
+            return RowError(column, "", "is not a number")
+        if not isfinite(amounts[-1]):
+            return RowError(column, "", "is not a finite number")
+    return str(arm).strip(), amounts

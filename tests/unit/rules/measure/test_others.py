@@ -1,0 +1,148 @@
+import numpy as np
+import pytest
+
+from campaigns.domain.values import ArmCount
+from campaigns.errors import InputError
+from campaigns.rules.measure.lift import lift_interval, risk_ratio, score_interval
+from campaigns.rules.measure.losses import arm_sizes, unequal_loss
+from campaigns.rules.measure.power import chance_to_show, least_lift_shown
+from campaigns.rules.measure.rates import exact_interval
+from campaigns.rules.measure.segments import shrunken_rates
+from campaigns.rules.measure.strata import (
+    ArmPair,
+    stratified_lift,
+    weighted_difference,
+)
+from campaigns.rules.measure.values import adjusted_lift, money
+
+EMPTY, SOME = ArmCount(0, 0), ArmCount(20, 5)
+
+
+def test_an_empty_arm_has_none_of_them():
+    assert exact_interval(EMPTY) is None
+    assert score_interval(SOME, EMPTY) is None
+    assert risk_ratio(EMPTY, SOME) is None
+    assert risk_ratio(SOME, ArmCount(20, 0)) is None
+    assert unequal_loss(SOME, EMPTY) is None
+    assert arm_sizes(0, 0, holdout_share=0.2) is None
+    assert stratified_lift([ArmPair(SOME, EMPTY)]) is None
+    assert weighted_difference([]) is None
+
+
+def test_strata_are_not_misled_as_their_sum_is():
+    # In each stratum the mail does nothing; more were mailed where more come back.
+    strata = [
+        ArmPair(ArmCount(900, 360), ArmCount(100, 40)),
+        ArmPair(ArmCount(100, 5), ArmCount(900, 45)),
+    ]
+    found = stratified_lift(strata)
+    summed = lift_interval(ArmCount(1000, 365), ArmCount(1000, 85))
+
+    assert found.value == pytest.approx(0, abs=1e-12)
+    assert found.low < 0 < found.high
+    assert summed.low > 0.2
+    assert weighted_difference(strata) == found.value
+
+
+def test_a_loss_that_both_arms_share_is_no_alarm_and_an_unequal_one_is():
+    # As `returned`: those that reached measurement.
+    alike = unequal_loss(ArmCount(4000, 3800), ArmCount(1000, 950))
+    lost = unequal_loss(ArmCount(4000, 3800), ArmCount(1000, 1000))
+
+    assert (alike.treated, alike.holdout) == (0.05, 0.05)
+    assert not alike.is_alarming
+    assert lost.is_alarming
+
+
+def test_sizes_that_chance_does_not_make_are_an_alarm():
+    assert not arm_sizes(4010, 990, holdout_share=0.2).is_alarming
+    off = arm_sizes(4000, 800, holdout_share=0.2)
+    assert off.is_alarming
+    assert off.findable_loss == pytest.approx(0.165, abs=0.001)
+
+
+def test_the_loss_that_is_said_to_be_found_is_found_in_nine_cases_of_ten():
+    rng = np.random.default_rng(3)
+    share = arm_sizes(4000, 1000, holdout_share=0.2).findable_loss
+    found = 0
+    for _ in range(400):
+        holdout = rng.binomial(5000, 0.2)
+        left = rng.binomial(holdout, 1 - share)
+        found += arm_sizes(5000 - holdout, left, holdout_share=0.2).is_alarming
+    assert 0.85 <= found / 400 <= 0.95
+
+
+def test_a_small_segment_is_drawn_to_the_others_and_a_large_one_is_not():
+    counts = [ArmCount(5, 3), ArmCount(4000, 800), ArmCount(4000, 200), EMPTY]
+    small, high, low, empty = shrunken_rates(counts)
+
+    assert 0.12 < small.value < 0.6
+    assert high.value == pytest.approx(0.2, abs=0.003)
+    assert low.value == pytest.approx(0.05, abs=0.003)
+    assert empty is None
+
+
+@pytest.mark.parametrize("returned", [0, 10])
+def test_segments_where_none_or_all_came_back_are_certain_of_nothing_else(returned):
+    assert [each.value for each in shrunken_rates([ArmCount(10, returned)] * 2)] == [
+        returned / 10,
+        returned / 10,
+    ]
+
+
+def test_what_was_known_before_narrows_the_interval_and_not_the_lift():
+    rng = np.random.default_rng(5)
+    before = rng.gamma(2, 50, 4000)
+    outcome = (rng.random(4000) < np.clip(before / 400, 0, 1)).astype(float)
+    arms = (outcome[:3000], before[:3000]), (outcome[3000:], before[3000:])
+    adjusted = adjusted_lift(*arms)
+    nothing = adjusted_lift(*((of, np.ones_like(of)) for of, _ in arms))
+
+    assert adjusted.high - adjusted.low < 0.95 * (nothing.high - nothing.low)
+    assert nothing.value == pytest.approx(outcome[:3000].mean() - outcome[3000:].mean())
+    assert adjusted.low < 0 < adjusted.high
+
+
+def test_money_has_an_interval_and_says_if_it_hangs_on_one_account():
+    rng = np.random.default_rng(7)
+    treated = np.where(rng.random(3000) < 0.2, rng.lognormal(4, 1, 3000), 0)
+    holdout = np.where(rng.random(800) < 0.1, rng.lognormal(4, 1, 800), 0)
+    found = money(treated, holdout)
+
+    assert 0 < found.per_account.low < found.per_account.value < found.per_account.high
+    assert not found.hangs_on_one
+    assert found == money(treated, holdout)
+    treated[0] = treated.sum()
+    assert money(treated, holdout).hangs_on_one
+
+
+def test_money_covers_the_truth_as_often_as_it_says():
+    rng = np.random.default_rng(11)
+    covered = 0
+    for seed in range(100):
+        arms = [
+            np.where(rng.random(n) < 0.15, rng.gamma(2, 40, n), 0) for n in (600, 200)
+        ]
+        interval = money(*arms, seed=seed).per_account
+        covered += interval.low <= 0 <= interval.high
+    # A binomial of 100 and .95 is below 87 once in a thousand times.
+    assert covered >= 87
+
+
+@pytest.mark.parametrize("act", [money, lambda a, b: adjusted_lift((a, a), (b, b))])
+def test_amounts_of_few_accounts_are_refused(act):
+    with pytest.raises(InputError, match="an arm has 29 accounts; amounts need 30"):
+        act(np.ones(29), np.ones(100))
+
+
+def test_more_weeks_show_more_and_small_lifts_need_more():
+    weeks = [(160, 40)] * 10
+    chances = chance_to_show(weeks, base_rate=0.06, lift=0.06)
+
+    assert list(chances) == sorted(chances)
+    assert chances[-1] > 0.5
+    nothing = chance_to_show(weeks, base_rate=0.06, lift=0.0)
+    assert nothing[-1] <= 0.05
+    least = least_lift_shown(weeks, base_rate=0.06)
+    assert 0.05 < least < 0.12
+    assert least_lift_shown([(4, 1)], base_rate=0.06) is None
