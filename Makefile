@@ -1,6 +1,6 @@
 # Everything runs from .venv, which each target sets up by itself.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types imports tests bench proof proof-delivery lock pictures clean
+.PHONY: help demo test check format lint types imports tests bench proof proof-delivery proof-measurement lock pictures clean
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
@@ -34,6 +34,9 @@ proof: $(VENV)/.dev ## Kill an import of 20 million rows and compare it with an 
 
 proof-delivery: $(VENV)/.dev ## Try delivery in hundreds of worlds where everything goes wrong (FULL=1: in 10,000)
 	$(BIN)/python -m benchmarks.proof_delivery $(if $(FULL),full)
+
+proof-measurement: $(VENV)/.dev ## Measure thousands of programmes whose truth is known (FULL=1: all of them)
+	$(BIN)/python -m benchmarks.proof_measurement $(if $(FULL),full)
 
 pictures: $(VENV)/.dev ## Draw the mails and the demo's report into docs/pictures (needs Chromium)
 	$(BIN)/python docs/draw_pictures.py

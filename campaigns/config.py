@@ -108,10 +108,19 @@ class WinBackSettings(Section):
 
 
 class ProgrammeSettings(Section):
-    """The holdout, and what win-backs are compared with."""
+    """The holdout, and what win-backs are compared with.
+
+    Attributes:
+        holdout_share: Of churned accounts that are never written to.
+        baseline: The pilot's win-back rate.
+        baseline_accounts: How many accounts the pilot had; None if nobody knows: then
+            its rate is taken as certain, and reports say so.
+        default_time_zone: Of accounts whose zone is not known.
+    """
 
     holdout_share: _SHARE = 0.2
     baseline: Annotated[float, Field(gt=0, lt=1)] = 0.12
+    baseline_accounts: Annotated[int, Field(gt=0)] | None = None
     default_time_zone: ZoneName = "UTC"
 
 

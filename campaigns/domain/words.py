@@ -162,5 +162,6 @@ class Verdict(StrEnum):
     CANNOT_TELL_YET = "cannot_tell_yet"
     WORKS = "works"
     HARMS = "harms"
+    LIFT_CHANGED = "lift_changed"
     NO_DIFFERENCE_SHOWN = "no_difference_shown"
     NO_HOLDOUT = "no_holdout"

@@ -6,20 +6,21 @@ from typing import Any
 
 from campaigns.domain.values import ArmCount
 from campaigns.domain.words import Verdict
-from campaigns.rules.measure.rates import AgainstBaseline, Estimate
+from campaigns.rules.measure.rates import Estimate
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Treated against held out, with every interval that may be shown.
+    """Treated against held out, with intervals that hold at every look.
 
     Attributes:
         treated: Counts of the accounts that were written to.
         holdout: Counts of the accounts that were not.
-        treated_rate: Wilson interval; None for an empty arm.
-        holdout_rate: The same of the holdout.
-        lift: Treated minus holdout, Newcombe interval.
-        baseline: The treated arm against the pilot's rate.
+        treated_rate: Rate of the one; None for an empty arm.
+        holdout_rate: Rate of the other; None for an empty arm.
+        lift: Treated minus holdout; None if an arm is empty.
+        one_look: The same with Newcombe's interval, which is right at one look only.
+        over_pilot: Treated minus the pilot's rate; None for an empty arm.
     """
 
     treated: ArmCount
@@ -27,7 +28,8 @@ class Comparison:
     treated_rate: Estimate | None
     holdout_rate: Estimate | None
     lift: Estimate | None
-    baseline: AgainstBaseline | None
+    one_look: Estimate | None
+    over_pilot: Estimate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +49,16 @@ class CohortLine:
         number: The cohort's number.
         enrolled_on: The day it was enrolled.
         window_closed_on: The day its window closed.
-        cohort: This cohort's own counts, treated and held out.
+        treated: This cohort's own counts of accounts that were written to.
+        holdout: And of those that were not.
         so_far: All cohorts up to this one.
     """
 
     number: int
     enrolled_on: date
     window_closed_on: date
-    cohort: Comparison
+    treated: ArmCount
+    holdout: ArmCount
     so_far: Comparison
 
 
@@ -94,7 +98,7 @@ class CampaignReport:
         sentence: The verdict in words.
         baseline_sentence: How the treated rate compares with the pilot's.
         next_step: What a reader can do now.
-        is_final: Whether the verdict was given; before, intervals are for one look.
+        is_final: Whether the verdict was given.
         comparison: Over all closed windows.
         segments: By segment.
         cohorts: In order, with the comparison so far.
@@ -132,6 +136,7 @@ class WeeklyReport:
         win_back_definition: Version of the win-back definition.
         window_days: How long a return counts after enrolment.
         baseline: The pilot's rate.
+        baseline_accounts: How many accounts the pilot had; None if not known.
         model: What is known of the segment model, or None.
         newest_usage_at: The newest usage event that is known.
         known_until: When usage or subscriptions were last imported.
@@ -145,6 +150,7 @@ class WeeklyReport:
     win_back_definition: str
     window_days: int
     baseline: float
+    baseline_accounts: int | None
     model: dict[str, Any] | None
     newest_usage_at: datetime | None
     known_until: datetime | None
@@ -152,7 +158,7 @@ class WeeklyReport:
 
     def plain(self) -> dict[str, Any]:
         """Return the report as plain values, for JSON."""
-        return {"schema": "winback-report-1", **_plain(self)}
+        return {"schema": "winback-report-2", **_plain(self)}
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401

@@ -5,14 +5,15 @@ from typing import Final
 
 from campaigns.domain.words import Verdict
 from campaigns.present.report import Comparison
-from campaigns.rules.measure.rates import AgainstBaseline, Estimate
-
-_SURE: Final = 0.05
+from campaigns.rules.measure.rates import Estimate
 
 NEXT_STEP: Final = {
     Verdict.CANNOT_TELL_YET: "Wait. Stopping or widening the campaign on these numbers "
     "would be a guess.",
     Verdict.WORKS: "Go on, and look below at which segments carry it.",
+    Verdict.LIFT_CHANGED: "Look at the cohorts one by one: something changed between "
+    "them, such as the mails, the audience or the product. Start a new campaign for "
+    "what runs now.",
     Verdict.HARMS: "Stop the campaign: accounts come back more often without it.",
     Verdict.NO_DIFFERENCE_SHOWN: "Change the mails or the audience before running it "
     "again; more of the same is not known to help.",
@@ -73,16 +74,17 @@ def verdict_sentence(
     facts = _facts(comparison, window_days)
     if verdict is Verdict.CANNOT_TELL_YET:
         when = (
-            f"the last planned cohort's window closes on {day(last_window_ends_at)}"
+            f"The last planned cohort's window closes on {day(last_window_ends_at)}."
             if last_window_ends_at
-            else "not all planned cohorts are enrolled"
+            else "Not all planned cohorts are enrolled."
         )
-        return f"Cannot tell yet: {when}. {_so_far(comparison, window_days)}"
+        return f"Cannot tell yet. {facts or 'No window has closed so far.'} {when}"
     if verdict is Verdict.NO_HOLDOUT:
         return f"Cannot say what the mails do: an arm is empty. {facts}"
     lead = {
         Verdict.WORKS: "The mails bring accounts back.",
         Verdict.HARMS: "The mails keep accounts away.",
+        Verdict.LIFT_CHANGED: "No single difference fits all cohorts.",
         Verdict.NO_DIFFERENCE_SHOWN: "No difference was shown.",
     }[verdict]
     return f"{lead} {facts}"
@@ -105,43 +107,28 @@ def _facts(comparison: Comparison, window_days: int) -> str:
     return f"{text}." if text else ""
 
 
-def _so_far(comparison: Comparison, window_days: int) -> str:
-    if not comparison.treated.accounts:
-        return "No window has closed so far."
-    return f"So far, and good for one look only: {_facts(comparison, window_days)}"
-
-
-def baseline_sentence(comparison: Comparison, *, is_final: bool) -> str:
+def baseline_sentence(
+    comparison: Comparison, *, baseline: float, accounts: int | None
+) -> str:
     """Return how the treated rate compares with the pilot's, apart from any cause."""
-    against, rate = comparison.baseline, comparison.treated_rate
-    if against is None or rate is None:
+    over, rate = comparison.over_pilot, comparison.treated_rate
+    if over is None or rate is None:
         return "Nothing to hold against the pilot's rate yet."
-    word = _against(against)
-    caveat = "" if is_final else " This too is good for one look only."
-    return (
-        f"Against the pilot's {percent(against.baseline)}: {percent(rate.value)} "
-        f"({percent(rate.low)} to {percent(rate.high)}) is {word}. This does not say "
-        f"that mails caused it; the holdout does.{caveat}"
+    word = "not clearly different"
+    if over.low > 0:
+        word = "higher"
+    elif over.high < 0:
+        word = "lower"
+    pilot = (
+        f"{number(accounts)} accounts"
+        if accounts
+        else "an unknown number of accounts, so it is taken as certain"
     )
-
-
-def _against(against: AgainstBaseline) -> str:
-    if against.p_greater < _SURE / 2:
-        return f"higher (chance of that by luck: {chance(against.p_greater)})"
-    if against.p_less < _SURE / 2:
-        return f"lower (chance of that by luck: {chance(against.p_less)})"
-    return "not clearly different"
-
-
-def chance(probability: float) -> str:
-    """Return a probability in words.
-
-    >>> chance(0.00002)
-    'under 1 in 1,000'
-    >>> chance(0.0256)
-    '2.6 %'
-    """
-    return "under 1 in 1,000" if probability < 0.001 else percent(probability)  # noqa: PLR2004
+    return (
+        f"Against the pilot's {percent(baseline)} ({pilot}): {percent(rate.value)} "
+        f"({percent(rate.low)} to {percent(rate.high)}) is {word}. This does not say "
+        "that mails caused it; the holdout does."
+    )
 
 
 def plain_word(word: str) -> str:

@@ -1,13 +1,13 @@
 """Give the verdicts that fall due, and gather a week's report."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
 import structlog
 
 from campaigns.domain.definitions import ChurnDefinition, WinBackDefinition
-from campaigns.domain.values import ArmCount, CohortCount
+from campaigns.domain.values import CohortCount
 from campaigns.domain.words import Arm, CampaignState, Verdict
 from campaigns.errors import ConfigError
 from campaigns.present import words
@@ -19,9 +19,15 @@ from campaigns.present.report import (
     SegmentLine,
     WeeklyReport,
 )
-from campaigns.rules.measure.lift import lift_interval
-from campaigns.rules.measure.rates import against_baseline, rate_interval
 from campaigns.rules.measure.verdict import verdict_of
+from campaigns.steps.compare import (
+    CONFIDENCE,
+    Baseline,
+    in_order,
+    looks,
+    pair_of,
+    pairs_of,
+)
 from campaigns.steps.settle import telling_kinds
 from campaigns.store import (
     campaigns,
@@ -48,7 +54,7 @@ class Reporting(NamedTuple):
         company: Whose report it is.
         churn: The churn definition.
         win_back: The win-back definition.
-        baseline: The pilot's rate.
+        baseline: The pilot.
         titles: What segments are called.
     """
 
@@ -57,7 +63,7 @@ class Reporting(NamedTuple):
     company: str
     churn: ChurnDefinition
     win_back: WinBackDefinition
-    baseline: float
+    baseline: Baseline
     titles: Mapping[str, str]
 
 
@@ -87,33 +93,54 @@ def give_verdicts(reporting: Reporting, *, now: datetime) -> list[str]:
     given = []
     with reporting.sessions.begin() as session:
         known_until = imports.known_until(session, telling_kinds(reporting.win_back))
+        if known_until is None:
+            return []
         counts = outcomes.matured_counts(session)
         for name in campaigns.names(session):
-            if known_until is None or outcomes.verdict(session, name) is not None:
+            if outcomes.verdict(session, name) is not None:
                 continue
-            if not outcomes.are_all_settled(session, name):
-                continue
-            comparison = _comparison(
-                reporting, [c for c in counts if c.campaign == name]
-            )
-            verdict = verdict_of(
-                comparison.lift,
-                last_window_ends_at=cohorts.last_window_ends_at(session, name),
-                known_until=min(now, known_until),
-            )
-            if verdict is Verdict.CANNOT_TELL_YET:
-                continue
-            outcomes.give_verdict(
-                session,
-                name,
-                verdict=verdict,
-                definition=reporting.win_back.version,
-                counts=_counts_of(comparison),
-                now=now,
-            )
-            given.append(name)
-            logger.info("verdict_given", campaign=name, verdict=verdict)
+            is_over = _is_over(session, name, min(now, known_until))
+            mine = [count for count in counts if count.campaign == name]
+            if _give_verdict(session, reporting, name, mine, is_over=is_over, now=now):
+                given.append(name)
     return given
+
+
+def _is_over(session: Session, name: str, known_until: datetime) -> bool:
+    last = cohorts.last_window_ends_at(session, name)
+    has_ended = last is not None and last <= known_until
+    return has_ended and outcomes.are_all_settled(session, name)
+
+
+def _give_verdict(
+    session: Session,
+    reporting: Reporting,
+    name: str,
+    counts: Sequence[CohortCount],
+    *,
+    is_over: bool,
+    now: datetime,
+) -> bool:
+    """Give a campaign its verdict, if it can be told; say whether it could."""
+    from campaigns.rules.measure.sequential import excludes_none  # imports scipy
+
+    pairs = pairs_of(counts)
+    if not is_over and not excludes_none(pairs):
+        return False
+    comparison = looks(reporting.baseline, pairs)[-1]
+    verdict = verdict_of(comparison.lift, is_over=is_over)
+    if verdict is Verdict.CANNOT_TELL_YET:
+        return False
+    outcomes.give_verdict(
+        session,
+        name,
+        verdict=verdict,
+        definition=reporting.win_back.version,
+        counts=_counts_of(comparison),
+        now=now,
+    )
+    logger.info("verdict_given", campaign=name, verdict=verdict)
+    return True
 
 
 def gather(reporting: Reporting, *, as_of: datetime) -> WeeklyReport:
@@ -139,7 +166,8 @@ def gather(reporting: Reporting, *, as_of: datetime) -> WeeklyReport:
         churn_definition=reporting.churn.version,
         win_back_definition=reporting.win_back.version,
         window_days=reporting.win_back.window.days,
-        baseline=reporting.baseline,
+        baseline=reporting.baseline.rate,
+        baseline_accounts=reporting.baseline.accounts,
         model=_told(model.metadata) if model else None,
         newest_usage_at=usage.newest_event(reporting.lake, before=as_of),
         known_until=min(known_until, as_of) if known_until else None,
@@ -161,7 +189,8 @@ def _campaign(
     as_of: datetime,
 ) -> CampaignReport:
     counts = [count for count in matured if count.campaign == name]
-    comparison = _comparison(reporting, counts)
+    compared = looks(reporting.baseline, pairs_of(counts))
+    comparison = compared[-1]
     given = outcomes.verdict(session, name)
     is_final = given is not None and given["given_at"] <= as_of
     verdict = (
@@ -179,12 +208,16 @@ def _campaign(
             window_days=reporting.win_back.window.days,
             last_window_ends_at=last,
         ),
-        baseline_sentence=words.baseline_sentence(comparison, is_final=is_final),
+        baseline_sentence=words.baseline_sentence(
+            comparison,
+            baseline=reporting.baseline.rate,
+            accounts=reporting.baseline.accounts,
+        ),
         next_step=words.NEXT_STEP[verdict],
         is_final=is_final,
         comparison=comparison,
         segments=_by_segment(reporting, counts),
-        cohorts=_by_cohort(reporting, counts),
+        cohorts=_by_cohort(counts, compared[1:]),
         cohorts_planned=status.cohorts_planned,
         not_matured={arm: waiting.get(arm, 0) for arm in Arm},
         last_window_ends_at=last,
@@ -204,57 +237,40 @@ def _campaign(
     )
 
 
-def _comparison(reporting: Reporting, counts: Iterable[CohortCount]) -> Comparison:
-    both = {arm: ArmCount() for arm in Arm}
-    for count in counts:
-        sofar = both[count.arm]
-        both[count.arm] = ArmCount(
-            sofar.accounts + count.accounts, sofar.returned + count.returned
-        )
-    treated, holdout = both[Arm.TREATED], both[Arm.HOLDOUT]
-    return Comparison(
-        treated=treated,
-        holdout=holdout,
-        treated_rate=rate_interval(treated),
-        holdout_rate=rate_interval(holdout),
-        lift=lift_interval(treated, holdout),
-        baseline=against_baseline(treated, baseline=reporting.baseline),
-    )
-
-
 def _by_segment(
     reporting: Reporting, counts: Sequence[CohortCount]
 ) -> tuple[SegmentLine, ...]:
+    """Return each segment's comparison; all of them hold together."""
     names = sorted({count.segment for count in counts})
+    confidence = 1 - (1 - CONFIDENCE) / max(len(names), 1)
     return tuple(
         SegmentLine(
             name,
             reporting.titles.get(name, name),
-            _comparison(reporting, [c for c in counts if c.segment == name]),
+            looks(
+                reporting.baseline,
+                pairs_of([count for count in counts if count.segment == name]),
+                confidence=confidence,
+            )[-1],
         )
         for name in names
     )
 
 
 def _by_cohort(
-    reporting: Reporting, counts: Sequence[CohortCount]
+    counts: Sequence[CohortCount], compared: Sequence[Comparison]
 ) -> tuple[CohortLine, ...]:
-    numbers = sorted({count.cohort for count in counts})
-    lines = []
-    for number in numbers:
-        mine = [count for count in counts if count.cohort == number]
-        lines.append(
-            CohortLine(
-                number=number,
-                enrolled_on=_day(mine[0].enrolled_at),
-                window_closed_on=_day(mine[0].window_ends_at),
-                cohort=_comparison(reporting, mine),
-                so_far=_comparison(
-                    reporting, [c for c in counts if c.cohort <= number]
-                ),
-            )
+    return tuple(
+        CohortLine(
+            number=group[0].cohort,
+            enrolled_on=_day(group[0].enrolled_at),
+            window_closed_on=_day(group[0].window_ends_at),
+            treated=pair_of(group).treated,
+            holdout=pair_of(group).holdout,
+            so_far=so_far,
         )
-    return tuple(lines)
+        for group, so_far in zip(in_order(counts), compared, strict=True)
+    )
 
 
 def _day(moment: datetime) -> date:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Integer, cast, func, insert, select
+from sqlalchemy import Integer, cast, exists, func, insert, select
 from sqlalchemy.orm import Session
 
 from campaigns.domain.values import CohortCount, Episode
@@ -61,9 +61,12 @@ def unsettled(session: Session, *, closed_before: datetime) -> list[ClosedWindow
 def correct_late_returns(session: Session) -> int:
     """Let outcomes know of returns that came to light after they were settled.
 
-    Only while no verdict was given on their campaign. Returns how many changed.
+    But what a verdict was given on stays as it was. Returns how many changed.
     """
-    decided = select(VerdictRow.campaign)
+    is_decided = exists().where(
+        VerdictRow.campaign == EnrolmentRow.campaign,
+        VerdictRow.given_at >= OutcomeRow.settled_at,
+    )
     query = (
         select(OutcomeRow, EpisodeRow.returned_at)
         .join(EnrolmentRow, EnrolmentRow.id == OutcomeRow.enrolment)
@@ -73,7 +76,7 @@ def correct_late_returns(session: Session) -> int:
             EpisodeRow.return_kind != ReturnKind.RESUBSCRIBED,
             EpisodeRow.returned_at >= EnrolmentRow.enrolled_at,
             EpisodeRow.returned_at < EnrolmentRow.window_ends_at,
-            EnrolmentRow.campaign.not_in(decided),
+            ~is_decided,
         )
     )
     found = session.execute(query).all()

@@ -16,6 +16,7 @@ from campaigns.present.pages import Pages, report_json
 from campaigns.present.report import WeeklyReport
 from campaigns.shipped import templates_folder
 from campaigns.steps import enrol, import_file, report, score
+from campaigns.steps.compare import Baseline
 from campaigns.steps.settle import SettleResult, settle
 from campaigns.store import instance, schema
 from campaigns.store.session import (
@@ -133,7 +134,7 @@ class Workspace:
             settings.company.name,
             settings.churn.definition(),
             settings.win_back.definition(),
-            settings.programme.baseline,
+            Baseline(settings.programme.baseline, settings.programme.baseline_accounts),
             titles | {"general": "Unsure (general mail)"},
         )
 

@@ -1,5 +1,6 @@
-"""A share of the delivery proof: each of its ways, a few times."""
+"""A share of the proofs: each of their ways, a few times."""
 
+import re
 import shutil
 
 import pytest
@@ -8,6 +9,7 @@ from benchmarks import backlog, races, syscalls
 from benchmarks.breakages import BREAKAGES, break_copy
 from benchmarks.interleavings import tried
 from benchmarks.limits import limited, throttled
+from benchmarks.proof_measurement import PROOFS, claims
 from campaigns.simulation.trials import bench
 from tests.conftest import ROOT, not_tried
 
@@ -87,3 +89,18 @@ def test_the_breakages_fit_the_engine_as_it_is(breakage, tmp_path):
         broken = (tmp_path / edit.file).read_text("utf-8")
         assert edit.after in broken
         assert edit.before not in broken or edit.before in edit.after
+
+
+@pytest.mark.parametrize("name", ["power", "losses"])
+def test_programmes_whose_truth_is_known_are_measured_well(name, tmp_path):
+    (row,) = PROOFS[name](is_full=False, _kept=tmp_path)
+
+    assert row.broken == []
+    assert re.search(r"9\d\.\d%|100\.0%", row.result)
+
+
+def test_a_plain_test_every_week_claims_what_is_not_there_and_ours_does_not():
+    ours, plain = claims(count=200, rate=0.12, accounts=3_000, holdout=0.2, seed=1)
+
+    assert ours <= 2
+    assert plain > 30

@@ -1,5 +1,3 @@
-from datetime import timedelta
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +7,6 @@ from campaigns.domain.words import Verdict
 from campaigns.rules.measure.lift import lift_interval
 from campaigns.rules.measure.rates import Estimate, against_baseline, rate_interval
 from campaigns.rules.measure.verdict import verdict_of
-from tests.factories import NOON
 
 
 def test_newcombes_own_example():
@@ -54,24 +51,17 @@ def test_an_empty_arm_has_no_rate_no_lift_and_no_test():
     assert against_baseline(empty, baseline=0.12) is None
 
 
-END = NOON + timedelta(days=30)
-
-
 @pytest.mark.parametrize(
-    ("lift", "ends_at", "known_until", "verdict"),
+    ("lift", "is_over", "verdict"),
     [
-        (Estimate(0.1, 0.05, 0.15), END, END, Verdict.WORKS),
-        (Estimate(-0.1, -0.15, -0.05), END, END, Verdict.HARMS),
-        (Estimate(0.1, -0.05, 0.15), END, END, Verdict.NO_DIFFERENCE_SHOWN),
-        (None, END, END, Verdict.NO_HOLDOUT),
-        # However convincing the numbers look:
-        (Estimate(0.5, 0.4, 0.6), END, END - timedelta(1), Verdict.CANNOT_TELL_YET),
-        (Estimate(0.5, 0.4, 0.6), None, END, Verdict.CANNOT_TELL_YET),
+        (Estimate(0.1, 0.05, 0.15), False, Verdict.WORKS),
+        (Estimate(-0.1, -0.15, -0.05), False, Verdict.HARMS),
+        (Estimate(0.1, -0.05, 0.15), False, Verdict.CANNOT_TELL_YET),
+        (Estimate(0.1, -0.05, 0.15), True, Verdict.NO_DIFFERENCE_SHOWN),
+        (Estimate(0.1, 0.06, 0.04), False, Verdict.LIFT_CHANGED),
+        (None, False, Verdict.CANNOT_TELL_YET),
+        (None, True, Verdict.NO_HOLDOUT),
     ],
 )
-def test_a_verdict_is_given_only_when_the_last_window_closed(
-    lift, ends_at, known_until, verdict
-):
-    assert verdict == verdict_of(
-        lift, last_window_ends_at=ends_at, known_until=known_until
-    )
+def test_a_verdict_needs_an_interval_without_0_or_the_end(lift, is_over, verdict):
+    assert verdict_of(lift, is_over=is_over) is verdict
