@@ -132,10 +132,10 @@ BREAKAGES: Final = (
         (
             Edit(
                 "campaigns/store/attempts.py",
-                "        MessageRow.state == MessageState.CLAIMED,\n"
-                '        MessageRow.leased_by == bindparam("of"),\n'
-                '        MessageRow.leased_until > bindparam("at"),\n',
-                '        (MessageRow.leased_by == bindparam("of"))'
+                "            MessageRow.state == MessageState.CLAIMED,\n"
+                '            MessageRow.leased_by == bindparam("of"),\n'
+                '            MessageRow.leased_until > bindparam("at"),\n',
+                '            (MessageRow.leased_by == bindparam("of"))'
                 " | (MessageRow.id > 0),\n",
             ),
             Edit(
