@@ -10,14 +10,14 @@ is another, at odds that are fair if it is that value; by Ville's inequality he 
 a chance of at most 1 in 20 of ever making 20 of 1. A value against which he did is out.
 """
 
-from collections.abc import Sequence
-from functools import cache
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import betaln, expit, logsumexp, xlog1py, xlogy
+from scipy.special import betaln, expit, xlog1py, xlogy
 
 from campaigns.domain.values import ArmCount
 from campaigns.rules.measure.lift import likeliest_holdout
@@ -55,26 +55,35 @@ def lift_sequence(
     [Estimate(value=0.06, low=0.0..., high=0.09...)]
     """
     odds = float(-np.log1p(-confidence))
+    accounts, returned = _counts(cohorts)
     low, high, found = -_WIDEST, _WIDEST, []
     for number in range(1, len(cohorts) + 1):
-        until = cohorts[:number]
-        value = weighted_difference(until) or 0.0
+        value = weighted_difference(cohorts[:number]) or 0.0
         centre = min(max(value, -_WIDEST), _WIDEST)
-        low = max(low, _bound(until, centre, low, odds) - _PRECISION)
-        high = min(high, _bound(until, centre, high, odds) + _PRECISION)
+        against = partial(_evidence_at_last, accounts[:number], returned[:number])
+        low = max(low, _bound(against, centre, low, odds) - _PRECISION)
+        high = min(high, _bound(against, centre, high, odds) + _PRECISION)
         found.append(Estimate(value, low, high))
     return found
 
 
-def _bound(cohorts: Sequence[ArmPair], centre: float, end: float, odds: float) -> float:
+def _bound(
+    against: Callable[[float], float], centre: float, end: float, odds: float
+) -> float:
     """Return how far `end` moves towards `centre` after the last cohort."""
 
     def gain(lift: float) -> float:
-        return float(lift_evidence(cohorts, lift)[-1]) - odds
+        return against(lift) - odds
 
     if gain(end) < 0:
         return end
     return centre if gain(centre) >= 0 else brentq(gain, end, centre, xtol=_PRECISION)
+
+
+def _counts(cohorts: Sequence[ArmPair]) -> tuple[Ints, Ints]:
+    counts = [[(arm.accounts, arm.returned) for arm in pair] for pair in cohorts]
+    accounts, returned = np.moveaxis(np.reshape(counts, (-1, 2, 2)), -1, 0).astype(int)
+    return accounts, returned
 
 
 def excludes_none(cohorts: Sequence[ArmPair], *, confidence: float = 0.95) -> bool:
@@ -89,9 +98,7 @@ def lift_evidence(cohorts: Sequence[ArmPair], lift: float) -> Floats:
         cohorts: In the order in which their windows closed.
         lift: Treated minus holdout, above -1 and below 1.
     """
-    counts = [[(arm.accounts, arm.returned) for arm in pair] for pair in cohorts]
-    accounts, returned = np.moveaxis(np.reshape(counts, (-1, 2, 2)), -1, 0).astype(int)
-    return evidence(accounts, returned, lift)
+    return evidence(*_counts(cohorts), lift)
 
 
 def evidence(accounts: Ints, returned: Ints, lift: float) -> Floats:
@@ -118,8 +125,22 @@ def evidence(accounts: Ints, returned: Ints, lift: float) -> Floats:
     after = np.empty(returned.shape[:-1])
     for number, arms in enumerate(np.moveaxis(returned, -2, 0)):
         won += arms @ came[:, number] + (accounts[number] - arms) @ stayed[:, number]
-        after[..., number] = logsumexp(won + weights, axis=-1)
+        after[..., number] = _log_sum(won + weights)
     return after
+
+
+def _evidence_at_last(accounts: Ints, returned: Ints, lift: float) -> float:
+    treated, holdout, weights = _bets()
+    came, stayed = _gains(accounts[:, :, np.newaxis], treated, holdout, lift)
+    missing = accounts - returned
+    won = np.einsum("ca,acb", returned, came) + np.einsum("ca,acb", missing, stayed)
+    return float(_log_sum(won + weights))
+
+
+def _log_sum(logs: Floats) -> Floats:
+    """Return the logarithm of the sum of what `logs` are the logarithms of."""
+    top = logs.max(axis=-1, keepdims=True)
+    return np.asarray(np.log(np.exp(logs - top).sum(axis=-1)) + top[..., 0])
 
 
 def _gains(
@@ -151,7 +172,7 @@ def _bets() -> tuple[Floats, Floats, Floats]:
     ratios = np.linspace(-2, 2, 41)
     holdout, ratio = (axis.ravel() for axis in np.meshgrid(rates, ratios))
     weights = -2 * ratio**2
-    return expit(holdout + ratio), expit(holdout), weights - logsumexp(weights)
+    return expit(holdout + ratio), expit(holdout), weights - _log_sum(weights)
 
 
 _RETURNED, _STAYED = 1.0, 7.0
