@@ -11,6 +11,8 @@ _WIDTH: Final = 640
 _HEIGHT: Final = 260
 _ROW_HEIGHT: Final = 34
 _FONT: Final = "sans-serif"
+_WIDEST: Final = 0.3
+_DAY: Final = alt.X("day:T", title="Windows closed by", axis=alt.Axis(format="%d %b"))
 
 
 class Palette(NamedTuple):
@@ -54,17 +56,16 @@ def rates_over_time(
         ),
         legend=alt.Legend(orient="top", symbolOpacity=1),
     )
-    day = alt.X("day:T", title="Windows closed by", axis=alt.Axis(format="%d %b"))
     share = alt.Axis(format=".0%", tickCount=6)
     data = _chart(rows)
     band = data.mark_area(opacity=0.18).encode(
-        x=day,
+        x=_DAY,
         y=alt.Y("low:Q", title="Came back", axis=share),
         y2="high:Q",
         color=colour,
     )
     line = data.mark_line(point=True, strokeWidth=2.5).encode(
-        x=day, y="rate:Q", color=colour
+        x=_DAY, y="rate:Q", color=colour
     )
     pilot = _chart([{"rate": baseline}])
     rule = pilot.mark_rule(color=palette.baseline, strokeDash=[6, 4]).encode(y="rate:Q")
@@ -73,6 +74,38 @@ def rates_over_time(
     ).encode(x=alt.value(_WIDTH - 4), y="rate:Q")
     chart = alt.layer(band, line, rule, label).properties(width=_WIDTH, height=_HEIGHT)
     return _svg(chart, palette)
+
+
+def lift_over_time(cohorts: Sequence[CohortLine], *, palette: Palette) -> str:
+    """Return the lift so far with its band and the line of no difference, as SVG."""
+    rows = [
+        {
+            "day": line.window_closed_on.isoformat(),
+            "lift": lift.value,
+            # Before much is known the band is wider than a reader cares to see.
+            "low": max(lift.low, -_WIDEST),
+            "high": min(lift.high, _WIDEST),
+        }
+        for line in cohorts
+        if (lift := line.so_far.lift) is not None
+    ]
+    data = _chart(rows)
+    axis = alt.Axis(format="+.0%", tickCount=6)
+    low = alt.Y("low:Q", title="Treated minus held out", axis=axis)
+    band = data.mark_area(opacity=0.18, color=palette.treated)
+    dots = alt.OverlayMarkDef(color=palette.treated)
+    line = data.mark_line(point=dots, strokeWidth=2.5, color=palette.treated)
+    chart = alt.layer(
+        _zero(palette, alt.Y("zero:Q")),
+        band.encode(x=_DAY, y=low, y2="high:Q"),
+        line.encode(x=_DAY, y="lift:Q"),
+    )
+    return _svg(chart.properties(width=_WIDTH, height=_HEIGHT - 60), palette)
+
+
+def _zero(palette: Palette, where: alt.X | alt.Y) -> Any:  # noqa: ANN401 — a chart
+    rule = _chart([{"zero": 0}]).mark_rule(color=palette.text, strokeWidth=1)
+    return rule.encode(where)
 
 
 def lift_by_segment(segments: Sequence[SegmentLine], *, palette: Palette) -> str:
@@ -94,13 +127,10 @@ def lift_by_segment(segments: Sequence[SegmentLine], *, palette: Palette) -> str
     dot = data.mark_circle(size=90, opacity=1, color=palette.treated).encode(
         y=segment, x="lift:Q"
     )
-    zero = (
-        _chart([{"zero": 0}])
-        .mark_rule(color=palette.text, strokeWidth=1)
-        .encode(x="zero:Q")
-    )
     height = max(1, len(rows)) * _ROW_HEIGHT
-    chart = alt.layer(zero, span, dot).properties(width=_WIDTH - 120, height=height)
+    chart = alt.layer(_zero(palette, alt.X("zero:Q")), span, dot).properties(
+        width=_WIDTH - 120, height=height
+    )
     return _svg(chart, palette)
 
 

@@ -66,6 +66,8 @@ def _drawings(report: WeeklyReport, campaign: CampaignReport) -> dict[str, Marku
             campaign.cohorts, baseline=report.baseline, palette=palette
         )
         drawn[f"rates_{scheme}"] = Markup(over_time)  # noqa: S704 — drawn by us
+        lift = charts.lift_over_time(campaign.cohorts, palette=palette)
+        drawn[f"lift_{scheme}"] = Markup(lift)  # noqa: S704 — drawn by us
         by_segment = charts.lift_by_segment(campaign.segments, palette=palette)
         drawn[f"lifts_{scheme}"] = Markup(by_segment)  # noqa: S704 — drawn by us
     return drawn
