@@ -1,4 +1,4 @@
-"""`winback campaign …`: apply, launch, pause, resume, list, status."""
+"""`winback campaign …`: apply, power, launch, pause, resume, list, status."""
 
 from datetime import datetime
 from pathlib import Path
@@ -55,6 +55,26 @@ def launch(
     )
     first, last = f"{cohorts[0]:%Y-%m-%d %H:%M} UTC", f"{cohorts[-1]:%Y-%m-%d}"
     print(f"Campaign {name} is live: {len(cohorts)} cohorts, from {first} to {last}.")
+
+
+@app.command()
+def power(
+    name: str,
+    base_rate: Annotated[
+        float | None,
+        typer.Option(
+            help="share that comes back without mails; default: the pilot's rate",
+            min=0.001,
+            max=0.9,
+        ),
+    ] = None,
+    workspace: WorkspaceOption = Path(),
+) -> None:
+    """Say what a campaign can show, and by when, before it is launched."""
+    from campaigns.cli.power import print_power
+    from campaigns.wiring.workspace import open_workspace
+
+    print_power(open_workspace(workspace), name, base_rate=base_rate)
 
 
 @app.command()

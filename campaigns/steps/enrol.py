@@ -55,7 +55,9 @@ class EnrolResult(NamedTuple):
     refused: dict[str, int]
 
 
-class _Chosen(NamedTuple):
+class Chosen(NamedTuple):
+    """An account that may be enrolled, and who of it would be written to."""
+
     candidate: Candidate
     contact: CandidateContact
     choice: ContactChoice
@@ -85,7 +87,7 @@ def enrol(
         candidates = enrolments.candidates(
             session, campaign.name, scored_as_of=scored_as_of, now=now
         )
-        chosen, refused = _choose(session, campaign, candidates, now)
+        chosen, refused = choose(session, campaign, candidates, now)
         arms, stratum_of, torn = _arms(session, chosen, cohort, programme, now)
         refused |= dict.fromkeys(torn, EnrolmentRefusal.SHARES_ADDRESSES_WITH_BOTH_ARMS)
         new = [
@@ -124,12 +126,12 @@ def enrol(
     return result
 
 
-def _choose(
+def choose(
     session: Session,
     campaign: CampaignDefinition,
     candidates: list[Candidate],
     now: datetime,
-) -> tuple[list[_Chosen], dict[str, EnrolmentRefusal]]:
+) -> tuple[list[Chosen], dict[str, EnrolmentRefusal]]:
     """Return who may be enrolled, each with a contact, and who may not and why.
 
     Arms are not looked at, so both lose accounts to the same rules.
@@ -139,7 +141,7 @@ def _choose(
     )
     taken = enrolments.addresses_in_use(session, campaign.name)
     refused: dict[str, EnrolmentRefusal] = {}
-    chosen: list[_Chosen] = []
+    chosen: list[Chosen] = []
     # Where a cohort is full, those who left last come first: they return most easily.
     for each in sorted(
         candidates, key=lambda c: (-c.churned_at.timestamp(), c.account)
@@ -157,13 +159,13 @@ def _choose(
             continue
         contact, choice = choose_contact(free)
         taken.add(contact.address_hash)
-        chosen.append(_Chosen(each, contact, choice))
+        chosen.append(Chosen(each, contact, choice))
     return sorted(chosen, key=lambda each: each.candidate.account), refused
 
 
 def _arms(
     session: Session,
-    chosen: list[_Chosen],
+    chosen: list[Chosen],
     cohort: Cohort,
     programme: Programme,
     now: datetime,
@@ -194,7 +196,7 @@ def _arms(
 
 
 def _enrolment(
-    each: _Chosen,
+    each: Chosen,
     arms: dict[str, Arm],
     stratum_of: dict[str, str],
     campaign: CampaignDefinition,

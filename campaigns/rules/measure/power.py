@@ -10,7 +10,7 @@ import numpy as np
 from campaigns.rules.measure.restricted import Floats
 from campaigns.rules.measure.sequential import evidence
 
-_PROGRAMMES: Final = 300
+_PROGRAMMES: Final = 200
 _HALVINGS: Final = 9
 
 
@@ -24,7 +24,7 @@ def chance_to_show(
 ) -> Floats:
     """Return the chance that a lift has been shown once each cohort's window closed.
 
-    By 300 simulated programmes that are looked at as real ones are, so it is right to
+    By 200 simulated programmes that are looked at as real ones are, so it is right to
     about 3 points.
 
     Args:
