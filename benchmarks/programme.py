@@ -7,6 +7,7 @@ from pathlib import Path
 from sqlalchemy import insert
 
 from campaigns.config import ChurnSettings, WinBackSettings
+from campaigns.steps.compare import Baseline
 from campaigns.steps.report import Reporting
 from campaigns.store import (
     campaigns,
@@ -138,7 +139,7 @@ def settled_programme(folder: Path, *, enrolments: int) -> Reporting:
     churn = ChurnSettings().definition()
     titles = {name: name for name in SEGMENTS}
     lake = UsageLake(folder / "usage")
-    return Reporting(sessions, lake, "Bench", churn, win_back, 0.12, titles)
+    return Reporting(sessions, lake, "Bench", churn, win_back, Baseline(0.12), titles)
 
 
 def planned(url: str, *, mails: int) -> None:

@@ -8,6 +8,7 @@ import structlog
 from campaigns import schedule
 from campaigns.config import ChurnSettings, WinBackSettings
 from campaigns.errors import ConfigError, RetryLaterError
+from campaigns.steps.compare import Baseline
 from campaigns.steps.report import Reporting
 from campaigns.steps.settle import SettleResult
 from campaigns.steps.sync import SyncResult
@@ -58,7 +59,7 @@ def work(sessions, clock, tmp_path, settling, syncing):
         "Tidemark",
         ChurnSettings().definition(),
         WinBackSettings().definition(),
-        0.12,
+        Baseline(0.12),
         {},
     )
     return schedule.Work(

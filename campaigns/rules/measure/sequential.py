@@ -168,7 +168,7 @@ def _bets() -> tuple[Floats, Floats, Floats]:
     Win-back rates from 1 to 60 %, log-odds ratios up to 2 either way and likelier near
     0. Other choices are as right; these are strong where campaigns are.
     """
-    rates = np.linspace(np.log(0.01 / 0.99), np.log(0.6 / 0.4), 13)
+    rates = np.linspace(np.log(0.01 / 0.99), np.log(0.6 / 0.4), 7)
     ratios = np.linspace(-2, 2, 41)
     holdout, ratio = (axis.ravel() for axis in np.meshgrid(rates, ratios))
     weights = -2 * ratio**2
