@@ -29,7 +29,8 @@ tests: test
 bench: $(VENV)/.dev ## Measure speed against peers in the same run
 	$(BIN)/python -m benchmarks.run
 
-proof: $(VENV)/.dev ## Kill an import of 20 million rows and compare it with an unbroken one
+proof: $(VENV)/.dev ## Run the tests that take minutes each, and kill an import of 20 million rows
+	$(BIN)/pytest -m proof
 	$(BIN)/python -m benchmarks.proof
 
 proof-delivery: $(VENV)/.dev ## Try delivery in hundreds of worlds where everything goes wrong (FULL=1: in 10,000)

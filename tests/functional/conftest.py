@@ -37,7 +37,10 @@ def walk_on_each(walk, request):
     return partial(walk, database=request.getfixturevalue("new_postgres")())
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+_POSTGRES = pytest.param("postgres", marks=pytest.mark.proof)
+
+
+@pytest.fixture(params=["sqlite", _POSTGRES])
 def move_to_database(request):
     """Lets a new workspace use each kind of database, one of its own."""
 

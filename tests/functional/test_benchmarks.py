@@ -45,6 +45,7 @@ def test_the_peers_compute_the_same_features(folder, peer):
         assert difference < 2e-5 * max(1, left.abs().max() or 1), name
 
 
+@pytest.mark.proof
 def test_every_benchmark_runs_at_a_small_share(tmp_path):
     command = [sys.executable, "-m", "benchmarks.run", "--share", "0.0005"]
     done = subprocess.run(

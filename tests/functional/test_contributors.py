@@ -28,6 +28,9 @@ def commands():
     return [shlex.split(line, comments=True) for line in lines if line.strip()]
 
 
+pytestmark = pytest.mark.proof
+
+
 @pytest.fixture(scope="module")
 def followed(walk_on_each, tmp_path_factory):
     """The guide, followed to its end in a folder of its own."""

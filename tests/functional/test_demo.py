@@ -192,6 +192,7 @@ def test_status_says_what_ran_what_is_due_and_what_is_stuck(demo, walk, tmp_path
     assert "the import of usage.csv.gz did not end" in said
 
 
+@pytest.mark.proof
 def test_the_demo_runs_on_postgresql_by_one_setting(walk, postgres_url, tmp_path):
     url = postgres_url.replace("+psycopg", "")
 

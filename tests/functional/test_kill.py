@@ -246,6 +246,7 @@ def ses_beside(workspace, winback):
     process.communicate()
 
 
+@pytest.mark.proof
 def test_workers_that_are_killed_beside_others_mail_nobody_twice(
     workspace, ses_beside, walk, winback, new_postgres, tmp_path
 ):
