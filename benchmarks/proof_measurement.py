@@ -131,11 +131,16 @@ def _covered(is_full: bool, _kept: Path) -> Iterator[Row]:
         of = _programmes(count, accounts, holdout, (rate + lift, rate), seed)
         # The truth is outside once a bet against it has won; intervals only shrink.
         missed[f"{_named(*cell)}, {lift:+.0%}"] = _ever(evidence(*of, lift) >= _ODDS)
+    how = "programmes with a lift, looked at every week for half a year"
+    yield _missed_row("lift", how, missed, count)
+
+
+def _missed_row(what: str, how: str, missed: dict[str, int], count: int) -> Row:
     result, broken = _worst(missed, count)
-    yield Row(
-        "The lift's interval holds the truth at all looks together",
-        "programmes with a lift, looked at every week for half a year",
-        f"{len(missed)} × {count:,} programmes × {_LOOKS} looks",
+    return Row(
+        f"The {what}'s interval holds the truth at all looks together",
+        how,
+        f"{len(missed)} × {count:,} × {_LOOKS} looks",
         f"{sum(missed.values()) / count / len(missed):.1%} ever miss it, {result}",
         broken,
     )
@@ -154,14 +159,8 @@ def _rates(is_full: bool, _kept: Path) -> Iterator[Row]:
             )
             for counts in of.returned[:, :, 0]
         )
-    result, broken = _worst(missed, count)
-    yield Row(
-        "The rate's interval holds the truth at all looks together",
-        "arms, looked at every week for half a year",
-        f"{len(missed)} × {count:,} arms × {_LOOKS} looks",
-        f"{sum(missed.values()) / count / len(missed):.1%} ever miss it, {result}",
-        broken,
-    )
+    how = "arms, looked at every week for half a year"
+    yield _missed_row("rate", how, missed, count)
 
 
 def _ever_misses(found: list[Estimate], truth: float) -> bool:

@@ -211,6 +211,34 @@ def test_a_return_that_comes_to_light_late_corrects_its_outcome(sessions, lake):
     assert count.returned == 1
 
 
+@pytest.mark.parametrize(
+    ("given_on_day", "returned"),
+    [(30, 0), (29, 1)],  # after the outcome was settled; before, by an earlier cohort
+)
+def test_only_what_a_verdict_was_given_on_stays_as_it_was(
+    sessions, lake, given_on_day, returned
+):
+    enrolled(sessions)
+    closed = NOON + timedelta(days=30)
+    known_up_to(sessions, closed)
+    settled(sessions, lake, closed)
+    with sessions.begin() as session:
+        outcomes.give_verdict(
+            session,
+            "spring",
+            verdict=Verdict.WORKS,
+            definition="x",
+            counts={},
+            now=NOON + timedelta(days=given_on_day),
+        )
+    came_back(sessions, "acc-1", NOON + timedelta(days=10))
+    settled(sessions, lake, closed + timedelta(days=1))
+
+    with sessions.begin() as session:
+        (count,) = outcomes.matured_counts(session)
+    assert count.returned == returned
+
+
 def test_a_campaign_is_not_over_while_an_outcome_is_missing(sessions, lake):
     enrolled(sessions, [f"acc-{n}" for n in range(10)], holdout_share=0.5)
     closed = NOON + timedelta(days=30)

@@ -10,7 +10,7 @@ is another, at odds that are fair if it is that value; by Ville's inequality he 
 a chance of at most 1 in 20 of ever making 20 of 1. A value against which he did is out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from typing import Final, TypeAlias
 
@@ -61,23 +61,25 @@ def lift_sequence(
         value = weighted_difference(cohorts[:number]) or 0.0
         centre = min(max(value, -_WIDEST), _WIDEST)
         against = partial(_evidence_at_last, accounts[:number], returned[:number])
-        low = max(low, _bound(against, centre, low, odds) - _PRECISION)
-        high = min(high, _bound(against, centre, high, odds) + _PRECISION)
+
+        def gain(lift: float, against: Callable[[float], float] = against) -> float:
+            return against(lift) - odds
+
+        low = max(low, _bound(gain, centre, low, -1))
+        high = min(high, _bound(gain, centre, high, 1))
         found.append(Estimate(value, low, high))
     return found
 
 
 def _bound(
-    against: Callable[[float], float], centre: float, end: float, odds: float
+    gain: Callable[[float], float], inside: float, end: float, side: int
 ) -> float:
-    """Return how far `end` moves towards `centre` after the last cohort."""
-
-    def gain(lift: float) -> float:
-        return against(lift) - odds
-
+    """Return how far `end` moves inwards; all the way if nothing is inside."""
     if gain(end) < 0:
         return end
-    return centre if gain(centre) >= 0 else brentq(gain, end, centre, xtol=_PRECISION)
+    if gain(inside) >= 0:
+        return inside
+    return float(brentq(gain, end, inside, xtol=_PRECISION)) + side * _PRECISION
 
 
 def _counts(cohorts: Sequence[ArmPair]) -> tuple[Ints, Ints]:
@@ -184,9 +186,13 @@ def rate_sequence(
 ) -> list[Estimate]:
     """Return an arm's rate after each cohort, with intervals that hold at all looks.
 
+    Each is made of all that is known then and may grow again: unlike a lift, a rate
+    moves with the season, and what a summer excluded may be true in winter.
+
     Args:
         counts: Of each cohort, in the order in which their windows closed.
-        confidence: That no interval misses the true rate.
+        confidence: That no interval misses the true rate, while that is one; of a rate
+            that moves, that an interval holds its mean so far.
 
     Source: H. Robbins, Annals of Mathematical Statistics 41 (1970), 1397-1409.
 
@@ -194,30 +200,31 @@ def rate_sequence(
     [Estimate(value=0.12, low=0.046..., high=0.236...)]
     """
     odds = float(-np.log1p(-confidence))
-    low, high, found = 0.0, 1.0, []
+    return [_rate(total, odds) for total in _totals(counts)]
+
+
+def _totals(counts: Sequence[ArmCount]) -> Iterator[ArmCount]:
     accounts = returned = 0
     for each in counts:
         accounts, returned = accounts + each.accounts, returned + each.returned
-        total = ArmCount(accounts, returned)
-        value = returned / accounts if accounts else 0.0
-        low = max(low, _rate_bound(total, value, 0.0, odds) - _PRECISION)
-        high = min(high, _rate_bound(total, value, 1.0, odds) + _PRECISION)
-        found.append(Estimate(value, low, high))
-    return found
+        yield ArmCount(accounts, returned)
+
+
+def _rate(count: ArmCount, odds: float) -> Estimate:
+    def gain(rate: float) -> float:
+        return _mixed(count) - _log_likelihood(count, rate) - odds
+
+    if not count.accounts:
+        return Estimate(0.0, 0.0, 1.0)
+    value = count.returned / count.accounts
+    low = 0.0 if value == 0 else _bound(gain, value, _LEAST, -1)
+    high = 1.0 if value == 1 else _bound(gain, value, 1 - _LEAST, 1)
+    return Estimate(value, max(low, 0.0), min(high, 1.0))
 
 
 def _log_likelihood(count: ArmCount, rate: float) -> float:
     missing = count.accounts - count.returned
     return float(xlogy(count.returned, rate) + xlog1py(missing, -rate))
-
-
-def _rate_bound(count: ArmCount, value: float, end: float, odds: float) -> float:
-    def gain(rate: float) -> float:
-        return _mixed(count) - _log_likelihood(count, rate) - odds
-
-    if value == end or gain(end) < 0:
-        return end
-    return float(brentq(gain, end + (value - end) * 1e-12, value, xtol=_PRECISION))
 
 
 def _mixed(count: ArmCount) -> float:
@@ -232,7 +239,8 @@ def against_pilot(
     """Return an arm's rate minus the pilot's after each cohort; holds at all looks.
 
     Unlike a holdout, the pilot was over before: all that it showed is bet on at once,
-    and the rates that are likeliest at each difference are the ones bet against.
+    and the rates that are likeliest at each difference are the ones bet against. An
+    interval may grow again, as those of a rate may.
 
     Args:
         counts: Of each cohort, in the order in which their windows closed.
@@ -240,22 +248,18 @@ def against_pilot(
         confidence: That no interval misses the true difference.
     """
     odds = float(-np.log1p(-confidence))
-    low, high, found = -_WIDEST, _WIDEST, []
-    accounts = returned = 0
-    for each in counts:
-        accounts, returned = accounts + each.accounts, returned + each.returned
-        total = ArmCount(accounts, returned)
-        value = returned / accounts - pilot.returned / pilot.accounts if accounts else 0
+    return [_over_pilot(total, pilot, odds) for total in _totals(counts)]
 
-        def gain(difference: float, total: ArmCount = total) -> float:
-            return _pilot_evidence(total, pilot, difference) - odds
 
-        if gain(low) >= 0:
-            low = brentq(gain, low, value, xtol=_PRECISION)
-        if gain(high) >= 0:
-            high = brentq(gain, high, value, xtol=_PRECISION)
-        found.append(Estimate(value, low, high))
-    return found
+def _over_pilot(count: ArmCount, pilot: ArmCount, odds: float) -> Estimate:
+    def gain(difference: float) -> float:
+        return _pilot_evidence(count, pilot, difference) - odds
+
+    if not count.accounts:
+        return Estimate(0.0, -_WIDEST, _WIDEST)
+    value = count.returned / count.accounts - pilot.returned / pilot.accounts
+    low, high = _bound(gain, value, -_WIDEST, -1), _bound(gain, value, _WIDEST, 1)
+    return Estimate(value, low, high)
 
 
 def _pilot_evidence(count: ArmCount, pilot: ArmCount, difference: float) -> float:

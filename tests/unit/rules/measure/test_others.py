@@ -44,6 +44,19 @@ def test_strata_are_not_misled_as_their_sum_is():
     assert weighted_difference(strata) == found.value
 
 
+def test_a_stratum_weighs_as_much_as_it_can_say():
+    strata = [
+        ArmPair(ArmCount(100, 50), ArmCount(100, 30)),
+        ArmPair(ArmCount(10, 9), ArmCount(10, 1)),
+        ArmPair(ArmCount(500, 400), ArmCount(0, 0)),
+    ]
+    # Weights of 100 · 100 / 200 and 10 · 10 / 20; the third has nothing to compare.
+    expected = (50 * 0.2 + 5 * 0.8) / 55
+
+    assert weighted_difference(strata) == pytest.approx(expected)
+    assert stratified_lift(strata).value == pytest.approx(expected)
+
+
 def test_a_loss_that_both_arms_share_is_no_alarm_and_an_unequal_one_is():
     # As `returned`: those that reached measurement.
     alike = unequal_loss(ArmCount(4000, 3800), ArmCount(1000, 950))

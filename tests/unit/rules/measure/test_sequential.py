@@ -84,6 +84,34 @@ def test_cohorts_that_contradict_each_other_leave_no_lift():
     assert last.low >= last.high
 
 
+@pytest.mark.parametrize("spread", [0.0, 0.15, 0.45])
+@pytest.mark.parametrize("seed", range(4))
+def test_an_interval_holds_the_lifts_that_no_look_excluded_and_no_other(seed, spread):
+    rng = np.random.default_rng(seed)
+    lifts = rng.normal(0.1, spread, 5)
+    cohorts = [
+        _pair(
+            (n, int(rng.binomial(n, np.clip(0.3 + lift, 0, 1)))),
+            (n // 3, int(rng.binomial(n // 3, 0.3))),
+        )
+        for n, lift in zip(rng.integers(30, 900, 5).tolist(), lifts, strict=True)
+    ]
+    last = lift_sequence(cohorts)[-1]
+
+    grid = np.linspace(-0.998, 0.998, 400)
+    is_left = [lift_evidence(cohorts, lift).max() < np.log(20) for lift in grid]
+    left = grid[is_left]
+    step = grid[1] - grid[0]
+    if last.low >= last.high:
+        assert not left.size
+    else:
+        # An interval that is narrower than a step may hold no lift of the grid.
+        assert left.size or last.high - last.low < step
+        assert all(last.low - 1e-4 <= lift <= last.high + 1e-4 for lift in left)
+        assert left.size == 0 or left[0] - last.low < step + 1e-4
+        assert left.size == 0 or last.high - left[-1] < step + 1e-4
+
+
 @pytest.mark.parametrize(
     "nothing", [_pair((0, 0), (5, 1)), _pair((9, 3), (0, 0)), _pair((0, 0), (0, 0))]
 )
@@ -102,6 +130,16 @@ def test_none_back_and_all_back_are_no_lift(counts):
 
     assert found.value == 0
     assert found.low < 0 < found.high
+
+
+def test_a_rate_that_moves_is_held_by_its_interval_and_is_not_out_for_good():
+    summer, winter = [ArmCount(400, 40)] * 6, [ArmCount(400, 100)] * 40
+    found = rate_sequence(summer + winter)
+
+    assert found[5].high < 0.15 < found[-1].low
+    assert all(each.low <= each.value <= each.high for each in found)
+    over = against_pilot(summer + winter, ArmCount(300, 36))
+    assert all(each.low <= each.value <= each.high for each in over)
 
 
 def test_a_rate_is_held_by_its_sequence_and_ends_where_its_arm_does():
