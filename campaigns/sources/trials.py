@@ -63,8 +63,9 @@ def read_trial(
         where: Which rows are meant, such as `recency >= 7`; None for all.
 
     Raises:
-        InputError: The file cannot be read, or lacks a column; or `where` is not a
-            column, one of == != >= <= > <, and a value.
+        InputError: The file cannot be read, lacks a column, or has rows of which none
+            can be taken; or `where` is not a column, one of == != >= <= > <, and a
+            value.
     """
     wanted = [treatment, outcome, *([before] if before else [])]
     condition = _condition(where) if where else None
@@ -81,6 +82,12 @@ def read_trial(
         arm, amounts = taken
         outcomes[arm].append(amounts[0])
         known[arm].extend(amounts[1:])
+    if refused and not outcomes:
+        first = refused[0]
+        raise InputError(
+            f"{path}: none of its {len(refused):,} rows can be taken; row {first.row}, "
+            f"{first.column}: {first.reason}"
+        )
     return TrialFile(_arrays(outcomes), _arrays(known) if before else {}, refused)
 
 

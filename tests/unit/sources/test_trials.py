@@ -78,3 +78,9 @@ def test_only_the_rows_that_are_meant_are_read(write, where, kept):
 def test_a_column_that_is_not_there_is_an_error_that_lists_those_that_are(write):
     with pytest.raises(InputError, match="no column 'back'; it has: arm, came"):
         _read(write("arm,came\na,1\n"))
+
+
+def test_a_file_of_which_no_row_can_be_taken_says_why(write):
+    said = r"none of its 2 rows can be taken; row 1, back: is not a number"
+    with pytest.raises(InputError, match=said):
+        _read(write("arm,back\na,Web\nb,Phone\n"))
