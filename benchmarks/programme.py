@@ -8,7 +8,7 @@ from sqlalchemy import insert
 
 from campaigns.config import ChurnSettings, WinBackSettings
 from campaigns.steps.compare import Baseline
-from campaigns.steps.report import Reporting
+from campaigns.steps.verdicts import Reporting
 from campaigns.store import (
     campaigns,
     cohorts,

@@ -36,6 +36,7 @@ from campaigns.domain.definitions import ChurnDefinition, WinBackDefinition
 from campaigns.domain.headers import header_text
 from campaigns.domain.records import ZoneName
 from campaigns.errors import ConfigError
+from campaigns.rules.measure.verdict import UNHEARD_OF
 
 SETTINGS_FILE: Final = "winback.toml"
 SECRETS_FILE: Final = "secrets.toml"
@@ -115,12 +116,15 @@ class ProgrammeSettings(Section):
         baseline: The pilot's win-back rate.
         baseline_accounts: How many accounts the pilot had; None if nobody knows: then
             its rate is taken as certain, and reports say so.
+        unheard_of_lift: A lift that is larger for certain is held for a mistake in the
+            data, and no verdict is given.
         default_time_zone: Of accounts whose zone is not known.
     """
 
     holdout_share: _SHARE = 0.2
     baseline: Annotated[float, Field(gt=0, lt=1)] = 0.12
     baseline_accounts: Annotated[int, Field(gt=0)] | None = None
+    unheard_of_lift: _SHARE = UNHEARD_OF
     default_time_zone: ZoneName = "UTC"
 
 

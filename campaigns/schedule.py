@@ -31,6 +31,7 @@ from campaigns.steps import (
     score,
     settle,
     sync,
+    verdicts,
 )
 from campaigns.steps.desk import Desk
 from campaigns.store import (
@@ -107,7 +108,7 @@ class Work:
     post: receive.Post
     learning: score.Learning
     programme: enrol.Programme
-    reporting: report.Reporting
+    reporting: verdicts.Reporting
     import_place: import_file.Workplace
     sync: Callable[[], sync.SyncResult]
     settle: Callable[[datetime], settle.SettleResult]
@@ -243,8 +244,8 @@ def _sync(work: Work, _due_at: datetime) -> dict[str, Any]:
 
 def _settle(work: Work, _due_at: datetime) -> dict[str, Any]:
     result = work.settle(work.clock())
-    verdicts = report.give_verdicts(work.reporting, now=work.clock())
-    return {**result._asdict(), "verdicts": verdicts}
+    given = verdicts.give_verdicts(work.reporting, now=work.clock())
+    return {**result._asdict(), "verdicts": given}
 
 
 def _report(work: Work, due_at: datetime) -> dict[str, Any]:
@@ -254,6 +255,7 @@ def _report(work: Work, due_at: datetime) -> dict[str, Any]:
         if not campaigns.were_launched(session, before=due_at):
             return {"week": None}
     gathered = report.gather(work.reporting, as_of=as_of)
+    report.keep(work.reporting, gathered, now=work.clock())
     work.publish(gathered)
     return {"week": gathered.week}
 

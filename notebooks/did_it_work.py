@@ -45,7 +45,7 @@ import altair as alt
 
 rows = [
     {"segment": line.title, **line.comparison.lift._asdict()}
-    for line in campaign.segments
+    for line in campaign.breakdowns[0].lines
     if line.comparison.lift
 ]
 chart = alt.Chart(alt.InlineData(values=rows))

@@ -265,7 +265,9 @@ def report(
     week: Annotated[
         str | None, typer.Option(metavar="YYYY-Www", help="counted up to its end")
     ] = None,
-    format_: Annotated[str, typer.Option("--format", help="html, md or json")] = "html",
+    format_: Annotated[
+        str, typer.Option("--format", help="html, md, json, csv or slack")
+    ] = "html",
     workspace: WorkspaceOption = Path(),
 ) -> None:
     """Write the win-back report: the verdict first, then the numbers."""
@@ -273,6 +275,22 @@ def report(
     from campaigns.wiring.workspace import open_workspace
 
     write_report(open_workspace(workspace), week=week, format_=format_)
+
+
+@app.command()
+def explain(
+    id_: Annotated[
+        str, typer.Argument(metavar="ID", help="as in the report, or in its CSV")
+    ],
+    limit: Annotated[int, typer.Option(min=0, help="rows to show")] = 20,
+    as_csv: Annotated[bool, typer.Option("--csv", help="write all rows")] = False,
+    workspace: WorkspaceOption = Path(),
+) -> None:
+    """List the rows that a number of a report was counted from."""
+    from campaigns.cli.explaining import explain_number
+    from campaigns.wiring.workspace import open_workspace
+
+    explain_number(open_workspace(workspace), id_, limit=limit, as_csv=as_csv)
 
 
 @app.command()

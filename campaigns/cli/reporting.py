@@ -1,31 +1,41 @@
 """`winback report`."""
 
+from collections.abc import Callable
+from typing import Final
+
 from campaigns.errors import ConfigError
-from campaigns.present.pages import Pages, report_json
+from campaigns.present import formats
+from campaigns.present.pages import Pages
+from campaigns.present.report import WeeklyReport
 from campaigns.shipped import templates_folder
-from campaigns.steps import report
+from campaigns.steps import report, verdicts
 from campaigns.wiring.workspace import Workspace, publish
+
+_PRINTED: Final[dict[str, Callable[[WeeklyReport], str]]] = {
+    "md": lambda weekly: Pages(templates_folder()).report_markdown(weekly),
+    "json": WeeklyReport.json,
+    "csv": formats.report_csv,
+    "slack": formats.report_slack,
+}
 
 
 def write_report(workspace: Workspace, *, week: str | None, format_: str) -> None:
-    """Print or write one week's report; the verdicts are printed in any case.
+    """Print or write one week's report; as HTML, the verdicts are printed too.
 
     Raises:
         ConfigError: The week or the format is not one.
     """
-    if format_ not in {"html", "md", "json"}:
-        raise ConfigError(f"there is no format {format_!r}; there are html, md, json")
+    if format_ != "html" and format_ not in _PRINTED:
+        raise ConfigError(
+            f"there is no format {format_!r}; there are html, {', '.join(_PRINTED)}"
+        )
     now = workspace.clock()
-    as_of = min(report.end_of_week(week), now) if week else now
     reporting = workspace.reporting()
     workspace.settle(now)
-    report.give_verdicts(reporting, now=now)
-    weekly = report.gather(reporting, as_of=as_of)
-    if format_ == "md":
-        print(Pages(templates_folder()).report_markdown(weekly))
-        return
-    if format_ == "json":
-        print(report_json(weekly), end="")
+    verdicts.give_verdicts(reporting, now=now)
+    weekly = report.of_week(reporting, week or report.week_of(now), now=now)
+    if format_ != "html":
+        print(_PRINTED[format_](weekly), end="")
         return
     path = publish(workspace, weekly)
     for campaign in weekly.campaigns:

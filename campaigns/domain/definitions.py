@@ -5,7 +5,10 @@ A report names the version it was made with. Change the meaning, change the vers
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Literal
+from typing import Final, Literal
+
+STAYS: Final = (7, 14, 30)
+"""After how many days it is seen whether who came back is still here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -298,7 +298,7 @@ class ArmCount:
 
 @dataclass(frozen=True, slots=True)
 class CohortCount:
-    """One cohort's counts by arm and segment."""
+    """One cohort's counts by arm, segment, dormancy and persona."""
 
     campaign: str
     cohort: int
@@ -306,6 +306,8 @@ class CohortCount:
     window_ends_at: datetime
     arm: Arm
     segment: str
+    dormancy: str
+    persona: str | None
     accounts: int
     returned: int
 

@@ -1,6 +1,7 @@
 """The words that are stored, each with its meaning."""
 
 from enum import StrEnum
+from typing import Final
 
 
 class Arm(StrEnum):
@@ -154,6 +155,15 @@ class ReturnKind(StrEnum):
     PAID = "paid"
     USED = "used"
     RESUBSCRIBED = "resubscribed"  # within the grace of its end: never really away
+    MERGED = "merged"  # another account was merged into it
+
+    @property
+    def is_win_back(self) -> bool:
+        """Whether a mail can have brought it about."""
+        return self in WIN_BACKS
+
+
+WIN_BACKS: Final = (ReturnKind.PAID, ReturnKind.USED)
 
 
 class Verdict(StrEnum):
@@ -164,4 +174,8 @@ class Verdict(StrEnum):
     HARMS = "harms"
     LIFT_CHANGED = "lift_changed"
     NO_DIFFERENCE_SHOWN = "no_difference_shown"
+    TOO_FEW = "too_few"  # accounts: the numbers leave room for anything
     NO_HOLDOUT = "no_holdout"
+    MISMATCH = "mismatch"  # the arms that are measured are not those that were drawn
+    STALE_DATA = "stale_data"  # nobody knows who came back lately
+    TOO_GOOD = "too_good"  # to be believed before somebody looked at the data

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple
 
 import altair as alt
 
-from campaigns.present.report import CohortLine, SegmentLine
+from campaigns.present.report import CohortLine, GroupLine
 
 _WIDTH: Final = 640
 _HEIGHT: Final = 260
@@ -108,24 +108,24 @@ def _zero(palette: Palette, where: alt.X | alt.Y) -> Any:  # noqa: ANN401 — a 
     return rule.encode(where)
 
 
-def lift_by_segment(segments: Sequence[SegmentLine], *, palette: Palette) -> str:
-    """Return each segment's lift with its interval, as SVG."""
+def lift_by_group(lines: Sequence[GroupLine], *, palette: Palette) -> str:
+    """Return each group's lift with its interval, as SVG."""
     rows = [
-        {"segment": line.title, "lift": lift.value, "low": lift.low, "high": lift.high}
-        for line in segments
+        {"group": line.title, "lift": lift.value, "low": lift.low, "high": lift.high}
+        for line in lines
         if (lift := line.comparison.lift) is not None
     ]
-    order = [str(row["segment"]) for row in sorted(rows, key=_lift, reverse=True)]
-    segment = alt.Y("segment:N", title=None, sort=order)
+    order = [str(row["group"]) for row in sorted(rows, key=_lift, reverse=True)]
+    group = alt.Y("group:N", title=None, sort=order)
     axis = alt.Axis(format="+.0%")
     data = _chart(rows)
     span = data.mark_rule(strokeWidth=2.5, color=palette.treated).encode(
-        y=segment,
+        y=group,
         x=alt.X("low:Q", title="Treated minus held out", axis=axis),
         x2="high:Q",
     )
     dot = data.mark_circle(size=90, opacity=1, color=palette.treated).encode(
-        y=segment, x="lift:Q"
+        y=group, x="lift:Q"
     )
     height = max(1, len(rows)) * _ROW_HEIGHT
     chart = alt.layer(_zero(palette, alt.X("zero:Q")), span, dot).properties(

@@ -4,10 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import orjson
 from markupsafe import Markup
 
-from campaigns.present import charts, words
+from campaigns.present import charts, remarks, words
 from campaigns.present.report import CampaignReport, WeeklyReport
 
 
@@ -32,6 +31,7 @@ class Pages:
             "number": words.number,
             "day": words.day,
             "plain": words.plain_word,
+            "money": remarks.money_sentence,
         }
 
     def report_html(self, report: WeeklyReport) -> str:
@@ -50,12 +50,6 @@ class Pages:
         return self._environment.get_template(f"pages/{name}.html").render(**facts)
 
 
-def report_json(report: WeeklyReport) -> str:
-    """Return the report as JSON, every number with its name."""
-    options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
-    return orjson.dumps(report.plain(), option=options).decode() + "\n"
-
-
 def _drawings(report: WeeklyReport, campaign: CampaignReport) -> dict[str, Markup]:
     """Return each chart in both schemes; the page shows the one that fits."""
     if not campaign.cohorts:
@@ -68,6 +62,6 @@ def _drawings(report: WeeklyReport, campaign: CampaignReport) -> dict[str, Marku
         drawn[f"rates_{scheme}"] = Markup(over_time)  # noqa: S704 — drawn by us
         lift = charts.lift_over_time(campaign.cohorts, palette=palette)
         drawn[f"lift_{scheme}"] = Markup(lift)  # noqa: S704 — drawn by us
-        by_segment = charts.lift_by_segment(campaign.segments, palette=palette)
+        by_segment = charts.lift_by_group(campaign.breakdowns[0].lines, palette=palette)
         drawn[f"lifts_{scheme}"] = Markup(by_segment)  # noqa: S704 — drawn by us
     return drawn

@@ -1,12 +1,22 @@
 """The weekly report as a value: every number that is shown, and nothing else."""
 
+import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Final
+
+import orjson
+from pydantic import TypeAdapter
 
 from campaigns.domain.values import ArmCount
 from campaigns.domain.words import Verdict
+from campaigns.errors import ActionRefusedError
 from campaigns.rules.measure.rates import Estimate
+
+SCHEMA: Final = "winback-report-3"
+_NO_FINDINGS: Final = {"number", "days"}
+"""Numbers that only say which line it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +43,78 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class SegmentLine:
-    """One segment's comparison."""
+class GroupLine:
+    """One group's comparison.
 
-    segment: str
+    Attributes:
+        name: What the group is called in the database.
+        title: What people call it.
+        comparison: Its accounts.
+    """
+
+    name: str
     title: str
     comparison: Comparison
+
+
+@dataclass(frozen=True, slots=True)
+class Breakdown:
+    """All accounts, group by group; the intervals of all its groups hold together.
+
+    Attributes:
+        by: What tells the groups apart: segment, dormancy or persona.
+        lines: One for each group.
+    """
+
+    by: str
+    lines: tuple[GroupLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StayLine:
+    """Who was still here some days after coming back.
+
+    Attributes:
+        days: How many days after.
+        treated: Accounts written to, and those that came back and were still here.
+        holdout: The same of those held out.
+        treated_back: Of the accounts written to, those that came back, and of these
+            those that were still here.
+        holdout_back: The same of those held out.
+        lift: Treated minus holdout, of all accounts; None if an arm is empty.
+        kept: Treated minus holdout, of those that came back; None if none did.
+    """
+
+    days: int
+    treated: ArmCount
+    holdout: ArmCount
+    treated_back: ArmCount
+    holdout_back: ArmCount
+    lift: Estimate | None
+    kept: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class MoneyLine:
+    """Monthly revenue that runs again when windows close, net of discounts.
+
+    Attributes:
+        currency: By ISO 4217.
+        treated_minor: Of all accounts written to, in minor units.
+        holdout_minor: Of all held out, in minor units.
+        added_minor: What the mails added: the difference an account, times the
+            accounts written to; right at one look. None with less than 30 accounts in
+            an arm.
+        largest_share: Of all of it, what the largest account pays.
+        hangs_on_one: Whether that is more than a fifth.
+    """
+
+    currency: str
+    treated_minor: int
+    holdout_minor: int
+    added_minor: Estimate | None
+    largest_share: float
+    hangs_on_one: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +174,14 @@ class CampaignReport:
         sentence: The verdict in words.
         baseline_sentence: How the treated rate compares with the pilot's.
         next_step: What a reader can do now.
-        is_final: Whether the verdict was given.
+        is_given: Whether the verdict was given for good.
+        warnings: What a reader must know before believing a number.
+        changes: What is new since the report of the week before.
         comparison: Over all closed windows.
-        segments: By segment.
+        breakdowns: By segment, by dormancy and by persona.
+        stays: Who was still here after 7, 14 and 30 days.
+        stay_sentence: The same in words.
+        money: Regained revenue, by currency.
         cohorts: In order, with the comparison so far.
         cohorts_planned: How many cohorts the campaign has.
         not_matured: Enrolled accounts whose window is still open, by arm.
@@ -114,9 +195,14 @@ class CampaignReport:
     sentence: str
     baseline_sentence: str
     next_step: str
-    is_final: bool
+    is_given: bool
+    warnings: tuple[str, ...]
+    changes: tuple[str, ...]
     comparison: Comparison
-    segments: tuple[SegmentLine, ...]
+    breakdowns: tuple[Breakdown, ...]
+    stays: tuple[StayLine, ...]
+    stay_sentence: str
+    money: tuple[MoneyLine, ...]
     cohorts: tuple[CohortLine, ...]
     cohorts_planned: int
     not_matured: dict[str, int]
@@ -158,7 +244,28 @@ class WeeklyReport:
 
     def plain(self) -> dict[str, Any]:
         """Return the report as plain values, for JSON."""
-        return {"schema": "winback-report-2", **_plain(self)}
+        return {"schema": SCHEMA, **_plain(self)}
+
+    def json(self) -> str:
+        """Return the report as JSON: the same report, the same text."""
+        options = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS
+        return orjson.dumps(self.plain(), option=options).decode() + "\n"
+
+
+def from_plain(content: str) -> WeeklyReport:
+    """Return a report from its JSON.
+
+    Raises:
+        ActionRefusedError: It was written by a version that this one cannot read.
+    """
+    values = json.loads(content)
+    schema = values.pop("schema")
+    if schema != SCHEMA:
+        raise ActionRefusedError(
+            f"the report was kept as {schema}, and this version reads {SCHEMA}; the "
+            "pages that were made of it are in the folder reports"
+        )
+    return TypeAdapter(WeeklyReport).validate_python(values, strict=False)
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401
@@ -172,3 +279,36 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, dict):
         return {str(name): _plain(each) for name, each in value.items()}
     return value
+
+
+def numbers(value: Any, *above: str) -> Iterator[tuple[str, float]]:  # noqa: ANN401
+    """Yield every number of a report with its id.
+
+    An id is the way to the number: the week, the campaign, and so on. A member of a
+    list goes by its first value, such as its name.
+
+    >>> list(numbers(ArmCount(5, 2), "2026-W14", "spring"))
+    [('2026-W14/spring/accounts', 5), ('2026-W14/spring/returned', 2)]
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        for name, each in _parts(value):
+            if name not in _NO_FINDINGS:
+                yield from numbers(each, *above, name)
+    else:
+        yield "/".join(above), value
+
+
+def _parts(value: Any) -> list[tuple[str, Any]]:  # noqa: ANN401
+    if hasattr(value, "__dataclass_fields__"):
+        return [(name, getattr(value, name)) for name in value.__slots__]
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return list(value._asdict().items())
+    if isinstance(value, dict):
+        return [(str(name), each) for name, each in value.items()]
+    if isinstance(value, tuple):
+        return [
+            (str(_parts(each)[0][1]), each)
+            for each in value
+            if not isinstance(each, str)
+        ]
+    return []

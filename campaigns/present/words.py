@@ -7,6 +7,32 @@ from campaigns.domain.words import Verdict
 from campaigns.present.report import Comparison
 from campaigns.rules.measure.rates import Estimate
 
+_MINOR_DIGITS: Final = {
+    # By ISO 4217; all others have two.
+    **dict.fromkeys(
+        [
+            "BIF",
+            "CLP",
+            "DJF",
+            "GNF",
+            "ISK",
+            "JPY",
+            "KMF",
+            "KRW",
+            "PYG",
+            "RWF",
+            "UGX",
+            "UYI",
+            "VND",
+            "VUV",
+            "XAF",
+            "XOF",
+            "XPF",
+        ],
+        0,
+    ),
+    **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
+}
 NEXT_STEP: Final = {
     Verdict.CANNOT_TELL_YET: "Wait. Stopping or widening the campaign on these numbers "
     "would be a guess.",
@@ -17,7 +43,25 @@ NEXT_STEP: Final = {
     Verdict.HARMS: "Stop the campaign: accounts come back more often without it.",
     Verdict.NO_DIFFERENCE_SHOWN: "Change the mails or the audience before running it "
     "again; more of the same is not known to help.",
+    Verdict.TOO_FEW: "Run it again with more accounts or a larger holdout; `winback "
+    "campaign power` says how many it takes.",
     Verdict.NO_HOLDOUT: "Set a holdout: without one nobody can say what mails do.",
+    Verdict.MISMATCH: "Find out what is said below before anyone acts on a number of "
+    "this campaign.",
+    Verdict.STALE_DATA: "Import use and subscriptions; the report says more then.",
+    Verdict.TOO_GOOD: "Look at some of the accounts that came back: an import that "
+    "touched them all at once, or a test of your own, looks just like this.",
+}
+_LEADS: Final = {
+    Verdict.WORKS: "The mails bring accounts back.",
+    Verdict.HARMS: "The mails keep accounts away.",
+    Verdict.LIFT_CHANGED: "No single difference fits all cohorts.",
+    Verdict.NO_DIFFERENCE_SHOWN: "No difference was shown.",
+    Verdict.TOO_FEW: "Too few accounts to tell.",
+    Verdict.NO_HOLDOUT: "Cannot say what the mails do: an arm is empty.",
+    Verdict.MISMATCH: "These arms cannot be compared.",
+    Verdict.STALE_DATA: "Nobody knows who came back lately.",
+    Verdict.TOO_GOOD: "Too good to be believed before somebody has looked.",
 }
 
 
@@ -54,6 +98,16 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
+def amount(minor: float, currency: str) -> str:
+    """Return money as people read it.
+
+    >>> amount(1234500, "EUR")
+    '12,345 EUR'
+    """
+    whole = round(minor / 10 ** _MINOR_DIGITS.get(currency, 2))
+    return f"{whole:,} {currency}".replace("-", "−")
+
+
 def day(moment: datetime) -> str:
     """Return a date as people write it.
 
@@ -79,15 +133,7 @@ def verdict_sentence(
             else "Not all planned cohorts are enrolled."
         )
         return f"Cannot tell yet. {facts or 'No window has closed so far.'} {when}"
-    if verdict is Verdict.NO_HOLDOUT:
-        return f"Cannot say what the mails do: an arm is empty. {facts}"
-    lead = {
-        Verdict.WORKS: "The mails bring accounts back.",
-        Verdict.HARMS: "The mails keep accounts away.",
-        Verdict.LIFT_CHANGED: "No single difference fits all cohorts.",
-        Verdict.NO_DIFFERENCE_SHOWN: "No difference was shown.",
-    }[verdict]
-    return f"{lead} {facts}"
+    return f"{_LEADS[verdict]} {facts}".rstrip()
 
 
 def _facts(comparison: Comparison, window_days: int) -> str:

@@ -26,6 +26,8 @@ from campaigns.rules.timetable import next_slot
 
 DORMANCY_BANDS: Final = ((30, "0-29 days"), (90, "30-89 days"), (180, "90-179 days"))
 LONGEST_DORMANCY: Final = "180 days and more"
+DORMANCIES: Final = (*(name for _, name in DORMANCY_BANDS), LONGEST_DORMANCY)
+_BETWEEN: Final = " · "
 
 
 def dormancy_band(churned_at: datetime, *, now: datetime) -> str:
@@ -34,6 +36,20 @@ def dormancy_band(churned_at: datetime, *, now: datetime) -> str:
     return next(
         (name for limit, name in DORMANCY_BANDS if days < limit), LONGEST_DORMANCY
     )
+
+
+def holdout_stratum(segment: str | None, churned_at: datetime, *, now: datetime) -> str:
+    """Return the stratum of an account: within it the holdout is drawn."""
+    return f"{segment}{_BETWEEN}{dormancy_band(churned_at, now=now)}"
+
+
+def dormancy_of(stratum: str) -> str:
+    """Return the dormancy band of a stratum.
+
+    >>> dormancy_of("never-activated · 30-89 days")
+    '30-89 days'
+    """
+    return stratum.rpartition(_BETWEEN)[2]
 
 
 def refusal_of(

@@ -12,7 +12,7 @@ from campaigns.domain.records import zone_or
 from campaigns.domain.values import Candidate, CandidateContact, Cohort, NewEnrolment
 from campaigns.domain.words import Arm, ContactChoice, EnrolmentRefusal
 from campaigns.errors import ActionRefusedError
-from campaigns.rules.eligibility import choose_contact, dormancy_band, refusal_of
+from campaigns.rules.eligibility import choose_contact, holdout_stratum, refusal_of
 from campaigns.rules.holdout import assign_arms, units_by_address
 from campaigns.rules.timetable import due_times
 from campaigns.store import (
@@ -172,8 +172,9 @@ def _arms(
 ) -> tuple[dict[str, Arm], dict[str, str], list[str]]:
     """Return arm and stratum of each chosen account, and those that have none."""
     stratum_of = {
-        each.candidate.account: f"{each.candidate.segment} · "
-        f"{dormancy_band(each.candidate.churned_at, now=now)}"
+        each.candidate.account: holdout_stratum(
+            each.candidate.segment, each.candidate.churned_at, now=now
+        )
         for each in chosen
     }
     arm_of = enrolments.arms_of_programme(session)

@@ -1,70 +1,40 @@
-"""Give the verdicts that fall due, and gather a week's report."""
+"""Gather a week's report, and keep it as it was made."""
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-import structlog
-
-from campaigns.domain.definitions import ChurnDefinition, WinBackDefinition
-from campaigns.domain.values import CohortCount
+from campaigns.domain.values import CampaignStatus, CohortCount
 from campaigns.domain.words import Arm, CampaignState, Verdict
 from campaigns.errors import ConfigError
-from campaigns.present import words
+from campaigns.present import remarks, words
 from campaigns.present.report import (
     CampaignReport,
-    CohortLine,
-    Comparison,
     Funnel,
-    SegmentLine,
     WeeklyReport,
+    from_plain,
 )
-from campaigns.rules.measure.verdict import verdict_of
-from campaigns.steps.compare import (
-    CONFIDENCE,
-    Baseline,
-    in_order,
-    looks,
-    pair_of,
-    pairs_of,
-)
+from campaigns.rules.measure.verdict import doubt_of
+from campaigns.steps.breakdowns import breakdowns, by_cohort
+from campaigns.steps.compare import looks, pairs_of
+from campaigns.steps.lasting import money_lines, stay_lines
 from campaigns.steps.settle import telling_kinds
+from campaigns.steps.verdicts import Reporting, soundness_of, verdict_as_of
 from campaigns.store import (
     campaigns,
     cohorts,
     events,
     imports,
     model_versions,
+    money,
     outcomes,
+    reports,
+    stays,
     suppressions,
     usage,
 )
-from campaigns.store.session import Session, Sessions
-from campaigns.store.usage import UsageLake
-
-logger = structlog.get_logger(__name__)
-
-
-class Reporting(NamedTuple):
-    """What reports are made with.
-
-    Attributes:
-        sessions: The database.
-        lake: The usage events.
-        company: Whose report it is.
-        churn: The churn definition.
-        win_back: The win-back definition.
-        baseline: The pilot.
-        titles: What segments are called.
-    """
-
-    sessions: Sessions
-    lake: UsageLake
-    company: str
-    churn: ChurnDefinition
-    win_back: WinBackDefinition
-    baseline: Baseline
-    titles: Mapping[str, str]
+from campaigns.store.session import Session
 
 
 def end_of_week(week: str) -> datetime:
@@ -88,77 +58,36 @@ def week_of(moment: datetime) -> str:
     return f"{moment - timedelta(microseconds=1):%G-W%V}"
 
 
-def give_verdicts(reporting: Reporting, *, now: datetime) -> list[str]:
-    """Give each verdict that falls due, once; return the campaigns it was given on."""
-    given = []
-    with reporting.sessions.begin() as session:
-        known_until = imports.known_until(session, telling_kinds(reporting.win_back))
-        if known_until is None:
-            return []
-        counts = outcomes.matured_counts(session)
-        for name in campaigns.names(session):
-            if outcomes.verdict(session, name) is not None:
-                continue
-            is_over = _is_over(session, name, min(now, known_until))
-            mine = [count for count in counts if count.campaign == name]
-            if _give_verdict(session, reporting, name, mine, is_over=is_over, now=now):
-                given.append(name)
-    return given
+class _Facts(NamedTuple):
+    """What is read once for all campaigns.
 
+    Attributes:
+        as_of: Up to when things are counted.
+        known_until: Up to when it is known who came back; None if it never was.
+        matured: The counts of closed cohorts.
+        waiting: Accounts whose window is open, by campaign and arm.
+        seen: Who was seen to have stayed or left.
+        before: The campaigns' reports of the week before, by name.
+    """
 
-def _is_over(session: Session, name: str, known_until: datetime) -> bool:
-    last = cohorts.last_window_ends_at(session, name)
-    has_ended = last is not None and last <= known_until
-    return has_ended and outcomes.are_all_settled(session, name)
-
-
-def _give_verdict(
-    session: Session,
-    reporting: Reporting,
-    name: str,
-    counts: Sequence[CohortCount],
-    *,
-    is_over: bool,
-    now: datetime,
-) -> bool:
-    """Give a campaign its verdict, if it can be told; say whether it could."""
-    from campaigns.rules.measure.sequential import excludes_none  # imports scipy
-
-    pairs = pairs_of(counts)
-    if not is_over and not excludes_none(pairs):
-        return False
-    comparison = looks(reporting.baseline, pairs)[-1]
-    verdict = verdict_of(comparison.lift, is_over=is_over)
-    if verdict is Verdict.CANNOT_TELL_YET:
-        return False
-    outcomes.give_verdict(
-        session,
-        name,
-        verdict=verdict,
-        definition=reporting.win_back.version,
-        counts=_counts_of(comparison),
-        now=now,
-    )
-    logger.info("verdict_given", campaign=name, verdict=verdict)
-    return True
+    as_of: datetime
+    known_until: datetime | None
+    matured: list[CohortCount]
+    waiting: Mapping[str, Mapping[Arm, int]]
+    seen: list[stays.StayCount]
+    before: Mapping[str, CampaignReport]
 
 
 def gather(reporting: Reporting, *, as_of: datetime) -> WeeklyReport:
     """Return the report as of a moment: only windows closed by then are counted."""
     with reporting.sessions.begin() as session:
-        matured = [
-            count
-            for count in outcomes.matured_counts(session)
-            if count.window_ends_at <= as_of
-        ]
-        waiting = outcomes.waiting_counts(session)
+        facts = _facts(session, reporting, as_of)
         model = model_versions.active(session, "segments")
-        reports = tuple(
-            _campaign(session, reporting, name, matured, waiting.get(name, {}), as_of)
+        found = tuple(
+            _campaign(session, reporting, name, facts)
             for name in campaigns.names(session)
             if campaigns.state_of(session, name) is not CampaignState.APPLIED
         )
-        known_until = imports.known_until(session, telling_kinds(reporting.win_back))
     return WeeklyReport(
         week=week_of(as_of),
         as_of=as_of,
@@ -170,9 +99,43 @@ def gather(reporting: Reporting, *, as_of: datetime) -> WeeklyReport:
         baseline_accounts=reporting.baseline.accounts,
         model=_told(model.metadata) if model else None,
         newest_usage_at=usage.newest_event(reporting.lake, before=as_of),
-        known_until=min(known_until, as_of) if known_until else None,
-        campaigns=reports,
+        known_until=facts.known_until,
+        campaigns=found,
     )
+
+
+def _facts(session: Session, reporting: Reporting, as_of: datetime) -> _Facts:
+    known_until = imports.known_until(session, telling_kinds(reporting.win_back))
+    before = reports.kept(session, week_of(as_of - timedelta(days=7)))
+    return _Facts(
+        as_of=as_of,
+        known_until=min(known_until, as_of) if known_until else None,
+        matured=[
+            count
+            for count in outcomes.matured_counts(session)
+            if count.window_ends_at <= as_of
+        ],
+        waiting=outcomes.waiting_counts(session),
+        seen=stays.counts(session),
+        before={each.name: each for each in from_plain(before).campaigns}
+        if before
+        else {},
+    )
+
+
+def of_week(reporting: Reporting, week: str, *, now: datetime) -> WeeklyReport:
+    """Return a week's report as it was kept, or else gather it now."""
+    with reporting.sessions.begin() as session:
+        content = reports.kept(session, week)
+    if content is not None:
+        return from_plain(content)
+    return gather(reporting, as_of=min(end_of_week(week), now))
+
+
+def keep(reporting: Reporting, report: WeeklyReport, *, now: datetime) -> None:
+    """Keep a report as it is: what is learnt later does not change it."""
+    with reporting.sessions.begin() as session:
+        reports.keep(session, report.week, report.json(), as_of=report.as_of, now=now)
 
 
 def _told(metadata: dict[str, Any]) -> dict[str, Any]:
@@ -181,24 +144,34 @@ def _told(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def _campaign(
-    session: Session,
-    reporting: Reporting,
-    name: str,
-    matured: Sequence[CohortCount],
-    waiting: Mapping[Arm, int],
-    as_of: datetime,
+    session: Session, reporting: Reporting, name: str, facts: _Facts
 ) -> CampaignReport:
-    counts = [count for count in matured if count.campaign == name]
+    counts = [count for count in facts.matured if count.campaign == name]
     compared = looks(reporting.baseline, pairs_of(counts))
     comparison = compared[-1]
-    given = outcomes.verdict(session, name)
-    is_final = given is not None and given["given_at"] <= as_of
+    status = campaigns.status(session, name)
+    given = verdict_as_of(session, name, as_of=facts.as_of)
+    soundness = soundness_of(
+        session,
+        name,
+        as_of=facts.as_of,
+        known_until=facts.known_until if given is None else None,
+    )
     verdict = (
-        Verdict(given["verdict"]) if given and is_final else Verdict.CANNOT_TELL_YET
+        given
+        or doubt_of(soundness, comparison.lift, unheard_of=reporting.unheard_of)
+        or Verdict.CANNOT_TELL_YET
     )
     last = cohorts.last_window_ends_at(session, name)
-    status = campaigns.status(session, name)
-    return CampaignReport(
+    treated, holdout = comparison.treated.accounts, comparison.holdout.accounts
+    running_again = money.regained(session, name, closed_before=facts.as_of)
+    money_again = money_lines(running_again, treated=treated, holdout=holdout)
+    lines = stay_lines(
+        counts,
+        [each for each in facts.seen if each.campaign == name],
+        as_of=facts.known_until or facts.as_of,
+    )
+    found = CampaignReport(
         name=name,
         state=status.state,
         verdict=verdict,
@@ -213,72 +186,37 @@ def _campaign(
             baseline=reporting.baseline.rate,
             accounts=reporting.baseline.accounts,
         ),
-        next_step=words.NEXT_STEP[verdict],
-        is_final=is_final,
+        next_step=remarks.next_step(verdict, status),
+        is_given=given is not None,
+        warnings=remarks.warnings(soundness, status, money_again, as_of=facts.as_of),
+        changes=(),
         comparison=comparison,
-        segments=_by_segment(reporting, counts),
-        cohorts=_by_cohort(counts, compared[1:]),
-        cohorts_planned=status.cohorts_planned,
-        not_matured={arm: waiting.get(arm, 0) for arm in Arm},
-        last_window_ends_at=last,
-        funnel=Funnel(
-            churned=cohorts.churned_in_latest_cohort(session, name),
-            refused=status.refused,
-            enrolled=status.enrolled,
-            messages=status.messages,
-            skipped=status.skipped,
-            delivery={
-                str(word): count
-                for word, count in outcomes.delivery_counts(session, name).items()
-            },
-            clicked=events.people_who_clicked(session, name),
-            unsubscribed=suppressions.unsubscribed(session, name),
+        breakdowns=breakdowns(
+            counts, baseline=reporting.baseline, titles=reporting.titles
         ),
+        stays=lines,
+        stay_sentence=remarks.stay_sentence(lines),
+        money=money_again,
+        cohorts=by_cohort(counts, compared[1:]),
+        cohorts_planned=status.cohorts_planned,
+        not_matured={arm: facts.waiting.get(name, {}).get(arm, 0) for arm in Arm},
+        last_window_ends_at=last,
+        funnel=_funnel(session, name, status),
     )
+    return replace(found, changes=remarks.changes(facts.before.get(name), found))
 
 
-def _by_segment(
-    reporting: Reporting, counts: Sequence[CohortCount]
-) -> tuple[SegmentLine, ...]:
-    """Return each segment's comparison; all of them hold together."""
-    names = sorted({count.segment for count in counts})
-    confidence = 1 - (1 - CONFIDENCE) / max(len(names), 1)
-    return tuple(
-        SegmentLine(
-            name,
-            reporting.titles.get(name, name),
-            looks(
-                reporting.baseline,
-                pairs_of([count for count in counts if count.segment == name]),
-                confidence=confidence,
-            )[-1],
-        )
-        for name in names
+def _funnel(session: Session, name: str, status: CampaignStatus) -> Funnel:
+    return Funnel(
+        churned=cohorts.churned_in_latest_cohort(session, name),
+        refused=status.refused,
+        enrolled=status.enrolled,
+        messages=status.messages,
+        skipped=status.skipped,
+        delivery={
+            str(word): count
+            for word, count in outcomes.delivery_counts(session, name).items()
+        },
+        clicked=events.people_who_clicked(session, name),
+        unsubscribed=suppressions.unsubscribed(session, name),
     )
-
-
-def _by_cohort(
-    counts: Sequence[CohortCount], compared: Sequence[Comparison]
-) -> tuple[CohortLine, ...]:
-    return tuple(
-        CohortLine(
-            number=group[0].cohort,
-            enrolled_on=_day(group[0].enrolled_at),
-            window_closed_on=_day(group[0].window_ends_at),
-            treated=pair_of(group).treated,
-            holdout=pair_of(group).holdout,
-            so_far=so_far,
-        )
-        for group, so_far in zip(in_order(counts), compared, strict=True)
-    )
-
-
-def _day(moment: datetime) -> date:
-    return moment.astimezone(UTC).date()
-
-
-def _counts_of(comparison: Comparison) -> dict[str, Any]:
-    return {
-        "treated": [comparison.treated.accounts, comparison.treated.returned],
-        "holdout": [comparison.holdout.accounts, comparison.holdout.returned],
-    }

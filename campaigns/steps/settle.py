@@ -8,6 +8,7 @@ import structlog
 from campaigns.domain.definitions import WinBackDefinition
 from campaigns.domain.values import Episode, Return
 from campaigns.rules.reactivation import find_return, is_win_back
+from campaigns.steps.stay import see_who_stayed
 from campaigns.store import episodes, imports, instance, outcomes, records
 from campaigns.store.session import Session, Sessions
 from campaigns.store.usage import UsageLake
@@ -48,6 +49,8 @@ def settle(
             if closed_before
             else []
         )
+        if closed_before:
+            see_who_stayed(session, lake, definition=definition, before=closed_before)
     won_back = sum(returned_at is not None for _, returned_at in settled)
     if returned or settled:
         logger.info(
@@ -90,6 +93,7 @@ def _find_returns(
     }
     used_at = lake.first_used_after(since, before=now)
     spans = records.spans_since_churn(session, before=now)
+    merged = records.merged_since_churn(session, before=now)
     instance.know_returns(session, until=now, after_import=latest_import)
     found = []
     for episode in open_ones:
@@ -99,6 +103,7 @@ def _find_returns(
             first_used_at=used_at.get(episode.account),
             now=now,
             definition=definition,
+            merged_at=merged.get(episode.account),
         )
         if back is not None:
             found.append((episode, back))

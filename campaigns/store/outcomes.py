@@ -2,20 +2,35 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import Integer, cast, exists, func, insert, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
-from campaigns.domain.values import CohortCount, Episode
-from campaigns.domain.words import Arm, Delivery, MessageState, ReturnKind
-from campaigns.store.tables.delivery import MessageRow
+from campaigns.domain.values import ArmCount, CohortCount, Episode
+from campaigns.domain.words import (
+    WIN_BACKS,
+    Arm,
+    Delivery,
+    MessageState,
+    ReturnKind,
+)
+from campaigns.rules.eligibility import dormancy_of
+from campaigns.store.tables.delivery import AttemptRow, MessageRow
 from campaigns.store.tables.programme import (
     CohortRow,
     EnrolmentRow,
     EpisodeRow,
     OutcomeRow,
     VerdictRow,
+)
+from campaigns.store.tables.records import AccountRow
+
+_MAY_BE_OUT: Final = (
+    MessageState.ACCEPTED,
+    MessageState.POSTING,
+    MessageState.UNKNOWN,
+    MessageState.HELD,
 )
 
 
@@ -73,7 +88,7 @@ def correct_late_returns(session: Session) -> int:
         .join(EpisodeRow, EpisodeRow.id == EnrolmentRow.episode)
         .where(
             OutcomeRow.came_back.is_(False),
-            EpisodeRow.return_kind != ReturnKind.RESUBSCRIBED,
+            EpisodeRow.return_kind.in_(WIN_BACKS),
             EpisodeRow.returned_at >= EnrolmentRow.enrolled_at,
             EpisodeRow.returned_at < EnrolmentRow.window_ends_at,
             ~is_decided,
@@ -120,43 +135,47 @@ def settle(
 
 
 def matured_counts(session: Session) -> list[CohortCount]:
-    """Return accounts and returns of each settled cohort, by arm and segment."""
+    """Return accounts and returns of settled cohorts, by all that tells them apart."""
+    keys = (
+        EnrolmentRow.cohort,
+        EnrolmentRow.arm,
+        EnrolmentRow.segment,
+        EnrolmentRow.stratum,
+        AccountRow.persona,
+    )
     query = (
         select(
-            EnrolmentRow.campaign,
-            CohortRow.number,
-            CohortRow.enrolled_at,
-            CohortRow.window_ends_at,
-            EnrolmentRow.arm,
-            EnrolmentRow.segment,
+            *keys,
             func.count().label("accounts"),
             func.sum(cast(OutcomeRow.came_back, Integer)).label("returned"),
         )
         .join(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
-        .join(CohortRow, CohortRow.id == EnrolmentRow.cohort)
-        .group_by(
-            EnrolmentRow.campaign,
-            CohortRow.number,
-            CohortRow.enrolled_at,
-            CohortRow.window_ends_at,
-            EnrolmentRow.arm,
-            EnrolmentRow.segment,
-        )
-        .order_by(EnrolmentRow.campaign, CohortRow.number, EnrolmentRow.segment)
+        .join(AccountRow, AccountRow.id == EnrolmentRow.account)
+        .group_by(*keys)
+        .order_by(*keys)
     )
+    cohorts = {row.id: row for row in session.scalars(select(CohortRow))}
     return [
         CohortCount(
-            row.campaign,
-            row.number,
-            row.enrolled_at,
-            row.window_ends_at,
+            cohorts[row.cohort].campaign,
+            cohorts[row.cohort].number,
+            _known(cohorts[row.cohort].enrolled_at),
+            _known(cohorts[row.cohort].window_ends_at),
             Arm(row.arm),
             row.segment,
+            dormancy_of(row.stratum),
+            row.persona,
             row.accounts,
             row.returned,
         )
         for row in session.execute(query)
     ]
+
+
+def _known(moment: datetime | None) -> datetime:
+    if moment is None:
+        raise ValueError("a cohort has outcomes and was not enrolled")
+    return moment
 
 
 def waiting_counts(session: Session) -> dict[str, dict[Arm, int]]:
@@ -171,6 +190,49 @@ def waiting_counts(session: Session) -> dict[str, dict[Arm, int]]:
     for campaign, arm, count in session.execute(query):
         found.setdefault(campaign, {})[Arm(arm)] = count
     return found
+
+
+def measured(
+    session: Session, campaign: str, *, closed_before: datetime
+) -> dict[Arm, ArmCount]:
+    """Return how many were enrolled in cohorts that closed, and have an outcome."""
+    query = (
+        select(EnrolmentRow.arm, func.count(), func.count(OutcomeRow.enrolment))
+        .join(CohortRow, CohortRow.id == EnrolmentRow.cohort)
+        .outerjoin(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
+        .where(
+            EnrolmentRow.campaign == campaign,
+            CohortRow.window_ends_at <= closed_before,
+        )
+        .group_by(EnrolmentRow.arm)
+    )
+    found = {arm: ArmCount() for arm in Arm}
+    for arm, enrolled, with_outcome in session.execute(query):
+        found[Arm(arm)] = ArmCount(enrolled, with_outcome)
+    return found
+
+
+def leak(session: Session, campaign: str, *, before: datetime) -> ArmCount:
+    """Return how many accounts were held out, and how many of them were written to.
+
+    Whichever campaign wrote to them: a holdout is held out of all.
+    """
+    held_out = EnrolmentRow.campaign == campaign, EnrolmentRow.arm == Arm.HOLDOUT
+    accounts = session.scalar(select(func.count()).where(*held_out)) or 0
+    other = aliased(EnrolmentRow)
+    query = (
+        select(func.count(EnrolmentRow.account.distinct()))
+        .join(other, other.account == EnrolmentRow.account)
+        .join(MessageRow, MessageRow.enrolment == other.id)
+        .join(AttemptRow, AttemptRow.message == MessageRow.id)
+        .where(
+            *held_out,
+            MessageRow.state.in_(_MAY_BE_OUT),
+            AttemptRow.posted_at >= EnrolmentRow.enrolled_at,
+            AttemptRow.posted_at < before,
+        )
+    )
+    return ArmCount(accounts, session.scalar(query) or 0)
 
 
 def delivery_counts(session: Session, campaign: str) -> dict[Delivery, int]:

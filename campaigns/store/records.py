@@ -1,12 +1,19 @@
 """Records as rows: what was imported, and whether a row changes anything."""
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from campaigns.domain.records import Contact, Record
@@ -16,6 +23,7 @@ from campaigns.domain.values import (
     ReleaseNote,
     SubscriptionSpan,
 )
+from campaigns.domain.words import EndKind
 from campaigns.store.tables.base import Base
 from campaigns.store.tables.delivery import SnoozeRow, SuppressionRow
 from campaigns.store.tables.programme import EpisodeRow
@@ -168,23 +176,39 @@ def nps_facts(session: Session, *, before: datetime) -> list[dict[str, Any]]:
     return [row._asdict() for row in session.execute(query)]
 
 
+_SPANS = select(
+    SubscriptionRow.account,
+    SubscriptionRow.started_at,
+    SubscriptionRow.ended_at,
+    SubscriptionRow.end_kind,
+    SubscriptionRow.plan_is_free,
+).order_by(SubscriptionRow.account, SubscriptionRow.started_at)
+
+
 def spans_by_account(
     session: Session, *, before: datetime
 ) -> dict[str, tuple[SubscriptionSpan, ...]]:
     """Return the subscriptions begun before a moment, by account."""
-    query = (
-        select(
-            SubscriptionRow.account,
-            SubscriptionRow.started_at,
-            SubscriptionRow.ended_at,
-            SubscriptionRow.end_kind,
-            SubscriptionRow.plan_is_free,
-        )
-        .where(SubscriptionRow.started_at < before)
-        .order_by(SubscriptionRow.account, SubscriptionRow.started_at)
-    )
+    query = _SPANS.where(SubscriptionRow.started_at < before)
+    return _by_account(session.execute(query))
+
+
+def spans_of(
+    session: Session, accounts: Collection[str]
+) -> dict[str, tuple[SubscriptionSpan, ...]]:
+    """Return the subscriptions of `accounts`, by account."""
+    found = {}
+    for piece in chunks(sorted(accounts)):
+        query = _SPANS.where(SubscriptionRow.account.in_(piece))
+        found.update(_by_account(session.execute(query)))
+    return found
+
+
+def _by_account(
+    rows: Iterable[Sequence[Any]],
+) -> dict[str, tuple[SubscriptionSpan, ...]]:
     spans: dict[str, list[SubscriptionSpan]] = {}
-    for account, started_at, ended_at, end_kind, plan_is_free in session.execute(query):
+    for account, started_at, ended_at, end_kind, plan_is_free in rows:
         span = SubscriptionSpan(started_at, ended_at, end_kind, plan_is_free)
         spans.setdefault(account, []).append(span)
     return {account: tuple(each) for account, each in spans.items()}
@@ -212,6 +236,22 @@ def spans_since_churn(
         span = SubscriptionSpan(started_at, plan_is_free=plan_is_free)
         spans[account] = (*spans.get(account, ()), span)
     return spans
+
+
+def merged_since_churn(session: Session, *, before: datetime) -> dict[str, datetime]:
+    """Return when others were first merged into accounts with an open episode."""
+    query = (
+        select(SubscriptionRow.merged_into, func.min(SubscriptionRow.ended_at))
+        .join(EpisodeRow, EpisodeRow.account == SubscriptionRow.merged_into)
+        .where(
+            EpisodeRow.returned_at.is_(None),
+            SubscriptionRow.end_kind == EndKind.MERGED,
+            SubscriptionRow.ended_at >= EpisodeRow.churned_at,
+            SubscriptionRow.ended_at < before,
+        )
+        .group_by(SubscriptionRow.merged_into)
+    )
+    return {account: at for account, at in session.execute(query) if account and at}
 
 
 def activities(

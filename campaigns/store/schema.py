@@ -26,6 +26,11 @@ def upgrade(engine: Engine) -> None:
     command.upgrade(_config(engine), "head")
 
 
+def downgrade(engine: Engine, revision: str) -> None:
+    """Go back to an older revision; what only newer ones know is lost."""
+    command.downgrade(_config(engine), revision)
+
+
 def is_empty(engine: Engine) -> bool:
     """Say whether the database holds no table at all.
 

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ COLUMNS: Final[dict[str, Any]] = {
 }
 SCHEMA: Final = pl.Schema(COLUMNS)
 _FIELDS: Final = tuple(COLUMNS)
+_WEEK: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,27 @@ class UsageLake:
             .agg(pl.col("at").min())
         )
         return dict(frame.collect(engine="streaming").iter_rows())
+
+    def used_in_week_before(
+        self, moments: Sequence[tuple[str, datetime]]
+    ) -> set[tuple[str, datetime]]:
+        """Return those moments of accounts in the week before which they used it."""
+        if not moments:
+            return set()
+        until = pl.LazyFrame(
+            moments, schema={"account": pl.String, "until": _MOMENT}, orient="row"
+        )
+        ends = [moment for _, moment in moments]
+        frame = (
+            self.scan(before=max(ends), since=min(ends) - _WEEK)
+            .join(until, on="account")
+            .filter(
+                pl.col("at") < pl.col("until"), pl.col("at") >= pl.col("until") - _WEEK
+            )
+            .select("account", "until")
+            .unique()
+        )
+        return set(frame.collect(engine="streaming").iter_rows())
 
 
 def _scan(files: Sequence[Path]) -> pl.LazyFrame:

@@ -12,12 +12,13 @@ from campaigns.clock import Clock, SimulatedClock, system_clock
 from campaigns.config import Settings, as_bytes, read_settings
 from campaigns.domain.addresses import hash_address
 from campaigns.mail.templates import Templates
-from campaigns.present.pages import Pages, report_json
+from campaigns.present.pages import Pages
 from campaigns.present.report import WeeklyReport
 from campaigns.shipped import templates_folder
-from campaigns.steps import enrol, import_file, report, score
+from campaigns.steps import enrol, import_file, score
 from campaigns.steps.compare import Baseline
 from campaigns.steps.settle import SettleResult, settle
+from campaigns.steps.verdicts import Reporting
 from campaigns.store import instance, schema
 from campaigns.store.session import (
     Engine,
@@ -122,13 +123,13 @@ class Workspace:
             settings.programme.default_time_zone,
         )
 
-    def reporting(self) -> report.Reporting:
+    def reporting(self) -> Reporting:
         """Return what reports are made with."""
         from campaigns.scoring import read_segments
 
         settings = self.settings
         titles = {each.name: each.title for each in read_segments(self.segments_file)}
-        return report.Reporting(
+        return Reporting(
             self.sessions,
             self.lake,
             settings.company.name,
@@ -136,6 +137,7 @@ class Workspace:
             settings.win_back.definition(),
             Baseline(settings.programme.baseline, settings.programme.baseline_accounts),
             titles | {"general": "Unsure (general mail)"},
+            settings.programme.unheard_of_lift,
         )
 
 
@@ -179,7 +181,7 @@ def publish(workspace: Workspace, weekly: WeeklyReport) -> Path:
     for path, text in (
         (html, pages.report_html(weekly)),
         (html.with_suffix(".md"), pages.report_markdown(weekly)),
-        (html.with_suffix(".json"), report_json(weekly)),
+        (html.with_suffix(".json"), weekly.json()),
     ):
         beside = path.with_name(f".{path.name}.new")
         beside.write_text(text, "utf-8")

@@ -10,12 +10,13 @@ from campaigns.domain.campaign import Schedule
 from campaigns.domain.values import ImportCounts
 from campaigns.domain.words import Arm, ReturnKind, Verdict
 from campaigns.errors import ActionRefusedError, CampaignFileError
-from campaigns.present.pages import Pages, report_json
+from campaigns.present.pages import Pages
 from campaigns.schedule import Recurrence, occurrences
 from campaigns.steps import report
 from campaigns.steps.compare import Baseline
 from campaigns.steps.enrol import enrol
 from campaigns.steps.settle import settle
+from campaigns.steps.verdicts import Reporting, give_verdicts
 from campaigns.store import (
     campaigns,
     cohorts,
@@ -244,9 +245,9 @@ def test_a_campaign_is_not_over_while_an_outcome_is_missing(sessions, lake):
     closed = NOON + timedelta(days=30)
     known_up_to(sessions, closed)
 
-    assert report.give_verdicts(reporting(sessions, lake), now=closed) == []
+    assert give_verdicts(reporting(sessions, lake), now=closed) == []
     settled(sessions, lake, closed)
-    assert report.give_verdicts(reporting(sessions, lake), now=closed) == ["spring"]
+    assert give_verdicts(reporting(sessions, lake), now=closed) == ["spring"]
 
 
 def test_a_changed_window_leaves_settled_cohorts_as_they_were(finished, sessions, lake):
@@ -302,7 +303,7 @@ def test_a_campaign_nobody_churned_for_has_an_empty_cohort(sessions):
 
 
 def reporting(sessions, lake):
-    return report.Reporting(
+    return Reporting(
         sessions,
         lake,
         "Tidemark",
@@ -333,14 +334,14 @@ def test_the_verdict_is_given_once_and_stays(finished, sessions, lake):
     made = reporting(sessions, lake)
     before = report.gather(made, as_of=finished)
     assert before.campaigns[0].verdict is Verdict.CANNOT_TELL_YET
-    assert not before.campaigns[0].is_final
+    assert not before.campaigns[0].is_given
 
-    assert report.give_verdicts(made, now=finished) == ["spring"]
-    assert report.give_verdicts(made, now=finished + timedelta(days=9)) == []
+    assert give_verdicts(made, now=finished) == ["spring"]
+    assert give_verdicts(made, now=finished + timedelta(days=9)) == []
     (after,) = report.gather(made, as_of=finished).campaigns
     assert after.verdict is Verdict.WORKS
     assert after.sentence.startswith("The mails bring accounts back. Of 160 accounts")
-    assert after.is_final
+    assert after.is_given
     assert after.comparison.lift.low > 0
 
 
@@ -352,7 +353,10 @@ def test_the_reports_counts_are_those_of_the_rows(finished, sessions, lake):
 
     assert (comparison.treated.accounts, comparison.treated.returned) == (160, 80)
     assert (comparison.holdout.accounts, comparison.holdout.returned) == (40, 0)
-    assert sum(s.comparison.treated.accounts for s in campaign_report.segments) == 160
+    assert (
+        sum(s.comparison.treated.accounts for s in campaign_report.breakdowns[0].lines)
+        == 160
+    )
     assert campaign_report.not_matured == {"treated": 0, "holdout": 0}
 
 
@@ -365,14 +369,14 @@ def test_a_window_that_is_still_open_is_in_no_rate(finished, sessions, lake):
 
 def test_the_same_rows_make_the_same_bytes_in_every_format(finished, sessions, lake):
     made = reporting(sessions, lake)
-    report.give_verdicts(made, now=finished)
+    give_verdicts(made, now=finished)
     pages = Pages(ROOT / "templates")
     one, other = (report.gather(made, as_of=finished) for _ in range(2))
 
     assert pages.report_html(one) == pages.report_html(other)
     assert pages.report_markdown(one) == pages.report_markdown(other)
-    assert report_json(one) == report_json(other)
-    plain = json.loads(report_json(one))
+    assert one.json() == other.json()
+    plain = json.loads(one.json())
     assert plain["campaigns"][0]["comparison"]["treated"] == {
         "accounts": 160,
         "returned": 80,

@@ -9,9 +9,9 @@ from campaigns import schedule
 from campaigns.config import ChurnSettings, WinBackSettings
 from campaigns.errors import ConfigError, RetryLaterError
 from campaigns.steps.compare import Baseline
-from campaigns.steps.report import Reporting
 from campaigns.steps.settle import SettleResult
 from campaigns.steps.sync import SyncResult
+from campaigns.steps.verdicts import Reporting
 from campaigns.store import runs
 from campaigns.store.usage import UsageLake
 

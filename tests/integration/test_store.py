@@ -40,6 +40,7 @@ from tests.factories import (
     enrolled,
     gate_facts,
     subscription,
+    words,
 )
 
 S = MessageState
@@ -48,6 +49,29 @@ S = MessageState
 def test_migrations_make_exactly_the_tables_in_code(engine):
     assert schema.is_current(engine)
     assert schema.differences(engine) == []
+
+
+def test_a_full_database_goes_back_a_revision_and_comes_again(engine, sessions):
+    enrolled(sessions, ["acc-1", "acc-2"])
+    with sessions.begin() as session:
+        (episode, _) = episodes.open_episodes(session)
+        back = Return(episode.account, NOON, ReturnKind.MERGED)
+        episodes.record_returns(session, [(episode, back)])
+
+    schema.downgrade(engine, "0012")
+    schema.upgrade(engine)
+
+    assert schema.differences(engine) == []
+    assert words(sessions) == ["planned", "planned"]
+    with sessions.begin() as session:
+        kinds = session.scalars(text("SELECT return_kind FROM episodes ORDER BY id"))
+        assert list(kinds) == ["resubscribed", None]
+    with pytest.raises(IntegrityError), sessions.begin() as session:
+        session.execute(text("UPDATE episodes SET return_kind = 'other'"))
+    with pytest.raises(IntegrityError), sessions.begin() as session:
+        session.execute(text("UPDATE episodes SET return_kind = NULL"))
+    with pytest.raises(IntegrityError), sessions.begin() as session:
+        session.execute(text("DELETE FROM episodes"))
 
 
 def test_every_table_of_the_design_exists(engine):

@@ -65,7 +65,7 @@ def test_cohorts_come_in_the_order_in_which_their_windows_closed():
     def count(cohort, day, arm, accounts, segment):
         closes = NOON + timedelta(days=day)
         return CohortCount(
-            "spring", cohort, NOON, closes, arm, segment, accounts, cohort
+            "spring", cohort, NOON, closes, arm, segment, "", None, accounts, cohort
         )
 
     counts = [

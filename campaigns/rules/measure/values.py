@@ -12,7 +12,7 @@ from campaigns.rules.measure.rates import Estimate
 
 Amounts = NDArray[np.float64]
 
-_LEAST_ACCOUNTS: Final = 30
+LEAST_ACCOUNTS: Final = 30
 _BUCKETS: Final = 1000
 _DRAWS: Final = 1000
 _CONCENTRATED: Final = 0.2
@@ -86,9 +86,9 @@ def adjusted_lift(
 
 
 def _refuse_small(*sizes: int) -> None:
-    if min(sizes) < _LEAST_ACCOUNTS:
+    if min(sizes) < LEAST_ACCOUNTS:
         raise InputError(
-            f"an arm has {min(sizes)} accounts; amounts need {_LEAST_ACCOUNTS} or more"
+            f"an arm has {min(sizes)} accounts; amounts need {LEAST_ACCOUNTS} or more"
         )
 
 

@@ -1,7 +1,61 @@
 """The one sentence a report may say, and when."""
 
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+from campaigns.domain.values import ArmCount
 from campaigns.domain.words import Verdict
+from campaigns.rules.measure.losses import Loss
 from campaigns.rules.measure.rates import Estimate
+
+_LEAK_ALARM: Final = 0.01
+UNHEARD_OF: Final = 0.3
+"""In six public logs 5 to 35 % came back in 90 days with nothing sent; mails that add
+more than 30 points to it are likelier a mistake in the data."""
+
+_WIDEST: Final = 0.2
+"""An interval wider than this, from end to end in shares, says nothing of use."""
+
+STALE_AFTER: Final = timedelta(days=7)
+
+
+class Soundness(NamedTuple):
+    """What may make a comparison worthless, whatever its numbers.
+
+    Attributes:
+        loss: Accounts that were enrolled and are not measured; None if an arm is empty.
+        leak: Held-out accounts, and those of them that were written to all the same.
+        unknown_for: How long ago it was last known who came back, if that matters.
+    """
+
+    loss: Loss | None = None
+    leak: ArmCount = ArmCount()
+    unknown_for: timedelta = timedelta()
+
+    @property
+    def leaks(self) -> bool:
+        """Whether more than one held-out account in a hundred was written to."""
+        return self.leak.returned > _LEAK_ALARM * self.leak.accounts
+
+
+def doubt_of(
+    soundness: Soundness, lift: Estimate | None, *, unheard_of: float = UNHEARD_OF
+) -> Verdict | None:
+    """Return why nothing may be claimed whatever the numbers are, or None.
+
+    Args:
+        soundness: What may make the comparison worthless.
+        lift: Treated minus holdout.
+        unheard_of: A lift that is larger for certain is held for a mistake.
+    """
+    has_lost = soundness.loss is not None and soundness.loss.is_alarming
+    if has_lost or soundness.leaks:
+        return Verdict.MISMATCH
+    if soundness.unknown_for > STALE_AFTER:
+        return Verdict.STALE_DATA
+    if lift is not None and unheard_of < lift.low < lift.high:
+        return Verdict.TOO_GOOD
+    return None
 
 
 def verdict_of(lift: Estimate | None, *, is_over: bool) -> Verdict:
@@ -20,4 +74,7 @@ def verdict_of(lift: Estimate | None, *, is_over: bool) -> Verdict:
         return Verdict.WORKS
     if lift.high < 0:
         return Verdict.HARMS
-    return Verdict.NO_DIFFERENCE_SHOWN if is_over else Verdict.CANNOT_TELL_YET
+    if not is_over:
+        return Verdict.CANNOT_TELL_YET
+    is_wide = lift.high - lift.low > _WIDEST
+    return Verdict.TOO_FEW if is_wide else Verdict.NO_DIFFERENCE_SHOWN

@@ -62,6 +62,17 @@ class SnapshotRow(Base):
     drift: Mapped[list[dict[str, Any]]]
 
 
+class ReportRow(Base):
+    """A week's report as it was made: what changes later does not change it."""
+
+    __tablename__ = "reports"
+
+    week: Mapped[str] = mapped_column(WORD, primary_key=True)
+    as_of: Mapped[datetime]
+    made_at: Mapped[datetime]
+    content: Mapped[str] = mapped_column(Text)
+
+
 class InstanceRow(Base):
     """This database: who it is, and what it last knew of the event pipeline."""
 

@@ -172,6 +172,18 @@ class OutcomeRow(Base):
     settled_at: Mapped[datetime]
 
 
+class StayRow(Base):
+    """Whether an account that came back was still here some days later."""
+
+    __tablename__ = "stays"
+
+    enrolment: Mapped[int] = mapped_column(
+        ForeignKey("outcomes.enrolment"), primary_key=True
+    )
+    days: Mapped[int] = mapped_column(primary_key=True)
+    is_here: Mapped[bool]
+
+
 class VerdictRow(Base):
     """The verdict on a campaign, given once, with the counts it was given on."""
 

@@ -1,0 +1,85 @@
+"""A report for other programs: CSV, one line a number, and blocks for Slack."""
+
+import csv
+import io
+import json
+from typing import Any, Final
+
+from campaigns.domain.words import Verdict
+from campaigns.present import remarks
+from campaigns.present.report import CampaignReport, WeeklyReport, numbers
+from campaigns.present.words import day, percent, points
+
+_MOST_CHARACTERS: Final = 3000
+_SIGNS: Final = {
+    Verdict.WORKS: ":large_green_circle:",
+    Verdict.HARMS: ":red_circle:",
+    Verdict.MISMATCH: ":warning:",
+    Verdict.STALE_DATA: ":warning:",
+    Verdict.TOO_GOOD: ":warning:",
+}
+
+
+def report_csv(report: WeeklyReport) -> str:
+    """Return every number of a report with its id, a line each."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["id", "value"])
+    for campaign in report.campaigns:
+        writer.writerows(numbers(campaign, report.week, campaign.name))
+    return text.getvalue()
+
+
+def report_slack(report: WeeklyReport) -> str:
+    """Return the report as JSON that a Slack webhook takes.
+
+    Source: Slack, "Block Kit": https://docs.slack.dev/block-kit
+    """
+    title = f"{report.company}: win-back report, week {report.week}"
+    blocks: list[dict[str, Any]] = [
+        {"type": "header", "text": {"type": "plain_text", "text": title[:150]}}
+    ]
+    for campaign in report.campaigns:
+        blocks += [
+            {"type": "section", "text": _mrkdwn(_headline(campaign))},
+            {"type": "section", "fields": [_mrkdwn(each) for each in _facts(campaign)]},
+        ]
+    if not report.campaigns:
+        empty = _mrkdwn("No campaign was launched yet.")
+        blocks.append({"type": "section", "text": empty})
+    known = day(report.known_until) if report.known_until else "no date"
+    foot = f"Returns are known up to {known}. Win-back: {report.win_back_definition}."
+    blocks.append({"type": "context", "elements": [_mrkdwn(foot)]})
+    content = {"text": title, "blocks": blocks}
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def _headline(campaign: CampaignReport) -> str:
+    sign = _SIGNS.get(campaign.verdict, ":hourglass_flowing_sand:")
+    lines = [
+        f"{sign} *{campaign.name}*",
+        campaign.sentence,
+        f"*What to do:* {campaign.next_step}",
+        *(f":warning: {each}" for each in campaign.warnings),
+        *(f"• {each}" for each in campaign.changes),
+    ]
+    return "\n".join(lines)
+
+
+def _facts(campaign: CampaignReport) -> list[str]:
+    all_of = campaign.comparison
+    rates = (("Written to", all_of.treated_rate), ("Held out", all_of.holdout_rate))
+    return [
+        *(
+            f"*{name}*\n{percent(rate.value)} came back" if rate else f"*{name}*\n–"
+            for name, rate in rates
+        ),
+        f"*Difference*\n{points(all_of.lift) if all_of.lift else '–'}",
+        f"*Unsubscribed*\n{campaign.funnel.unsubscribed:,}",
+        *(f"*Revenue*\n{remarks.money_sentence(line)}" for line in campaign.money[:3]),
+    ]
+
+
+def _mrkdwn(text: str) -> dict[str, str]:
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return {"type": "mrkdwn", "text": escaped[:_MOST_CHARACTERS]}

@@ -1,0 +1,184 @@
+"""Remarks: what a reader must know beside the verdict."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from campaigns.domain.values import CampaignStatus
+from campaigns.domain.words import CampaignState, Verdict
+from campaigns.present.report import CampaignReport, MoneyLine, StayLine
+from campaigns.present.words import (
+    NEXT_STEP,
+    amount,
+    day,
+    number,
+    percent,
+    plain_word,
+    points,
+)
+from campaigns.rules.measure.verdict import STALE_AFTER, Soundness
+
+
+def next_step(verdict: Verdict, status: CampaignStatus) -> str:
+    """Return what a reader can do now."""
+    is_open = verdict is Verdict.CANNOT_TELL_YET
+    if status.state is CampaignState.PAUSED and is_open:
+        return (
+            f"Settle why it is paused, then run `winback campaign resume "
+            f"{status.name}`, or cancel it."
+        )
+    return NEXT_STEP[verdict]
+
+
+def warnings(
+    soundness: Soundness,
+    status: CampaignStatus,
+    money: Sequence[MoneyLine],
+    *,
+    as_of: datetime,
+) -> tuple[str, ...]:
+    """Return what a reader must know before believing a number."""
+    return (
+        *_of_arms(soundness),
+        *_of_data(soundness.unknown_for, as_of),
+        *_of_state(status),
+        *(_of_money(line) for line in money if line.hangs_on_one),
+    )
+
+
+def _of_arms(soundness: Soundness) -> Iterator[str]:
+    loss, leak = soundness.loss, soundness.leak
+    if loss is not None and loss.is_alarming:
+        yield (
+            f"Of the accounts written to, {percent(loss.treated)} are missing where "
+            f"returns are counted, of those held out {percent(loss.holdout)}. Chance "
+            "does not do that; whatever took them away may be all the difference there "
+            "is."
+        )
+    if leak.returned:
+        yield (
+            f"{number(leak.returned)} of {number(leak.accounts)} held-out accounts "
+            "were written to all the same. What mails did is partly in both arms."
+        )
+
+
+def _of_data(unknown_for: timedelta, as_of: datetime) -> Iterator[str]:
+    if unknown_for > STALE_AFTER:
+        yield (
+            f"Use and subscriptions were last imported on {day(as_of - unknown_for)}: "
+            "who came back since is not known."
+        )
+
+
+def _of_state(status: CampaignStatus) -> Iterator[str]:
+    if status.state is CampaignState.PAUSED and status.paused_at is not None:
+        because = status.paused_because or "somebody paused it"
+        yield f"Paused since {day(status.paused_at)}: {because}."
+
+
+def _of_money(line: MoneyLine) -> str:
+    return (
+        f"One account pays {percent(line.largest_share)} of the regained revenue in "
+        f"{line.currency}: without it the sum says something else."
+    )
+
+
+def stay_sentence(lines: Sequence[StayLine]) -> str:
+    """Return whether what came back stays, as far as it is known."""
+    known = [line for line in lines if line.lift is not None]
+    if not known:
+        return "Nobody came back so long ago that it is known who stayed."
+    line = known[-1]
+    after = f"{line.days} days after coming back"
+    ours, theirs = line.treated_back, line.holdout_back
+    if line.kept is not None and line.kept.high < 0:
+        return (
+            f"Those that came back after a mail do not stay like others: {after}, "
+            f"{_share(ours.returned, ours.accounts)} of them are still here, and "
+            f"{_share(theirs.returned, theirs.accounts)} of those that came by "
+            "themselves. Look at what brought them, such as a discount."
+        )
+    lift = line.lift
+    if lift is not None and lift.low > 0:
+        return f"It lasts: {after} the difference is {points(lift)}."
+    return (
+        f"Whether it lasts is open: {after}, {number(ours.returned)} of "
+        f"{number(ours.accounts)} that were written to and {number(theirs.returned)} "
+        f"of {number(theirs.accounts)} that were held out are still here."
+    )
+
+
+def _share(part: int, whole: int) -> str:
+    return percent(part / whole) if whole else "none"
+
+
+def money_sentence(line: MoneyLine) -> str:
+    """Return what the mails added in one currency."""
+    runs = amount(line.treated_minor, line.currency)
+    if line.added_minor is None:
+        return f"{runs} a month run again; too few accounts to say what mails added."
+    value, low, high = (amount(each, line.currency) for each in line.added_minor)
+    return f"{runs} a month run again; of it the mails added {value} ({low} to {high})."
+
+
+def changes(before: CampaignReport | None, now: CampaignReport) -> tuple[str, ...]:
+    """Return what is new since the report of the week before."""
+    if before is None:
+        return ()
+    return tuple(_changes(before, now))
+
+
+def _changes(before: CampaignReport, now: CampaignReport) -> Iterator[str]:
+    if before.verdict is not now.verdict:
+        yield (
+            f"The verdict was “{plain_word(before.verdict)}” and is "
+            f"“{plain_word(now.verdict)}”."
+        )
+    if before.state != now.state:
+        yield f"The campaign was {before.state} and is {now.state}."
+    closed = len(now.cohorts) - len(before.cohorts)
+    if closed > 0:
+        old, new = before.comparison, now.comparison
+        yield (
+            f"{_counted(closed, 'cohort closed')}: "
+            f"{number(new.treated.accounts - old.treated.accounts)} accounts written "
+            f"to, {number(new.treated.returned - old.treated.returned)} came back; "
+            f"{number(new.holdout.accounts - old.holdout.accounts)} held out, "
+            f"{number(new.holdout.returned - old.holdout.returned)} came back."
+        )
+    if before.comparison.lift and now.comparison.lift and closed > 0:
+        yield (
+            f"The difference was {points(before.comparison.lift)} and is "
+            f"{points(now.comparison.lift)}."
+        )
+    for what, count in (
+        (
+            "account enrolled",
+            sum(now.funnel.enrolled.values()) - sum(before.funnel.enrolled.values()),
+        ),
+        (
+            "mail sent",
+            now.funnel.messages.get("accepted", 0)
+            - before.funnel.messages.get("accepted", 0),
+        ),
+        ("person unsubscribed", now.funnel.unsubscribed - before.funnel.unsubscribed),
+    ):
+        if count > 0:
+            yield f"{_counted(count, what)}."
+
+
+_MANY: Final = {
+    "account enrolled": "accounts enrolled",
+    "mail sent": "mails sent",
+    "person unsubscribed": "people unsubscribed",
+    "cohort closed": "cohorts closed",
+}
+
+
+def _counted(count: int, what: str) -> str:
+    """Return a count with its noun.
+
+    >>> _counted(1, "mail sent"), _counted(1200, "mail sent")
+    ('1 mail sent', '1,200 mails sent')
+    """
+    return f"{number(count)} {what if count == 1 else _MANY[what]}"

@@ -1,0 +1,107 @@
+"""The comparison cohort by cohort, and group by group."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Final
+
+from campaigns.domain.values import CohortCount
+from campaigns.present.report import Breakdown, CohortLine, Comparison, GroupLine
+from campaigns.rules.eligibility import DORMANCIES
+from campaigns.steps.compare import (
+    CONFIDENCE,
+    Baseline,
+    in_order,
+    looks,
+    pair_of,
+    pairs_of,
+)
+
+NOT_KNOWN: Final = "not known"
+OTHERS: Final = "all others"
+_MOST_GROUPS: Final = 8
+
+
+def breakdowns(
+    counts: Sequence[CohortCount], *, baseline: Baseline, titles: Mapping[str, str]
+) -> tuple[Breakdown, ...]:
+    """Return the comparison by segment, by dormancy and by persona.
+
+    One in which all accounts are in one group tells nothing and is left out, but for
+    the segments.
+    """
+    group_of = persona_group(counts)
+    groups: dict[str, Callable[[CohortCount], str]] = {
+        "segment": lambda each: each.segment,
+        "dormancy": lambda each: each.dormancy,
+        "persona": lambda each: group_of(each.persona),
+    }
+    found = [
+        Breakdown(by, _lines(counts, group, baseline, titles))
+        for by, group in groups.items()
+    ]
+    return tuple(each for each in found if each.by == "segment" or len(each.lines) > 1)
+
+
+def persona_group(counts: Sequence[CohortCount]) -> Callable[[str | None], str]:
+    """Return what names the group of a persona: a rare one is among all others."""
+    accounts: Counter[str] = Counter()
+    for each in counts:
+        accounts[each.persona or NOT_KNOWN] += each.accounts
+    by_size = sorted(accounts, key=lambda name: (-accounts[name], name))
+    is_many = len(by_size) > _MOST_GROUPS
+    shown = set(by_size[: _MOST_GROUPS - 1] if is_many else by_size)
+
+    def group(persona: str | None) -> str:
+        name = persona or NOT_KNOWN
+        return name if name in shown else OTHERS
+
+    return group
+
+
+def _lines(
+    counts: Sequence[CohortCount],
+    group: Callable[[CohortCount], str],
+    baseline: Baseline,
+    titles: Mapping[str, str],
+) -> tuple[GroupLine, ...]:
+    names = sorted({group(count) for count in counts}, key=_place)
+    confidence = 1 - (1 - CONFIDENCE) / max(len(names), 1)
+    return tuple(
+        GroupLine(
+            name,
+            titles.get(name, name),
+            looks(
+                baseline,
+                pairs_of([count for count in counts if group(count) == name]),
+                confidence=confidence,
+            )[-1],
+        )
+        for name in names
+    )
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Return what puts dormancy bands into their own order and all else by name."""
+    return (DORMANCIES.index(name) if name in DORMANCIES else -1), name
+
+
+def by_cohort(
+    counts: Sequence[CohortCount], compared: Sequence[Comparison]
+) -> tuple[CohortLine, ...]:
+    """Return each cohort's own counts, and the comparison so far."""
+    return tuple(
+        CohortLine(
+            number=group[0].cohort,
+            enrolled_on=_day(group[0].enrolled_at),
+            window_closed_on=_day(group[0].window_ends_at),
+            treated=pair_of(group).treated,
+            holdout=pair_of(group).holdout,
+            so_far=so_far,
+        )
+        for group, so_far in zip(in_order(counts), compared, strict=True)
+    )
+
+
+def _day(moment: datetime) -> date:
+    return moment.astimezone(UTC).date()

@@ -1,0 +1,221 @@
+"""Explain a number of a report: the rows that it was counted from."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import astuple
+from datetime import datetime, timedelta
+from difflib import get_close_matches
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from campaigns.domain.values import Cohort
+from campaigns.domain.words import Arm, MessageState
+from campaigns.errors import NotFoundError
+from campaigns.present.report import CampaignReport, WeeklyReport, numbers
+from campaigns.steps.breakdowns import persona_group
+from campaigns.steps.report import of_week
+from campaigns.steps.verdicts import Reporting
+from campaigns.store import cohorts, evidence, money, outcomes
+from campaigns.store.evidence import EnrolledAccount
+from campaigns.store.session import Session
+
+Rows = Iterable[tuple[Any, ...]]
+
+
+class Explanation(NamedTuple):
+    """Where a number of a report comes from.
+
+    Attributes:
+        value: What the report says.
+        made_of: The numbers that it was worked out from, with their values, if it was
+            not simply counted.
+        columns: What the rows hold.
+        rows: What was counted; for an amount, its last column is what adds up.
+    """
+
+    value: float
+    made_of: dict[str, float]
+    columns: Sequence[str]
+    rows: Rows
+
+    def add_up(self) -> tuple[list[tuple[Any, ...]], float]:
+        """Return all rows, and what they add up to."""
+        rows = list(self.rows)
+        if self.columns[-1] == "minor":
+            return rows, sum(row[-1] for row in rows)
+        return rows, len(rows)
+
+
+@contextmanager
+def explained(
+    reporting: Reporting, id_: str, *, now: datetime
+) -> Iterator[Explanation]:
+    """Yield where the number with an id comes from; its rows are read as they go.
+
+    Raises:
+        NotFoundError: No number has this id; says which are like it.
+    """
+    week, _, way = id_.partition("/")
+    weekly = of_week(reporting, week, now=now)
+    known = {
+        found: value
+        for campaign in weekly.campaigns
+        for found, value in numbers(campaign, week, campaign.name)
+    }
+    if id_ not in known:
+        like = get_close_matches(id_, known, n=5, cutoff=0)
+        raise NotFoundError(
+            f"the report of {week} has no number {id_!r}; there are, for example: "
+            + (", ".join(like) or "none")
+        )
+    name = way.partition("/")[0]
+    (campaign,) = (each for each in weekly.campaigns if each.name == name)
+    parts = way.removeprefix(f"{name}/").split("/")
+    made_of = _made_of(parts, f"{week}/{name}", known)
+    with reporting.sessions.begin() as session:
+        columns, rows = _rows(session, weekly, campaign, parts)
+        yield Explanation(known[id_], made_of, columns, rows)
+
+
+_COUNTED: Final = {"accounts", "returned"}
+
+
+def _made_of(
+    parts: Sequence[str], above: str, known: dict[str, float]
+) -> dict[str, float]:
+    """Return the counts that a rate, a difference or an interval is made of."""
+    if parts[0] not in {"comparison", "cohorts", "breakdowns", "stays", "money"}:
+        return {}
+    if parts[-1] in _COUNTED or parts[-1].endswith("_minor"):
+        return {}
+    # A rate is three numbers, and they stand one level below what they are made of.
+    is_estimate = parts[-1] in {"value", "low", "high"}
+    place = "/".join([above, *parts[: -2 if is_estimate else -1]])
+    return {
+        id_: value
+        for id_, value in known.items()
+        if id_.startswith(f"{place}/")
+        and id_.count("/") <= place.count("/") + 2
+        and (id_.rpartition("/")[2] in _COUNTED or id_.endswith("_minor"))
+        and "so_far" not in id_.removeprefix(place)
+    }
+
+
+def _rows(
+    session: Session, weekly: WeeklyReport, campaign: CampaignReport, parts: list[str]
+) -> tuple[Sequence[str], Rows]:
+    """Return the columns and the rows of one number of a campaign."""
+    if parts[0] == "funnel":
+        return _of_funnel(session, campaign.name, parts[1:])
+    if parts[0] == "cohorts_planned":
+        return Cohort.__slots__, map(
+            astuple, cohorts.cohorts_of(session, campaign.name)
+        )
+    if parts[0] == "money":
+        arm = parts[2].removesuffix("_minor")
+        found = money.regained(session, campaign.name, closed_before=weekly.as_of)
+        return money.Amount._fields, (
+            each
+            for each in found
+            if each.currency == parts[1] and arm in {each.arm, "added", parts[2]}
+        )
+    days = int(parts[1]) if parts[0] == "stays" else 0
+    wanted = _wanted(session, weekly, campaign, parts)
+    everyone = evidence.enrolled(session, campaign.name, days=days)
+    return EnrolledAccount._fields, (each for each in everyone if wanted(each))
+
+
+def _of_funnel(
+    session: Session, name: str, parts: list[str]
+) -> tuple[Sequence[str], Rows]:
+    what, which = parts[0], parts[-1]
+    if what in {"churned", "refused"}:
+        refused: Rows = evidence.refused(session, name)
+        rows: Rows
+        if what == "refused":
+            rows = (each for each in refused if each[1] == which)
+        else:
+            rows = (
+                each
+                for group in (evidence.enrolled_by_latest(session, name), refused)
+                for each in group
+            )
+        return evidence.RefusedAccount._fields, rows
+    if what == "enrolled":
+        everyone = evidence.enrolled(session, name)
+        return EnrolledAccount._fields, (e for e in everyone if e.arm == which)
+    planned = evidence.messages(
+        session,
+        name,
+        is_clicked=what == "clicked",
+        is_unsubscribed=what == "unsubscribed",
+    )
+    wanted: dict[str, Callable[[evidence.PlannedMessage], bool]] = {
+        "messages": lambda each: each.state == which,
+        "skipped": lambda each: (
+            each.state == MessageState.SKIPPED and each.reason == which
+        ),
+        "delivery": lambda each: (
+            each.state == MessageState.ACCEPTED and each.delivery == which
+        ),
+    }
+    keep = wanted.get(what)
+    rows = (each for each in planned if keep is None or keep(each))
+    return evidence.PlannedMessage._fields, rows
+
+
+def _wanted(
+    session: Session, weekly: WeeklyReport, campaign: CampaignReport, parts: list[str]
+) -> Callable[[EnrolledAccount], bool]:
+    """Return what tells the enrolments of a number from all others."""
+    rules: list[Callable[[EnrolledAccount], bool]] = []
+    if parts[0] == "not_matured":
+        rules.append(lambda each: each.came_back is None)
+    else:
+        rules.append(partial(_is_closed, weekly.as_of))
+    arm = next((arm for arm in Arm for part in parts if part.startswith(arm)), None)
+    if arm is not None:
+        rules.append(lambda each: each.arm == arm)
+    if parts[-1] == "returned" or any(part.endswith("_back") for part in parts):
+        rules.append(lambda each: bool(each.came_back))
+    if parts[0] == "stays":
+        rules.append(partial(_is_seen, weekly, int(parts[1])))
+        if parts[-1] == "returned":
+            rules.append(lambda each: bool(each.is_still_here))
+    if parts[0] == "cohorts":
+        numbered = _cohorts(campaign, int(parts[1]), is_so_far="so_far" in parts)
+        rules.append(lambda each: each.cohort in numbered)
+    if parts[0] == "breakdowns":
+        rules.append(_is_in_group(session, weekly, campaign.name, parts[1], parts[3]))
+    return lambda each: all(rule(each) for rule in rules)
+
+
+def _is_closed(as_of: datetime, each: EnrolledAccount) -> bool:
+    return each.came_back is not None and each.window_ends_at <= as_of
+
+
+def _is_seen(weekly: WeeklyReport, days: int, each: EnrolledAccount) -> bool:
+    known = weekly.known_until or weekly.as_of
+    return each.window_ends_at + timedelta(days=days) <= known
+
+
+def _cohorts(campaign: CampaignReport, number: int, *, is_so_far: bool) -> set[int]:
+    if not is_so_far:
+        return {number}
+    # They stand in the order in which their windows closed.
+    numbers_in_order = [line.number for line in campaign.cohorts]
+    return set(numbers_in_order[: numbers_in_order.index(number) + 1])
+
+
+def _is_in_group(
+    session: Session, weekly: WeeklyReport, name: str, by: str, group: str
+) -> Callable[[EnrolledAccount], bool]:
+    if by != "persona":
+        return lambda each: getattr(each, by) == group
+    counts = [
+        count
+        for count in outcomes.matured_counts(session)
+        if count.campaign == name and count.window_ends_at <= weekly.as_of
+    ]
+    group_of = persona_group(counts)
+    return lambda each: group_of(each.persona) == group

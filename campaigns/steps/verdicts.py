@@ -1,0 +1,143 @@
+"""Give the verdicts that fall due, each once, unless something makes them worthless."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+import structlog
+
+from campaigns.domain.definitions import ChurnDefinition, WinBackDefinition
+from campaigns.domain.values import CohortCount
+from campaigns.domain.words import Arm, Verdict
+from campaigns.present.report import Comparison
+from campaigns.rules.measure.losses import unequal_loss
+from campaigns.rules.measure.verdict import UNHEARD_OF, Soundness, doubt_of, verdict_of
+from campaigns.steps.compare import Baseline, looks, pairs_of
+from campaigns.steps.settle import telling_kinds
+from campaigns.store import campaigns, cohorts, imports, outcomes
+from campaigns.store.session import Session, Sessions
+from campaigns.store.usage import UsageLake
+
+logger = structlog.get_logger(__name__)
+
+
+class Reporting(NamedTuple):
+    """What reports are made with.
+
+    Attributes:
+        sessions: The database.
+        lake: The usage events.
+        company: Whose report it is.
+        churn: The churn definition.
+        win_back: The win-back definition.
+        baseline: The pilot.
+        titles: What segments are called.
+        unheard_of: A lift that is larger for certain is held for a mistake.
+    """
+
+    sessions: Sessions
+    lake: UsageLake
+    company: str
+    churn: ChurnDefinition
+    win_back: WinBackDefinition
+    baseline: Baseline
+    titles: Mapping[str, str]
+    unheard_of: float = UNHEARD_OF
+
+
+def give_verdicts(reporting: Reporting, *, now: datetime) -> list[str]:
+    """Give each verdict that falls due, once; return the campaigns it was given on."""
+    given = []
+    with reporting.sessions.begin() as session:
+        known_until = imports.known_until(session, telling_kinds(reporting.win_back))
+        if known_until is None:
+            return []
+        counts = outcomes.matured_counts(session)
+        for name in campaigns.names(session):
+            if outcomes.verdict(session, name) is not None:
+                continue
+            is_over = _is_over(session, name, min(now, known_until))
+            mine = [count for count in counts if count.campaign == name]
+            if _give_verdict(session, reporting, name, mine, is_over=is_over, now=now):
+                given.append(name)
+    return given
+
+
+def _is_over(session: Session, name: str, known_until: datetime) -> bool:
+    last = cohorts.last_window_ends_at(session, name)
+    has_ended = last is not None and last <= known_until
+    return has_ended and outcomes.are_all_settled(session, name)
+
+
+def _give_verdict(
+    session: Session,
+    reporting: Reporting,
+    name: str,
+    counts: Sequence[CohortCount],
+    *,
+    is_over: bool,
+    now: datetime,
+) -> bool:
+    """Give a campaign its verdict, if it can be told; say whether it could."""
+    from campaigns.rules.measure.sequential import excludes_none  # imports scipy
+
+    pairs = pairs_of(counts)
+    if not is_over and not excludes_none(pairs):
+        return False
+    comparison = looks(reporting.baseline, pairs)[-1]
+    verdict = verdict_of(comparison.lift, is_over=is_over)
+    doubt = doubt_of(
+        soundness_of(session, name, as_of=now),
+        comparison.lift,
+        unheard_of=reporting.unheard_of,
+    )
+    if verdict is Verdict.CANNOT_TELL_YET or doubt is not None:
+        return False
+    outcomes.give_verdict(
+        session,
+        name,
+        verdict=verdict,
+        definition=reporting.win_back.version,
+        counts=_counts_of(comparison),
+        now=now,
+    )
+    logger.info("verdict_given", campaign=name, verdict=verdict)
+    return True
+
+
+def _counts_of(comparison: Comparison) -> dict[str, list[int]]:
+    return {
+        "treated": [comparison.treated.accounts, comparison.treated.returned],
+        "holdout": [comparison.holdout.accounts, comparison.holdout.returned],
+    }
+
+
+def soundness_of(
+    session: Session,
+    name: str,
+    *,
+    as_of: datetime,
+    known_until: datetime | None = None,
+) -> Soundness:
+    """Return what may make a campaign's comparison worthless.
+
+    Args:
+        session: The database.
+        name: The campaign.
+        as_of: Up to when things are counted.
+        known_until: When it was last known who came back; None if that does not matter.
+    """
+    measured = outcomes.measured(session, name, closed_before=known_until or as_of)
+    return Soundness(
+        loss=unequal_loss(measured[Arm.TREATED], measured[Arm.HOLDOUT]),
+        leak=outcomes.leak(session, name, before=as_of),
+        unknown_for=as_of - known_until if known_until else timedelta(),
+    )
+
+
+def verdict_as_of(session: Session, name: str, *, as_of: datetime) -> Verdict | None:
+    """Return the verdict that was given on a campaign by a moment, or None."""
+    given = outcomes.verdict(session, name)
+    if given is None or given["given_at"] > as_of:
+        return None
+    return Verdict(given["verdict"])

@@ -1,0 +1,157 @@
+"""The rows that a report's numbers are counted from; they add up to them."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, and_, func, select
+from sqlalchemy.orm import Session
+
+from campaigns.domain.words import Arm, EventKind, SuppressionReason
+from campaigns.rules.eligibility import dormancy_of
+from campaigns.store.tables.delivery import EventRow, MessageRow, SuppressionRow
+from campaigns.store.tables.programme import (
+    CohortRow,
+    EnrolmentRow,
+    OutcomeRow,
+    RefusalRow,
+    StayRow,
+)
+from campaigns.store.tables.records import AccountRow
+
+
+class EnrolledAccount(NamedTuple):
+    """An enrolment with its outcome, as far as there is one."""
+
+    enrolment: int
+    account: str
+    arm: Arm
+    cohort: int
+    segment: str
+    dormancy: str
+    persona: str | None
+    window_ends_at: datetime
+    came_back: bool | None
+    returned_at: datetime | None
+    is_still_here: bool | None
+
+
+def enrolled(
+    session: Session, campaign: str, *, days: int = 0
+) -> Iterator[EnrolledAccount]:
+    """Yield every enrolment of a campaign, with whether it was here `days` later."""
+    query = (
+        select(
+            EnrolmentRow.id,
+            EnrolmentRow.account,
+            EnrolmentRow.arm,
+            CohortRow.number,
+            EnrolmentRow.segment,
+            EnrolmentRow.stratum,
+            AccountRow.persona,
+            EnrolmentRow.window_ends_at,
+            OutcomeRow.came_back,
+            OutcomeRow.returned_at,
+            StayRow.is_here,
+        )
+        .join(CohortRow, CohortRow.id == EnrolmentRow.cohort)
+        .join(AccountRow, AccountRow.id == EnrolmentRow.account)
+        .outerjoin(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
+        .outerjoin(
+            StayRow,
+            and_(StayRow.enrolment == EnrolmentRow.id, StayRow.days == days),
+        )
+        .where(EnrolmentRow.campaign == campaign)
+        .order_by(EnrolmentRow.id)
+        .execution_options(yield_per=10_000)
+    )
+    for enrolment, account, arm, cohort, segment, stratum, *others in session.execute(
+        query
+    ):
+        told = Arm(arm), cohort, segment, dormancy_of(stratum)
+        yield EnrolledAccount(enrolment, account, *told, *others)
+
+
+class RefusedAccount(NamedTuple):
+    """A churned account that the latest cohort did not enrol."""
+
+    account: str
+    reason: str
+
+
+def refused(session: Session, campaign: str) -> Iterator[RefusedAccount]:
+    """Yield whom the latest cohort refused."""
+    query = (
+        select(RefusalRow.account, RefusalRow.reason)
+        .where(RefusalRow.cohort == _latest(campaign))
+        .order_by(RefusalRow.account)
+    )
+    for account, reason in session.execute(query):
+        yield RefusedAccount(account, reason)
+
+
+def enrolled_by_latest(session: Session, campaign: str) -> Iterator[RefusedAccount]:
+    """Yield whom the latest cohort enrolled: nobody refused them."""
+    query = (
+        select(EnrolmentRow.account)
+        .where(EnrolmentRow.cohort == _latest(campaign))
+        .order_by(EnrolmentRow.account)
+    )
+    for account in session.scalars(query):
+        yield RefusedAccount(account, "")
+
+
+def _latest(campaign: str) -> Any:  # noqa: ANN401 — a scalar subquery
+    return (
+        select(func.max(CohortRow.id))
+        .where(CohortRow.campaign == campaign, CohortRow.enrolled_at.is_not(None))
+        .scalar_subquery()
+    )
+
+
+class PlannedMessage(NamedTuple):
+    """A message of a campaign; never an address."""
+
+    message: int
+    account: str
+    step: int
+    state: str
+    reason: str | None
+    delivery: str
+
+
+def messages(
+    session: Session,
+    campaign: str,
+    *,
+    is_clicked: bool = False,
+    is_unsubscribed: bool = False,
+) -> Iterator[PlannedMessage]:
+    """Yield a campaign's messages: all, or those that people did something with."""
+    conditions: list[ColumnElement[bool]] = [MessageRow.campaign == campaign]
+    if is_clicked:
+        by_people = select(EventRow.message).where(
+            EventRow.kind == EventKind.CLICK, EventRow.is_machine.is_(False)
+        )
+        conditions.append(MessageRow.id.in_(by_people))
+    if is_unsubscribed:
+        by_mail = select(SuppressionRow.message).where(
+            SuppressionRow.reason == SuppressionReason.UNSUBSCRIBED
+        )
+        conditions.append(MessageRow.id.in_(by_mail))
+    query = (
+        select(
+            MessageRow.id,
+            EnrolmentRow.account,
+            MessageRow.step,
+            MessageRow.state,
+            MessageRow.reason,
+            MessageRow.delivery,
+        )
+        .join(EnrolmentRow, EnrolmentRow.id == MessageRow.enrolment)
+        .where(*conditions)
+        .order_by(MessageRow.id)
+        .execution_options(yield_per=10_000)
+    )
+    for row in session.execute(query):
+        yield PlannedMessage(*row)

@@ -1,0 +1,60 @@
+"""Money: what accounts pay again when their windows close."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from campaigns.domain.words import Arm
+from campaigns.store.tables.programme import EnrolmentRow, EpisodeRow, OutcomeRow
+from campaigns.store.tables.records import SubscriptionRow
+
+
+class Amount(NamedTuple):
+    """What an account that came back pays a month, net of discounts.
+
+    Attributes:
+        enrolment: Whose outcome it is.
+        arm: Its arm.
+        currency: By ISO 4217.
+        minor: In minor units.
+    """
+
+    enrolment: int
+    arm: Arm
+    currency: str
+    minor: int
+
+
+def regained(
+    session: Session, campaign: str, *, closed_before: datetime
+) -> Iterator[Amount]:
+    """Yield what runs again at the end of each closed window, where anything does."""
+    net = SubscriptionRow.mrr_minor - func.coalesce(SubscriptionRow.discount_minor, 0)
+    ends = SubscriptionRow.ended_at
+    query = (
+        select(
+            EnrolmentRow.id, EnrolmentRow.arm, SubscriptionRow.currency, func.sum(net)
+        )
+        .join(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
+        .join(EpisodeRow, EpisodeRow.id == EnrolmentRow.episode)
+        .join(SubscriptionRow, SubscriptionRow.account == EnrolmentRow.account)
+        .where(
+            EnrolmentRow.campaign == campaign,
+            EnrolmentRow.window_ends_at <= closed_before,
+            OutcomeRow.came_back,
+            SubscriptionRow.plan_is_free.is_(False),
+            SubscriptionRow.mrr_minor > 0,
+            SubscriptionRow.started_at >= EpisodeRow.churned_at,
+            SubscriptionRow.started_at < EnrolmentRow.window_ends_at,
+            or_(ends.is_(None), ends >= EnrolmentRow.window_ends_at),
+        )
+        .group_by(EnrolmentRow.id, EnrolmentRow.arm, SubscriptionRow.currency)
+        .order_by(EnrolmentRow.id, SubscriptionRow.currency)
+    )
+    for enrolment, arm, currency, minor in session.execute(query):
+        if currency is not None and minor is not None:
+            # PostgreSQL sums integers to decimals.
+            yield Amount(enrolment, Arm(arm), currency, max(0, int(minor)))

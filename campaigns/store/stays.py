@@ -1,0 +1,98 @@
+"""Stays: whether who came back was still here some days later."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import Integer, and_, cast, func, insert, select
+from sqlalchemy.orm import Session
+
+from campaigns.domain.words import Arm
+from campaigns.store.tables.programme import (
+    CohortRow,
+    EnrolmentRow,
+    OutcomeRow,
+    StayRow,
+)
+
+
+class Due(NamedTuple):
+    """An account that came back so long ago that its stay can be seen.
+
+    Attributes:
+        enrolment: Whose outcome it is.
+        account: The account.
+        at: The moment in question.
+    """
+
+    enrolment: int
+    account: str
+    at: datetime
+
+
+def due(session: Session, *, days: int, before: datetime) -> list[Due]:
+    """Return who came back `days` before a moment or earlier, and was not seen yet."""
+    later = timedelta(days=days)
+    query = (
+        select(OutcomeRow.enrolment, EnrolmentRow.account, OutcomeRow.returned_at)
+        .join(EnrolmentRow, EnrolmentRow.id == OutcomeRow.enrolment)
+        .outerjoin(
+            StayRow,
+            and_(StayRow.enrolment == OutcomeRow.enrolment, StayRow.days == days),
+        )
+        .where(
+            OutcomeRow.came_back,
+            OutcomeRow.returned_at <= before - later,
+            StayRow.enrolment.is_(None),
+        )
+        .order_by(OutcomeRow.enrolment)
+    )
+    return [
+        Due(enrolment, account, returned_at + later)
+        for enrolment, account, returned_at in session.execute(query)
+        if returned_at
+    ]
+
+
+def record(session: Session, seen: Sequence[tuple[int, bool]], *, days: int) -> None:
+    """Record of each enrolment whether its account was still here."""
+    values = [
+        {"enrolment": enrolment, "days": days, "is_here": is_here}
+        for enrolment, is_here in seen
+    ]
+    if values:
+        session.execute(insert(StayRow), values)
+
+
+class StayCount(NamedTuple):
+    """How many of a cohort's arm that came back were looked at, and were here."""
+
+    campaign: str
+    cohort: int
+    arm: Arm
+    days: int
+    seen: int
+    here: int
+
+
+def counts(session: Session) -> list[StayCount]:
+    """Return the counts of each cohort and arm."""
+    query = (
+        select(
+            EnrolmentRow.campaign,
+            CohortRow.number,
+            EnrolmentRow.arm,
+            StayRow.days,
+            func.count(),
+            func.sum(cast(StayRow.is_here, Integer)),
+        )
+        .join(StayRow, StayRow.enrolment == EnrolmentRow.id)
+        .join(CohortRow, CohortRow.id == EnrolmentRow.cohort)
+        .group_by(
+            EnrolmentRow.campaign, CohortRow.number, EnrolmentRow.arm, StayRow.days
+        )
+    )
+    return [
+        StayCount(campaign, cohort, Arm(arm), days, seen, here)
+        for campaign, cohort, arm, days, seen, here in session.execute(query)
+    ]

@@ -1,0 +1,141 @@
+"""Every number of a report has an id, and rows that add up to it."""
+
+from datetime import timedelta
+
+import pytest
+
+from campaigns.errors import NotFoundError
+from campaigns.present.report import numbers
+from campaigns.steps import report
+from campaigns.steps.explain import explained
+from campaigns.store import enrolments, suppressions
+from tests.factories import (
+    NOON,
+    add_account,
+    address_hash,
+    campaign,
+    churn,
+    launch,
+)
+from tests.integration.test_lasting import (
+    CLOSED,
+    DAY,
+    reporting,
+    settled,
+    subscribed,
+    written_to,
+)
+
+NOW = CLOSED + 20 * DAY
+
+
+@pytest.fixture
+def lake(tmp_path):
+    from campaigns.store.usage import UsageLake
+
+    return UsageLake(tmp_path / "usage")
+
+
+@pytest.fixture
+def made(sessions, lake):
+    """Sixty accounts of many kinds; each third comes back, half of them to stay."""
+    accounts = [f"acc-{n:02}" for n in range(60)]
+    with sessions.begin() as session:
+        for number, account in enumerate(accounts):
+            persona = f"Persona {number % 11}" if number % 7 else None
+            add_account(session, account, persona=persona)
+        churn(session, *accounts[:20])
+        churn(session, *accounts[20:40], days_ago=50, segment="slow-fade")
+        churn(session, *accounts[40:], days_ago=200)
+        # The latest scores count, so all are scored once more.
+        churn(session, *accounts)
+        suppressions.suppress(
+            session, address_hash("p1@acc-00.example.com"), "manual", now=NOON
+        )
+    launch(
+        sessions,
+        campaign(caps={"accounts_per_cohort": 50}, steps=2),
+        holdout_share=0.3,
+    )
+    for number in range(0, 60, 3):
+        ended_at = None if number % 2 else NOON + 20 * DAY
+        subscribed(
+            sessions,
+            accounts[number],
+            5,
+            ended_at=ended_at,
+            mrr_minor=1000 + number,
+            currency="EUR" if number % 5 else "USD",
+        )
+    settled(sessions, lake, NOW)
+    with sessions.begin() as session:
+        held_out = [
+            account
+            for account, arm in sorted(enrolments.arms_of_programme(session).items())
+            if arm == "holdout"
+        ]
+    written_to(sessions, held_out[0])
+    return reporting(sessions, lake)
+
+
+def test_the_rows_of_every_count_add_up_to_it(made):
+    weekly = report.gather(made, as_of=NOW)
+    report.keep(made, weekly, now=NOW)
+    (found,) = weekly.campaigns
+    known = dict(numbers(found, weekly.week, "spring"))
+    counted = 0
+    for id_, value in known.items():
+        with explained(made, id_, now=NOW) as explanation:
+            rows, total = explanation.add_up()
+        assert explanation.value == value
+        if explanation.made_of:
+            continue
+        assert total == value, (id_, rows)
+        counted += bool(value)
+
+    assert counted > 40
+    assert {"persona", "segment", "dormancy"} >= {part.by for part in found.breakdowns}
+
+
+@pytest.mark.parametrize(
+    ("id_", "made_of"),
+    [
+        ("comparison/lift/low", {"treated/accounts", "holdout/returned"}),
+        ("comparison/holdout_rate/value", {"treated/returned", "holdout/accounts"}),
+        ("stays/7/kept/high", {"treated_back/accounts", "holdout_back/returned"}),
+        ("money/EUR/largest_share", {"treated_minor", "holdout_minor"}),
+    ],
+)
+def test_what_is_worked_out_names_what_it_is_made_of(made, id_, made_of):
+    week = report.week_of(NOW)
+    with explained(made, f"{week}/spring/{id_}", now=NOW) as explanation:
+        rows, _ = explanation.add_up()
+        ids = "\n".join(explanation.made_of)
+
+    assert rows
+    assert all(each in ids for each in made_of)
+    assert "cohorts" not in ids
+
+
+def test_an_id_that_is_none_is_told_with_those_like_it(made):
+    week = report.week_of(NOW)
+    id_ = f"{week}/spring/comparison/treated/account"
+
+    with pytest.raises(NotFoundError, match="comparison/treated/accounts"):
+        explained(made, id_, now=NOW).__enter__()
+
+
+def test_what_was_learnt_later_is_seen(made, sessions):
+    week_over = report.end_of_week(report.week_of(NOW))
+    weekly = report.gather(made, as_of=week_over)
+    report.keep(made, weekly, now=week_over)
+    id_ = f"{weekly.week}/spring/comparison/treated/returned"
+    with sessions.begin() as session:
+        from sqlalchemy import text
+
+        session.execute(text("UPDATE outcomes SET came_back = false"))
+
+    with explained(made, id_, now=week_over + timedelta(days=9)) as explanation:
+        _, total = explanation.add_up()
+    assert total == 0
+    assert explanation.value == weekly.campaigns[0].comparison.treated.returned > 0

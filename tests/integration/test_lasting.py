@@ -1,0 +1,332 @@
+"""What lasts: who stays, what they pay, and a report that stays as it was made."""
+
+import json
+from datetime import timedelta
+
+import pytest
+
+from campaigns.config import ChurnSettings, WinBackSettings
+from campaigns.domain.values import ArmCount, ImportCounts
+from campaigns.domain.words import Arm, Verdict
+from campaigns.errors import ActionRefusedError
+from campaigns.present.formats import report_csv, report_slack
+from campaigns.present.report import from_plain
+from campaigns.steps import report
+from campaigns.steps.compare import Baseline
+from campaigns.steps.settle import settle
+from campaigns.steps.verdicts import Reporting, give_verdicts
+from campaigns.store import enrolments, imports, money, outcomes, records, stays
+from campaigns.store.usage import UsageLake
+from tests.factories import (
+    NOON,
+    address_hash,
+    enrolled,
+    keep_usage,
+    subscription,
+    usage,
+)
+
+WIN_BACK = WinBackSettings().definition()
+DAY = timedelta(days=1)
+CLOSED = NOON + 30 * DAY
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return UsageLake(tmp_path / "usage")
+
+
+def reporting(sessions, lake, **changes):
+    made = Reporting(
+        sessions,
+        lake,
+        "Tidemark",
+        ChurnSettings().definition(),
+        WIN_BACK,
+        Baseline(0.12),
+        {"general": "Unsure"},
+    )
+    return made._replace(**changes)
+
+
+def subscribed(sessions, account, day, **fields):
+    with sessions.begin() as session:
+        record = subscription(account, started_at=NOON + day * DAY, **fields)
+        records.put(session, "subscriptions", [record], address_hash=address_hash)
+
+
+def settled(sessions, lake, now, definition=WIN_BACK):
+    with sessions.begin() as session:
+        run = imports.begin(session, kind="usage", file="f", sha256="x", now=now)
+        imports.finish(session, run, ImportCounts(taken=1), now=now)
+    return settle(sessions, lake, definition=definition, now=now)
+
+
+def seen(sessions):
+    with sessions.begin() as session:
+        return {each.days: (each.seen, each.here) for each in stays.counts(session)}
+
+
+def arms(sessions):
+    with sessions.begin() as session:
+        of = enrolments.arms_of_programme(session)
+    return [[a for a in sorted(of) if of[a] is arm] for arm in Arm]
+
+
+@pytest.fixture
+def programme_of_ten(sessions, lake):
+    """Ten accounts, half of them held out; two treated ones and one other come back."""
+    enrolled(sessions, [f"acc-{n}" for n in range(10)], holdout_share=0.5)
+    treated, holdout = arms(sessions)
+    subscribed(
+        sessions, treated[0], 5, mrr_minor=9000, discount_minor=1000, currency="EUR"
+    )
+    subscribed(sessions, treated[1], 5, ended_at=NOON + 17 * DAY)
+    subscribed(sessions, holdout[0], 29, mrr_minor=4000, currency="EUR")
+    return reporting(sessions, lake)
+
+
+def test_a_stay_is_seen_once_its_day_has_come(sessions, lake, programme_of_ten):
+    settled(sessions, lake, CLOSED)
+    assert seen(sessions) == {7: (2, 2), 14: (2, 1)}
+
+    settled(sessions, lake, CLOSED + 30 * DAY)
+    assert seen(sessions).keys() == {7, 14, 30}
+    settled(sessions, lake, CLOSED + 60 * DAY)
+    with sessions.begin() as session:
+        thirty = {e.arm: e for e in stays.counts(session) if e.days == 30}
+    assert (thirty[Arm.TREATED].seen, thirty[Arm.TREATED].here) == (2, 1)
+    assert (thirty[Arm.HOLDOUT].seen, thirty[Arm.HOLDOUT].here) == (1, 1)
+
+
+@pytest.mark.parametrize(("day", "here"), [(27, 0), (28, 1), (34, 1), (35, 0)])
+def test_use_in_the_week_before_counts_as_being_here(sessions, lake, day, here):
+    enrolled(sessions)
+    first = NOON + 5 * DAY
+    later = NOON + day * DAY
+    keep_usage(lake, usage(when=first.isoformat()), usage(when=later.isoformat()))
+    settled(sessions, lake, NOON + 70 * DAY)
+
+    assert seen(sessions)[30] == (1, int(here))
+
+
+def test_only_cohorts_of_which_all_is_known_are_compared(
+    sessions, lake, programme_of_ten
+):
+    settled(sessions, lake, CLOSED + 14 * DAY)
+    (campaign,) = report.gather(programme_of_ten, as_of=CLOSED + 14 * DAY).campaigns
+    week, fortnight, month = campaign.stays
+
+    assert (week.treated, week.holdout) == (ArmCount(5, 2), ArmCount(5, 1))
+    assert (fortnight.treated_back, fortnight.holdout_back) == (
+        ArmCount(2, 1),
+        ArmCount(1, 1),
+    )
+    assert month.treated == ArmCount()
+    assert month.lift is None
+    assert campaign.stay_sentence.startswith("Whether it lasts is open: 14 days after")
+
+
+def test_money_runs_again_net_of_discounts(sessions, lake, programme_of_ten):
+    settled(sessions, lake, CLOSED)
+    (campaign,) = report.gather(programme_of_ten, as_of=CLOSED).campaigns
+    (line,) = campaign.money
+
+    assert (line.currency, line.treated_minor, line.holdout_minor) == (
+        "EUR",
+        8000,
+        4000,
+    )
+    assert line.added_minor is None
+    assert line.largest_share == pytest.approx(8000 / 12000)
+
+
+def test_what_ended_before_its_window_closed_is_no_money(sessions, lake):
+    enrolled(sessions)
+    subscribed(sessions, "acc-1", 5, ended_at=CLOSED - DAY, mrr_minor=1, currency="EUR")
+    subscribed(sessions, "acc-1", 6, plan_is_free=True, mrr_minor=2, currency="EUR")
+    subscribed(sessions, "acc-1", 30, mrr_minor=4, currency="EUR")
+    subscribed(sessions, "acc-1", 7, ended_at=CLOSED, mrr_minor=8, currency="USD")
+    subscribed(sessions, "acc-1", 8, mrr_minor=16, currency="USD")
+    settled(sessions, lake, CLOSED)
+
+    with sessions.begin() as session:
+        found = list(money.regained(session, "spring", closed_before=CLOSED))
+    assert [(each.currency, each.minor) for each in found] == [("USD", 24)]
+
+
+@pytest.mark.parametrize(("merged", "won"), [(8, 1), (5, 0), (9, 1)])
+def test_an_account_that_another_was_merged_into_is_not_won_back(
+    sessions, lake, merged, won
+):
+    enrolled(sessions, ["acc-1", "acc-2"])
+    subscribed(
+        sessions,
+        "acc-2",
+        -100,
+        ended_at=NOON + merged * DAY + timedelta(hours=1),
+        end_kind="merged",
+        merged_into="acc-1",
+    )
+    subscribed(sessions, "acc-1", 5)
+
+    assert settled(sessions, lake, CLOSED).won_back == won
+
+
+def test_a_kept_report_stays_as_it_was_made(sessions, lake, programme_of_ten):
+    settled(sessions, lake, CLOSED)
+    made = programme_of_ten
+    as_of = report.end_of_week(report.week_of(CLOSED))
+    settled(sessions, lake, as_of)
+    first = report.gather(made, as_of=as_of)
+    report.keep(made, first, now=as_of)
+
+    subscribed(sessions, arms(sessions)[0][4], 20)
+    settled(sessions, lake, as_of + DAY)
+    other = made._replace(win_back=WinBackSettings(window_days=60).definition())
+    again = report.of_week(other, first.week, now=as_of + 9 * DAY)
+
+    assert again.json() == first.json()
+    assert again == first
+    changed = report.gather(made, as_of=as_of).campaigns[0].comparison.treated
+    assert changed.returned == first.campaigns[0].comparison.treated.returned + 1
+    report.keep(made, report.gather(made, as_of=as_of), now=as_of + DAY)
+    assert report.of_week(made, first.week, now=as_of).json() == first.json()
+
+
+def test_a_report_of_another_version_says_where_its_pages_are(
+    sessions, lake, programme_of_ten
+):
+    plain = json.loads(report.gather(programme_of_ten, as_of=CLOSED).json())
+    plain["schema"] = "winback-report-1"
+
+    with pytest.raises(ActionRefusedError, match="folder reports"):
+        from_plain(json.dumps(plain))
+
+
+def test_the_report_says_what_is_new_since_last_week(sessions, lake, programme_of_ten):
+    made = programme_of_ten
+    week_before = report.gather(made, as_of=CLOSED - 6 * DAY)
+    report.keep(made, week_before, now=CLOSED)
+    settled(sessions, lake, CLOSED + DAY)
+    (campaign,) = report.gather(made, as_of=CLOSED + DAY).campaigns
+
+    assert campaign.changes == (
+        "1 cohort closed: 5 accounts written to, 2 came back; 5 held out, 1 came back.",
+    )
+
+
+def test_numbers_for_other_programs(sessions, lake, programme_of_ten):
+    settled(sessions, lake, CLOSED + 14 * DAY)
+    weekly = report.gather(programme_of_ten, as_of=CLOSED + 14 * DAY)
+    lines = report_csv(weekly).splitlines()
+    week = weekly.week
+
+    assert lines[0] == "id,value"
+    assert f"{week}/spring/comparison/treated/returned,2" in lines
+    assert f"{week}/spring/stays/14/treated_back/returned,1" in lines
+    assert f"{week}/spring/money/EUR/treated_minor,8000" in lines
+    assert len({line.split(",")[0] for line in lines}) == len(lines)
+
+    slack = json.loads(report_slack(weekly))
+    assert [block["type"] for block in slack["blocks"]] == [
+        "header",
+        "section",
+        "section",
+        "context",
+    ]
+    assert "*What to do:* Wait." in slack["blocks"][1]["text"]["text"]
+    assert all(len(block["fields"]) <= 10 for block in slack["blocks"][2:3])
+
+
+def written_to(sessions, account):
+    """Have a mail of a held-out account go out, as a bug would."""
+    from sqlalchemy import text
+
+    with sessions.begin() as session:
+        query = text("SELECT id, contact FROM enrolments WHERE account = :account")
+        (enrolment, contact) = session.execute(query, {"account": account}).one()
+        other = session.execute(text("SELECT * FROM messages LIMIT 1")).mappings().one()
+        values = dict(other) | {
+            "id": 9999,
+            "enrolment": enrolment,
+            "contact": contact,
+            "address_hash": f"hash of {account}",
+            "state": "accepted",
+        }
+        names = ", ".join(values)
+        slots = ", ".join(f":{name}" for name in values)
+        session.execute(
+            text(f"INSERT INTO messages ({names}) VALUES ({slots})"), values
+        )
+        session.execute(
+            text(
+                "INSERT INTO attempts (id, message, number, worker, posted_at) "
+                "VALUES (9999, 9999, 1, 'w', :at)"
+            ),
+            {"at": str(NOON + DAY)[:19]},
+        )
+
+
+def test_a_leaking_holdout_is_a_mismatch_and_gets_no_verdict(sessions, lake):
+    enrolled(sessions, [f"acc-{n:03}" for n in range(100)], holdout_share=0.5)
+    treated, holdout = arms(sessions)
+    for account in treated[:40]:
+        subscribed(sessions, account, 5)
+    for account in holdout[:15]:
+        subscribed(sessions, account, 5)
+    settled(sessions, lake, CLOSED)
+    made = reporting(sessions, lake)
+    assert report.gather(made, as_of=CLOSED).campaigns[0].warnings == ()
+
+    written_to(sessions, holdout[3])
+    (campaign,) = report.gather(made, as_of=CLOSED).campaigns
+    assert campaign.verdict is Verdict.MISMATCH
+    assert campaign.sentence.startswith("These arms cannot be compared. Of 50 accounts")
+    (warning,) = campaign.warnings
+    assert warning.startswith("1 of 50 held-out accounts were written to all the same.")
+    assert give_verdicts(made, now=CLOSED) == []
+
+
+def test_accounts_missing_from_one_arm_are_a_mismatch(sessions, lake):
+    from sqlalchemy import text
+
+    enrolled(sessions, [f"acc-{n:03}" for n in range(100)], holdout_share=0.5)
+    settled(sessions, lake, CLOSED)
+    with sessions.begin() as session:
+        query = text(
+            "DELETE FROM outcomes WHERE enrolment IN (SELECT id FROM enrolments "
+            "WHERE arm = 'treated' ORDER BY id LIMIT 20)"
+        )
+        session.execute(query)
+        assert outcomes.measured(session, "spring", closed_before=CLOSED) == {
+            Arm.TREATED: ArmCount(50, 30),
+            Arm.HOLDOUT: ArmCount(50, 50),
+        }
+    (campaign,) = report.gather(reporting(sessions, lake), as_of=CLOSED).campaigns
+
+    assert campaign.verdict is Verdict.MISMATCH
+    assert campaign.warnings[0].startswith(
+        "Of the accounts written to, 40.0 % are miss"
+    )
+    assert give_verdicts(reporting(sessions, lake), now=CLOSED) == []
+
+
+def test_old_data_and_a_lift_nobody_has_heard_of_are_doubted(sessions, lake):
+    enrolled(sessions, [f"acc-{n:03}" for n in range(200)], holdout_share=0.5)
+    for account in arms(sessions)[0]:
+        subscribed(sessions, account, 5)
+    settled(sessions, lake, CLOSED)
+    made = reporting(sessions, lake)
+
+    (campaign,) = report.gather(made, as_of=CLOSED).campaigns
+    assert campaign.verdict is Verdict.TOO_GOOD
+    assert give_verdicts(made, now=CLOSED) == []
+    (campaign,) = report.gather(made, as_of=CLOSED + 8 * DAY).campaigns
+    assert campaign.verdict is Verdict.STALE_DATA
+    assert "last imported on 4 February 2026" in campaign.warnings[0]
+
+    believed = made._replace(unheard_of=1.0)
+    assert give_verdicts(believed, now=CLOSED) == ["spring"]
+    (campaign,) = report.gather(believed, as_of=CLOSED + 8 * DAY).campaigns
+    assert (campaign.verdict, campaign.warnings) == (Verdict.WORKS, ())
