@@ -10,7 +10,6 @@ import resource
 import shutil
 import sys
 import time
-from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
@@ -115,16 +114,15 @@ def enrol(folder: Path):
 
 
 def report(folder: Path):
-    from benchmarks.programme import settled_programme
+    from benchmarks.programme import END, settled_programme
     from campaigns.present.pages import Pages
     from campaigns.shipped import templates_folder
     from campaigns.steps.report import gather
-    from tests.factories import NOON
 
     reporting = settled_programme(fresh(folder, "report"), enrolments=_count(folder))
 
     def act():
-        weekly = gather(reporting, as_of=NOON + timedelta(days=200))
+        weekly = gather(reporting, as_of=END)
         html = Pages(templates_folder()).report_html(weekly)
         assert "12" in html
 

@@ -1,12 +1,14 @@
 """Programmes of any size, written straight into the tables."""
 
 from collections.abc import Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from sqlalchemy import insert
 
 from campaigns.config import ChurnSettings, WinBackSettings
+from campaigns.domain.definitions import STAYS
+from campaigns.rules.eligibility import DORMANCIES
 from campaigns.steps.compare import Baseline
 from campaigns.steps.verdicts import Reporting
 from campaigns.store import (
@@ -15,7 +17,7 @@ from campaigns.store import (
 )
 from campaigns.store.schema import upgrade
 from campaigns.store.session import make_sessions, open_engine
-from campaigns.store.tables.delivery import MessageRow
+from campaigns.store.tables.delivery import AttemptRow, MessageRow
 from campaigns.store.tables.operations import InstanceRow
 from campaigns.store.tables.programme import (
     CampaignRow,
@@ -25,13 +27,21 @@ from campaigns.store.tables.programme import (
     HoldoutRow,
     OutcomeRow,
     ScoreRow,
+    StayRow,
 )
-from campaigns.store.tables.records import AccountRow, ContactRow, ImportRunRow
+from campaigns.store.tables.records import (
+    AccountRow,
+    ContactRow,
+    ImportRunRow,
+    SubscriptionRow,
+)
 from campaigns.store.usage import UsageLake
 from tests.factories import NOON, campaign
 
 PIECE = 20_000
-COHORTS = 20
+COHORTS = 52
+END = NOON + timedelta(weeks=COHORTS + 9)
+PERSONAS = ("Engineering", "Finance", "Operations", "Sales", None)
 SEGMENTS = ("slow-fade", "never-activated", "blocked-integration", "general")
 
 
@@ -55,7 +65,13 @@ def _churned_accounts(session, accounts: int) -> None:
 
 
 def _account(n: int) -> dict:
-    return {"id": f"acc-{n:07}", "name": f"A{n}", "attributes": {}, "content_hash": ""}
+    return {
+        "id": f"acc-{n:07}",
+        "name": f"A{n}",
+        "persona": PERSONAS[n // 11 % len(PERSONAS)],
+        "attributes": {},
+        "content_hash": "",
+    }
 
 
 def _contact(n: int) -> dict:
@@ -127,12 +143,14 @@ def settled_programme(folder: Path, *, enrolments: int) -> Reporting:
         _write(session, HoldoutRow, map(_arm, range(enrolments)))
         _write(session, EnrolmentRow, map(_enrolment, range(enrolments)))
         _write(session, MessageRow, _messages(enrolments))
+        _write(session, AttemptRow, _attempts(enrolments))
         _write(session, OutcomeRow, map(_outcome, range(enrolments)))
-        finished = NOON + timedelta(days=190)
+        _write(session, StayRow, _stays(enrolments))
+        _write(session, SubscriptionRow, _subscriptions(enrolments))
         session.add(
             ImportRunRow(
-                kind="usage", file="u", sha256="", started_at=finished,
-                finished_at=finished, taken=1, unchanged=0, rejected=0,
+                kind="usage", file="u", sha256="", started_at=END,
+                finished_at=END, taken=1, unchanged=0, rejected=0,
             )
         )  # fmt: skip
     win_back = WinBackSettings().definition()
@@ -180,8 +198,12 @@ def _arm(n: int) -> dict:
     return {"account": account, "arm": arm, "stratum": "s", "assigned_at": NOON}
 
 
+def _enrolled_at(n: int) -> datetime:
+    return NOON + timedelta(weeks=n % COHORTS)
+
+
 def _enrolment(n: int) -> dict:
-    enrolled = NOON + timedelta(weeks=n % COHORTS)
+    enrolled = _enrolled_at(n)
     return {
         "id": n + 1,
         "campaign": "spring",
@@ -193,7 +215,7 @@ def _enrolment(n: int) -> dict:
         "contact_choice": "only_contact",
         "arm": "holdout" if _is_held_out(n) else "treated",
         "segment": SEGMENTS[n // COHORTS % len(SEGMENTS)],
-        "stratum": "s",
+        "stratum": f"s · {DORMANCIES[n // 7 % len(DORMANCIES)]}",
         "enrolled_at": enrolled,
         "window_ends_at": enrolled + timedelta(days=30),
     }
@@ -206,8 +228,16 @@ def _messages(enrolments: int) -> Iterator[dict]:
             yield _message(n) | {"state": "accepted", "delivery": delivery}
 
 
+def _attempts(enrolments: int) -> Iterator[dict]:
+    for n in range(enrolments):
+        if not _is_held_out(n):
+            posted_at = _enrolled_at(n) + timedelta(days=1)
+            yield {"message": n + 1, "number": 1, "worker": "w", "posted_at": posted_at}
+
+
 def _message(n: int) -> dict:
     return {
+        "id": n + 1,
         "enrolment": n + 1,
         "campaign": "spring",
         "episode": n + 1,
@@ -219,12 +249,36 @@ def _message(n: int) -> dict:
     }
 
 
+def _came_back(n: int) -> bool:
+    return n % 7 == 0 if _is_held_out(n) else n % 6 == 0
+
+
 def _outcome(n: int) -> dict:
-    came_back = n % 7 == 0 if _is_held_out(n) else n % 6 == 0
+    returned_at = _enrolled_at(n) + timedelta(days=9)
     return {
         "enrolment": n + 1,
         "definition": "d",
-        "came_back": came_back,
-        "returned_at": NOON if came_back else None,
+        "came_back": _came_back(n),
+        "returned_at": returned_at if _came_back(n) else None,
         "settled_at": NOON,
     }
+
+
+def _stays(enrolments: int) -> Iterator[dict]:
+    for n in filter(_came_back, range(enrolments)):
+        for days in STAYS:
+            yield {"enrolment": n + 1, "days": days, "is_here": n % 8 != 0}
+
+
+def _subscriptions(enrolments: int) -> Iterator[dict]:
+    for n in filter(_came_back, range(enrolments)):
+        yield {
+            "id": f"s-{n:07}",
+            "account": f"acc-{n:07}",
+            "plan": "Team",
+            "plan_is_free": False,
+            "mrr_minor": 1000 + n % 9000,
+            "currency": "EUR",
+            "started_at": _enrolled_at(n) + timedelta(days=9),
+            "content_hash": "",
+        }

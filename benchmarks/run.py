@@ -158,7 +158,7 @@ def enrolling(bench: Bench) -> None:
 
 
 def reports(bench: Bench) -> None:
-    """A weekly report over a million enrolments."""
+    """The last weekly report of a year, the largest one, over a million enrolments."""
     enrolments = bench.sized(MILLION)
     folder = bench.make("report", accounts=enrolments)
     found = bench.time("report", folder)

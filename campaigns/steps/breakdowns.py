@@ -12,7 +12,7 @@ from campaigns.steps.compare import (
     CONFIDENCE,
     Baseline,
     in_order,
-    looks,
+    last_look,
     pair_of,
     pairs_of,
 )
@@ -71,11 +71,11 @@ def _lines(
         GroupLine(
             name,
             titles.get(name, name),
-            looks(
+            last_look(
                 baseline,
                 pairs_of([count for count in counts if group(count) == name]),
                 confidence=confidence,
-            )[-1],
+            ),
         )
         for name in names
     )

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import reduce
+from itertools import accumulate
 from typing import Final, NamedTuple
 
 from campaigns.domain.values import ArmCount, CohortCount
@@ -12,6 +14,8 @@ from campaigns.rules.measure.rates import Estimate
 from campaigns.rules.measure.strata import ArmPair
 
 CONFIDENCE: Final = 0.95
+NOTHING: Final = Comparison(ArmCount(), ArmCount(), None, None, None, None, None)
+"""Before the first window has closed."""
 
 
 class Baseline(NamedTuple):
@@ -26,44 +30,63 @@ class Baseline(NamedTuple):
     accounts: int | None = None
 
 
-def looks(
-    baseline: Baseline, pairs: Sequence[ArmPair], *, confidence: float = CONFIDENCE
-) -> list[Comparison]:
+def looks(baseline: Baseline, pairs: Sequence[ArmPair]) -> list[Comparison]:
     """Return the comparison before the first cohort closed, and after each."""
-    from campaigns.rules.measure import sequential  # scipy takes 0.5 s to import
+    from campaigns.rules.measure.sequential import lift_sequence
 
-    arms = [pair.treated for pair in pairs], [pair.holdout for pair in pairs]
-    rates = [sequential.rate_sequence(arm, confidence=confidence) for arm in arms]
-    over = _over_pilot(baseline, rates[0], arms[0])
-    lifts = sequential.lift_sequence(pairs, confidence=confidence)
-    found = [Comparison(ArmCount(), ArmCount(), None, None, None, None, None)]
-    for pair, ours, theirs, over_pilot, lift in zip(
-        pairs, *rates, over, lifts, strict=True
-    ):
-        treated = _sum(found[-1].treated, pair.treated)
-        holdout = _sum(found[-1].holdout, pair.holdout)
-        comparison = Comparison(
-            treated=treated,
-            holdout=holdout,
-            treated_rate=ours if treated.accounts else None,
-            holdout_rate=theirs if holdout.accounts else None,
-            lift=lift if treated.accounts and holdout.accounts else None,
-            one_look=lift_interval(treated, holdout),
-            over_pilot=over_pilot if treated.accounts else None,
-        )
-        found.append(comparison)
-    return found
+    lifts = lift_sequence(pairs, confidence=CONFIDENCE)
+    sums = list(accumulate(pairs, _both))
+    return [
+        NOTHING,
+        *(
+            _compared(baseline, arms, lift, CONFIDENCE)
+            for arms, lift in zip(sums, lifts, strict=True)
+        ),
+    ]
 
 
-def _over_pilot(
-    baseline: Baseline, rates: Sequence[Estimate], counts: Sequence[ArmCount]
-) -> list[Estimate]:
+def last_look(
+    baseline: Baseline, pairs: Sequence[ArmPair], *, confidence: float = CONFIDENCE
+) -> Comparison:
+    """Return the comparison after the last cohort; it knows of all looks before."""
+    from campaigns.rules.measure.sequential import lift_after_all
+
+    if not pairs:
+        return NOTHING
+    lift = lift_after_all(pairs, confidence=confidence)
+    return _compared(baseline, reduce(_both, pairs), lift, confidence)
+
+
+def _compared(
+    baseline: Baseline, arms: ArmPair, lift: Estimate, confidence: float
+) -> Comparison:
+    from campaigns.rules.measure.sequential import rate_sequence
+
+    ours, theirs = (rate_sequence([arm], confidence=confidence)[0] for arm in arms)
+    treated, holdout = arms
+    return Comparison(
+        treated=treated,
+        holdout=holdout,
+        treated_rate=ours if treated.accounts else None,
+        holdout_rate=theirs if holdout.accounts else None,
+        lift=lift if treated.accounts and holdout.accounts else None,
+        one_look=lift_interval(treated, holdout),
+        over_pilot=_over_pilot(baseline, ours, treated) if treated.accounts else None,
+    )
+
+
+def _over_pilot(baseline: Baseline, ours: Estimate, treated: ArmCount) -> Estimate:
     from campaigns.rules.measure.sequential import against_pilot
 
     rate, accounts = baseline
     if accounts is None:
-        return [Estimate(*(end - rate for end in each)) for each in rates]
-    return against_pilot(counts, ArmCount(accounts, round(rate * accounts)))
+        return Estimate(*(end - rate for end in ours))
+    pilot = ArmCount(accounts, round(rate * accounts))
+    return against_pilot([treated], pilot)[0]
+
+
+def _both(one: ArmPair, other: ArmPair) -> ArmPair:
+    return ArmPair(*map(_sum, one, other))
 
 
 def _sum(one: ArmCount, other: ArmCount) -> ArmCount:

@@ -68,12 +68,12 @@ def _sum(pairs: Sequence[ArmPair]) -> ArmPair:
 
 
 def _lift(pairs: Sequence[ArmPair]) -> Estimate | None:
-    from campaigns.rules.measure.sequential import lift_sequence  # imports scipy
+    from campaigns.rules.measure.sequential import lift_after_all  # imports scipy
 
     both = _sum(pairs)
     if not both.treated.accounts or not both.holdout.accounts:
         return None
-    return lift_sequence(pairs, confidence=CONFIDENCE)[-1]
+    return lift_after_all(pairs, confidence=CONFIDENCE)
 
 
 def money_lines(

@@ -12,7 +12,7 @@ from campaigns.domain.words import Arm, Verdict
 from campaigns.present.report import Comparison
 from campaigns.rules.measure.losses import unequal_loss
 from campaigns.rules.measure.verdict import UNHEARD_OF, Soundness, doubt_of, verdict_of
-from campaigns.steps.compare import Baseline, looks, pairs_of
+from campaigns.steps.compare import Baseline, last_look, pairs_of
 from campaigns.steps.settle import telling_kinds
 from campaigns.store import campaigns, cohorts, imports, outcomes
 from campaigns.store.session import Session, Sessions
@@ -84,7 +84,7 @@ def _give_verdict(
     pairs = pairs_of(counts)
     if not is_over and not excludes_none(pairs):
         return False
-    comparison = looks(reporting.baseline, pairs)[-1]
+    comparison = last_look(reporting.baseline, pairs)
     verdict = verdict_of(comparison.lift, is_over=is_over)
     doubt = doubt_of(
         soundness_of(session, name, as_of=now),

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -6,7 +7,7 @@ from campaigns.domain.values import ArmCount, CohortCount
 from campaigns.domain.words import Arm
 from campaigns.present.words import baseline_sentence
 from campaigns.rules.measure.strata import ArmPair
-from campaigns.steps.compare import Baseline, looks, pairs_of
+from campaigns.steps.compare import Baseline, last_look, looks, pairs_of
 from tests.factories import NOON
 
 PAIRS = [
@@ -79,3 +80,12 @@ def test_cohorts_come_in_the_order_in_which_their_windows_closed():
         ArmPair(ArmCount(27, 4), ArmCount(5, 2)),
         ArmPair(ArmCount(10, 1), ArmCount()),
     ]
+
+
+def test_the_last_look_is_that_of_all_looks():
+    baseline = Baseline(0.12, 400)
+    one, other = looks(baseline, PAIRS)[-1], last_look(baseline, PAIRS)
+
+    assert other.lift == pytest.approx(one.lift, abs=3e-5)
+    assert replace(one, lift=None) == replace(other, lift=None)
+    assert last_look(baseline, []) == looks(baseline, [])[-1]

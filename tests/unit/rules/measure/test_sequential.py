@@ -10,6 +10,7 @@ from campaigns.domain.values import ArmCount
 from campaigns.rules.measure.sequential import (
     against_pilot,
     evidence,
+    lift_after_all,
     lift_evidence,
     lift_sequence,
     rate_sequence,
@@ -22,6 +23,27 @@ rates = st.one_of(st.sampled_from([0.0, 1.0]), st.floats(1e-6, 1 - 1e-6))
 
 def _pair(treated, holdout):
     return ArmPair(ArmCount(*treated), ArmCount(*holdout))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_after_all_looks_is_the_last_of_them(seed):
+    rng = np.random.default_rng(seed)
+    cohorts = []
+    for _ in range(int(rng.integers(1, 14))):
+        sizes = rng.integers(0, 200), rng.integers(0, 60)
+        rates = rng.choice([0, 0.05, 0.12, 0.4, 0.9, 1], 2)
+        back = [
+            int(rng.binomial(size, rate))
+            for size, rate in zip(sizes, rates, strict=True)
+        ]
+        cohorts.append(_pair(*zip(map(int, sizes), back, strict=True)))
+
+    last = lift_sequence(cohorts)[-1]
+    found = lift_after_all(cohorts)
+    if last.low < last.high:
+        assert found == pytest.approx(last, abs=4e-5)
+    else:
+        assert found.low > found.high
 
 
 def _expected_winnings(sizes, rates, lift):
