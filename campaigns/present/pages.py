@@ -1,10 +1,11 @@
 """A report as HTML (one self-contained page), Markdown or JSON, and small web pages."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from campaigns.present import charts, remarks, words
 from campaigns.present.report import CampaignReport, WeeklyReport
@@ -32,6 +33,7 @@ class Pages:
             "day": words.day,
             "plain": words.plain_word,
             "money": remarks.money_sentence,
+            "code": _with_code,
         }
 
     def report_html(self, report: WeeklyReport) -> str:
@@ -48,6 +50,12 @@ class Pages:
     def page(self, name: str, **facts: Any) -> str:  # noqa: ANN401
         """Return one of the small web pages."""
         return self._environment.get_template(f"pages/{name}.html").render(**facts)
+
+
+def _with_code(sentence: str) -> Markup:
+    """Return a sentence in which what stands between backticks is code."""
+    marked = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence)))
+    return Markup(marked)  # noqa: S704 — escaped above
 
 
 def _drawings(report: WeeklyReport, campaign: CampaignReport) -> dict[str, Markup]:

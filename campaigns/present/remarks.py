@@ -19,8 +19,15 @@ from campaigns.present.words import (
 from campaigns.rules.measure.verdict import STALE_AFTER, Soundness
 
 
-def next_step(verdict: Verdict, status: CampaignStatus) -> str:
+def next_step(
+    verdict: Verdict, status: CampaignStatus, stays: Sequence[StayLine]
+) -> str:
     """Return what a reader can do now."""
+    if verdict is Verdict.WORKS and _are_visitors(stays):
+        return (
+            "Do not widen it yet: those that the mails bring do not stay like others. "
+            "See below, and change what the mails promise."
+        )
     is_open = verdict is Verdict.CANNOT_TELL_YET
     if status.state is CampaignState.PAUSED and is_open:
         return (
@@ -83,15 +90,22 @@ def _of_money(line: MoneyLine) -> str:
     )
 
 
-def stay_sentence(lines: Sequence[StayLine]) -> str:
+def _are_visitors(lines: Sequence[StayLine]) -> bool:
+    known = [line.kept for line in lines if line.kept is not None]
+    return bool(known) and known[-1].high < 0
+
+
+def stay_sentence(lines: Sequence[StayLine], verdict: Verdict) -> str:
     """Return whether what came back stays, as far as it is known."""
     known = [line for line in lines if line.lift is not None]
+    if verdict is Verdict.MISMATCH:
+        return "Arms that cannot be compared do not say who stays either."
     if not known:
         return "Nobody came back so long ago that it is known who stayed."
     line = known[-1]
     after = f"{line.days} days after coming back"
     ours, theirs = line.treated_back, line.holdout_back
-    if line.kept is not None and line.kept.high < 0:
+    if _are_visitors(lines):
         return (
             f"Those that came back after a mail do not stay like others: {after}, "
             f"{_share(ours.returned, ours.accounts)} of them are still here, and "

@@ -133,6 +133,8 @@ def verdict_sentence(
             else "Not all planned cohorts are enrolled."
         )
         return f"Cannot tell yet. {facts or 'No window has closed so far.'} {when}"
+    if verdict is Verdict.MISMATCH:
+        return f"{_LEADS[verdict]} Their numbers below say nothing about the mails."
     return f"{_LEADS[verdict]} {facts}".rstrip()
 
 

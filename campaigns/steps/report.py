@@ -186,7 +186,7 @@ def _campaign(
             baseline=reporting.baseline.rate,
             accounts=reporting.baseline.accounts,
         ),
-        next_step=remarks.next_step(verdict, status),
+        next_step=remarks.next_step(verdict, status, lines),
         is_given=given is not None,
         warnings=remarks.warnings(soundness, status, money_again, as_of=facts.as_of),
         changes=(),
@@ -195,7 +195,7 @@ def _campaign(
             counts, baseline=reporting.baseline, titles=reporting.titles
         ),
         stays=lines,
-        stay_sentence=remarks.stay_sentence(lines),
+        stay_sentence=remarks.stay_sentence(lines, verdict),
         money=money_again,
         cohorts=by_cohort(counts, compared[1:]),
         cohorts_planned=status.cohorts_planned,

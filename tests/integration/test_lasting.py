@@ -282,7 +282,7 @@ def test_a_leaking_holdout_is_a_mismatch_and_gets_no_verdict(sessions, lake):
     written_to(sessions, holdout[3])
     (campaign,) = report.gather(made, as_of=CLOSED).campaigns
     assert campaign.verdict is Verdict.MISMATCH
-    assert campaign.sentence.startswith("These arms cannot be compared. Of 50 accounts")
+    assert campaign.sentence.startswith("These arms cannot be compared. Their numbers")
     (warning,) = campaign.warnings
     assert warning.startswith("1 of 50 held-out accounts were written to all the same.")
     assert give_verdicts(made, now=CLOSED) == []

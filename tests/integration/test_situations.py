@@ -1,0 +1,77 @@
+"""Each situation gets the verdict, and the words, that a reader can act on."""
+
+from dataclasses import replace
+
+import pytest
+
+from campaigns.config import ChurnSettings, WinBackSettings
+from campaigns.present.pages import Pages
+from campaigns.steps import report
+from campaigns.steps.compare import Baseline
+from campaigns.steps.verdicts import Reporting, give_verdicts
+from campaigns.store.usage import UsageLake
+from tests.factories import ROOT
+from tests.situations import SITUATIONS, plant
+
+WORDS = {
+    "win": ("works", "Go on, and look below", None),
+    "loss": ("harms", "Stop the campaign", None),
+    "unclear": ("no_difference_shown", "Change the mails or the audience", None),
+    "tiny": ("too_few", "Run it again with more accounts", None),
+    "mismatch": ("mismatch", "Find out what is said below", "5.0 % are missing where"),
+    "paused": ("cannot_tell_yet", "Settle why it is paused", "5.1 % of mails bounced"),
+    "stale": ("stale_data", "Import use and subscriptions", "since is not known"),
+    "partly-matured": ("cannot_tell_yet", "Wait.", None),
+    "leaked-holdout": ("mismatch", "Find out what is said", "32 of 600 held-out"),
+    "too-good": ("too_good", "Look at some of the accounts", None),
+    "tourists": ("works", "Do not widen it yet", None),
+}
+
+
+def reported(sessions, folder, name):
+    """Return the campaign's report in one of the situations, and the whole week's."""
+    now = plant(sessions, SITUATIONS[name])
+    made = Reporting(
+        sessions,
+        UsageLake(folder),
+        "Tidemark",
+        ChurnSettings().definition(),
+        WinBackSettings().definition(),
+        Baseline(0.12, 500),
+        {"slow-fade": "Faded slowly", "champion-left": "The champion left"},
+    )
+    give_verdicts(made, now=now)
+    weekly = report.gather(made, as_of=now)
+    return weekly.campaigns[0], weekly
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_each_situation_gets_its_verdict(sessions, tmp_path, name):
+    verdict, next_step, warning = WORDS[name]
+    found, weekly = reported(sessions, tmp_path, name)
+
+    assert found.verdict == verdict
+    assert found.next_step.startswith(next_step)
+    assert len(found.warnings) == (warning is not None)
+    assert warning is None or warning in found.warnings[0]
+    html = Pages(ROOT / "templates").report_html(weekly)
+    assert f'class="verdict {verdict}"' in html
+
+
+def test_commands_are_shown_as_such_and_nothing_else_is_markup(sessions, tmp_path):
+    found, weekly = reported(sessions, tmp_path, "paused")
+    found = replace(found, next_step=f"{found.next_step} <b>`<i>`</b>")
+    html = Pages(ROOT / "templates").report_html(replace(weekly, campaigns=(found,)))
+
+    assert "run <code>winback campaign resume spring</code>, or" in html
+    assert "&lt;b&gt;<code>&lt;i&gt;</code>&lt;/b&gt;" in html
+
+
+def test_visitors_who_came_for_a_discount_are_told_of(sessions, tmp_path):
+    found, _ = reported(sessions, tmp_path, "tourists")
+
+    assert found.stay_sentence == (
+        "Those that came back after a mail do not stay like others: 30 days after "
+        "coming back, 40.5 % of them are still here, and 100.0 % of those that came by "
+        "themselves. Look at what brought them, such as a discount."
+    )
