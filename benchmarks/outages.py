@@ -165,7 +165,7 @@ def main() -> None:
             **dict.fromkeys(
                 (
                     *("post", "learning", "programme", "reporting", "import_place"),
-                    *("sync", "settle", "publish"),
+                    *("sync", "settle", "publish", "distribution"),
                 ),
                 nothing,
             ),

@@ -128,6 +128,26 @@ class ProgrammeSettings(Section):
     default_time_zone: ZoneName = "UTC"
 
 
+class SubscriberSettings(Section):
+    """Who gets the weekly report by mail, and in which zone Monday begins."""
+
+    address: EmailStr
+    time_zone: ZoneName = "UTC"
+
+
+class ReportSettings(Section):
+    """The weekly report by mail.
+
+    Attributes:
+        hour: At which hour of their Mondays subscribers get it, but not before it is
+            made at 06:00 UTC.
+        subscribers: Who gets it.
+    """
+
+    hour: Annotated[int, Field(ge=0, le=23)] = 8
+    subscribers: tuple[SubscriberSettings, ...] = ()
+
+
 class SendingSettings(Section):
     """How mails leave.
 
@@ -215,6 +235,7 @@ class Settings(BaseSettings):
     churn: ChurnSettings = ChurnSettings()
     win_back: WinBackSettings = WinBackSettings()
     programme: ProgrammeSettings = ProgrammeSettings()
+    report: ReportSettings = ReportSettings()
     local_ses: LocalSesSettings = LocalSesSettings()
     product: ProductSettings = ProductSettings()
     secrets: Secrets

@@ -24,6 +24,7 @@ from campaigns.errors import CampaignFileError, SendError, WinbackError
 from campaigns.present.report import WeeklyReport
 from campaigns.steps import (
     deliver,
+    distribute,
     enrol,
     import_file,
     receive,
@@ -99,6 +100,7 @@ class Work:
         settle: Settles returns as of a moment.
         beat: Records that the sender is alive.
         publish: Writes a week's report where people find it.
+        distribution: Sends it to its subscribers.
         stop: Set once nothing new is begun.
     """
 
@@ -114,6 +116,7 @@ class Work:
     settle: Callable[[datetime], settle.SettleResult]
     beat: Callable[[datetime], None]
     publish: Callable[[WeeklyReport], object]
+    distribution: distribute.Distribution
     stop: Event = field(default_factory=Event)
     known_runs: dict[str, datetime] = field(default_factory=dict)
 
@@ -169,6 +172,7 @@ def look(work: Work) -> None:
         # Whoever came back must neither be enrolled nor written to.
         work.settle(work.clock())
     run_due_jobs(work)
+    send_reports(work)
     enrol_due(work)
     deliver.finish(work.desk)
 
@@ -200,9 +204,31 @@ def run_due_jobs(work: Work) -> None:
         if work.known_runs.get(job) == due_at:
             continue
         _run(work, job, due_at, partial(_JOBS[job], work, due_at))
-        with work.sessions.begin() as session:
-            if runs.is_done(session, job, due_at=due_at):
-                work.known_runs[job] = due_at
+        _know(work, job, due_at)
+
+
+def send_reports(work: Work) -> None:
+    """Send the week's report to each subscriber who is due it and has not got it."""
+    distribution = work.distribution
+    for reader in distribution.readers:
+        due_at = distribute.due_at(reader, hour=distribution.hour, now=work.clock())
+        if work.known_runs.get(reader.job) == due_at:
+            continue
+        content = distribute.report_due(work.sessions, reader, due_at)
+        if content is None:
+            continue
+        act = partial(
+            distribute.send_report, distribution, work.sessions, reader, content
+        )
+        _run(work, reader.job, due_at, act)
+        _know(work, reader.job, due_at)
+
+
+def _know(work: Work, job: str, due_at: datetime) -> None:
+    """Remember that a job was done, so that the database is not asked all the time."""
+    with work.sessions.begin() as session:
+        if runs.is_done(session, job, due_at=due_at):
+            work.known_runs[job] = due_at
 
 
 def _run(
@@ -234,7 +260,7 @@ def _run(
             result=result,
             error=error,
             # A later cohort enrols nobody of an earlier one.
-            replaces_earlier=job in TIMETABLE,
+            replaces_earlier=not job.startswith("enrol "),
         )
 
 
@@ -390,6 +416,12 @@ def _next_moment(
         receive_at,
         datetime.combine(now.date() + timedelta(days=1), time(), UTC),
         *(recurrence.next(now) for recurrence in TIMETABLE.values()),
+        *(
+            distribute.due_at(
+                reader, hour=work.distribution.hour, now=now + timedelta(days=7)
+            )
+            for reader in work.distribution.readers
+        ),
         *(moment for moment in (cohort_at, message_at, retry_at) if moment),
     ]
     # A moment already past was dealt with just now or waits for something else.

@@ -15,6 +15,9 @@ class FakeClock:
     def __call__(self) -> datetime:
         return self._now
 
+    def jump_to(self, moment: datetime) -> None:
+        self._now = moment
+
     def advance(self, **delta: float) -> datetime:
         self._now += timedelta(**delta)
         return self._now

@@ -2,13 +2,15 @@
 
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import jinja2
 from markupsafe import Markup, escape
 
 from campaigns.present import charts, remarks, words
 from campaigns.present.report import CampaignReport, WeeklyReport
+
+_LONGEST_SUBJECT: Final = 150
 
 
 class Pages:
@@ -40,12 +42,24 @@ class Pages:
         """Return the report as one HTML page that needs nothing else."""
         drawings = {each.name: _drawings(report, each) for each in report.campaigns}
         template = self._environment.get_template("report/weekly.html")
-        return template.render(report=report, drawings=drawings)
+        return _unbroken(template.render(report=report, drawings=drawings))
 
     def report_markdown(self, report: WeeklyReport) -> str:
         """Return the report as Markdown."""
         template = self._environment.get_template("report/weekly.md")
         return template.render(report=report)
+
+    def report_mail(self, report: WeeklyReport) -> tuple[str, str, str]:
+        """Return the report as a mail: subject, HTML without pictures, and text."""
+        template = self._environment.get_template("report/mail.html")
+        words_of_all = ", ".join(
+            f"{each.name}: {words.plain_word(each.verdict)}"
+            for each in report.campaigns
+        )
+        subject = f"Win-back, week {report.week}"
+        subject += f" – {words_of_all}" if words_of_all else ""
+        html = _unbroken(template.render(report=report))
+        return subject[:_LONGEST_SUBJECT], html, self.report_markdown(report)
 
     def page(self, name: str, **facts: Any) -> str:  # noqa: ANN401
         """Return one of the small web pages."""
@@ -56,6 +70,11 @@ def _with_code(sentence: str) -> Markup:
     """Return a sentence in which what stands between backticks is code."""
     marked = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence)))
     return Markup(marked)  # noqa: S704 — escaped above
+
+
+def _unbroken(html: str) -> str:
+    """Return a page on which no line begins with a percent sign."""
+    return html.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def _drawings(report: WeeklyReport, campaign: CampaignReport) -> dict[str, Markup]:

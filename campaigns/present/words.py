@@ -36,7 +36,7 @@ _MINOR_DIGITS: Final = {
 NEXT_STEP: Final = {
     Verdict.CANNOT_TELL_YET: "Wait. Stopping or widening the campaign on these numbers "
     "would be a guess.",
-    Verdict.WORKS: "Go on, and look below at which segments carry it.",
+    Verdict.WORKS: "Go on, and see which segments carry it.",
     Verdict.LIFT_CHANGED: "Look at the cohorts one by one: something changed between "
     "them, such as the mails, the audience or the product. Start a new campaign for "
     "what runs now.",

@@ -33,6 +33,11 @@ def suppress(
     )
 
 
+def is_suppressed(session: Session, address_hash: str) -> bool:
+    """Say whether an address may not be written to."""
+    return session.get(SuppressionRow, address_hash) is not None
+
+
 def add(
     session: Session,
     new: Mapping[str, tuple[SuppressionReason, datetime]],

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from campaigns.clock import Clock
 from campaigns.config import SendingSettings, token_keys
+from campaigns.domain.values import Email
 from campaigns.errors import ActionRefusedError, ConfigError, RetryLaterError
 from campaigns.mail import ses_bulk
 from campaigns.mail.links import Tokens
@@ -26,9 +27,11 @@ from campaigns.mail.render_room import RenderRoom
 from campaigns.mail.ses import SesSender
 from campaigns.mail.ses_account import SesAccount
 from campaigns.mail.sqs import EventQueue
+from campaigns.present.pages import Pages
 from campaigns.rules.pacing import Policy
 from campaigns.schedule import Work
-from campaigns.steps import receive, restart, sync
+from campaigns.shipped import templates_folder
+from campaigns.steps import distribute, receive, restart, sync
 from campaigns.steps.compose import Composer, Render
 from campaigns.steps.desk import Desk
 from campaigns.store import instance
@@ -280,8 +283,26 @@ def sending_work(
             settle=workspace.settle,
             beat=partial(beat, workspace.sessions, workspace.watermark, presence),
             publish=partial(publish, workspace),
+            distribution=distribution(workspace, sender.send),
             stop=stop,
         )
+
+
+def distribution(
+    workspace: Workspace, send: Callable[[Email], str]
+) -> distribute.Distribution:
+    """Return who gets the weekly report, and how."""
+    hash_of = workspace.address_hash()
+    pages = Pages(templates_folder())
+    return distribute.Distribution(
+        readers=tuple(
+            distribute.Reader(each.address, hash_of(each.address), each.time_zone)
+            for each in workspace.settings.report.subscribers
+        ),
+        hour=workspace.settings.report.hour,
+        letter=lambda weekly: distribute.Letter(*pages.report_mail(weekly)),
+        send=send,
+    )
 
 
 def ses_list(workspace: Workspace, ses: Any) -> sync.SesList:  # noqa: ANN401

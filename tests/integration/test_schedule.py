@@ -9,6 +9,7 @@ from campaigns import schedule
 from campaigns.config import ChurnSettings, WinBackSettings
 from campaigns.errors import ConfigError, RetryLaterError
 from campaigns.steps.compare import Baseline
+from campaigns.steps.distribute import Distribution
 from campaigns.steps.settle import SettleResult
 from campaigns.steps.sync import SyncResult
 from campaigns.steps.verdicts import Reporting
@@ -75,6 +76,7 @@ def work(sessions, clock, tmp_path, settling, syncing):
         settle=settling,
         beat=lambda _now: None,
         publish=lambda _report: None,
+        distribution=Distribution((), 8, lambda _report: None, lambda _email: None),
     )
 
 

@@ -14,7 +14,7 @@ from tests.factories import ROOT
 from tests.situations import SITUATIONS, plant
 
 WORDS = {
-    "win": ("works", "Go on, and look below", None),
+    "win": ("works", "Go on, and see which", None),
     "loss": ("harms", "Stop the campaign", None),
     "unclear": ("no_difference_shown", "Change the mails or the audience", None),
     "tiny": ("too_few", "Run it again with more accounts", None),
