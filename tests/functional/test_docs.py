@@ -47,7 +47,7 @@ def test_every_setting_stands_in_the_reference():
 
 def test_the_starter_settings_name_no_setting_that_is_none():
     text = (ROOT / "templates" / "workspace" / "winback.toml").read_text("utf-8")
-    switched_on = re.sub(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE)
+    switched_on = re.sub(r"^# (\w+ = |\[\[)", r"\1", text, flags=re.MULTILINE)
     switched_on = switched_on.replace('url = "sqlite', 'other = "sqlite', 1)
     tables = tomllib.loads(switched_on)
     tables["database"].pop("other")
