@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from rich.console import Console
@@ -20,6 +20,7 @@ from campaigns.cli.running import run_simulated
 from campaigns.cli.workspace import make_workspace
 from campaigns.domain.words import Arm
 from campaigns.errors import ActionRefusedError
+from campaigns.present.report import CampaignReport
 from campaigns.schedule import Work
 from campaigns.steps import ingest, report
 from campaigns.store import enrolments
@@ -34,9 +35,21 @@ _MARKER: Final = "made by winback demo"
 _UNSUBSCRIBE_SHARE: Final = 97  # one in so many of the mails' numbers
 
 
+class Outcome(NamedTuple):
+    """What the last report says of the campaign, and what is true.
+
+    Attributes:
+        campaign: What the report says.
+        truth: What mails truly added to the chance of a return.
+    """
+
+    campaign: CampaignReport
+    truth: float
+
+
 def run_demo(
     root: Path, *, accounts: int, seed: int, database: str | None = None
-) -> None:
+) -> Outcome:
     """Run the whole story into the folder `root`, anew each time.
 
     Raises:
@@ -78,7 +91,7 @@ def run_demo(
         workspace, f"{start.isoformat()}..{until.isoformat()}", each_day=days_lived
     )
     _say(console, "report", "")
-    _tell(console, root, world, days_lived)
+    return _tell(console, root, world, days_lived)
 
 
 def _keys_of(seed: int) -> Callable[[], str]:
@@ -161,7 +174,7 @@ def _unsubscribe(url: str) -> None:
         pass
 
 
-def _tell(console: Console, root: Path, world: World, days: _Days) -> None:
+def _tell(console: Console, root: Path, world: World, days: _Days) -> Outcome:
     """Print the verdict, the truth beside it, and where everything lies."""
     workspace = open_workspace(root)
     reporting = workspace.reporting()
@@ -183,3 +196,4 @@ def _tell(console: Console, root: Path, world: World, days: _Days) -> None:
     console.print(
         f"mails   {root / 'mails'} ({days.mails:,} .eml files)", highlight=False
     )
+    return Outcome(campaign, truth)

@@ -91,7 +91,7 @@ def test_the_breakages_fit_the_engine_as_it_is(breakage, tmp_path):
         assert edit.before not in broken or edit.before in edit.after
 
 
-@pytest.mark.parametrize("name", ["power", "losses"])
+@pytest.mark.parametrize("name", ["power", "losses", "visitors"])
 def test_programmes_whose_truth_is_known_are_measured_well(name, tmp_path):
     (row,) = PROOFS[name](is_full=False, _kept=tmp_path)
 
