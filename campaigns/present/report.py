@@ -139,6 +139,26 @@ class CohortLine:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenLine:
+    """An arm of the cohorts whose windows are still open: in no rate, and no verdict.
+
+    Attributes:
+        arm: Which.
+        accounts: How many were enrolled.
+        returned: How many came back so far.
+        days: For how long those that were enrolled first are known; 0 if not at all.
+        share: What will have come back after so many days, at one look; None if nobody
+            is known for any time.
+    """
+
+    arm: str
+    accounts: int
+    returned: int
+    days: int
+    share: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
 class Funnel:
     """From churned accounts to accounts that came back, each loss with its reason.
 
@@ -184,7 +204,7 @@ class CampaignReport:
         money: Regained revenue, by currency.
         cohorts: In order, with the comparison so far.
         cohorts_planned: How many cohorts the campaign has.
-        not_matured: Enrolled accounts whose window is still open, by arm.
+        still_open: Enrolled accounts whose window is still open.
         last_window_ends_at: When the verdict falls due; None if not yet known.
         funnel: Who was lost where.
     """
@@ -205,7 +225,7 @@ class CampaignReport:
     money: tuple[MoneyLine, ...]
     cohorts: tuple[CohortLine, ...]
     cohorts_planned: int
-    not_matured: dict[str, int]
+    still_open: tuple[OpenLine, ...]
     last_window_ends_at: datetime | None
     funnel: Funnel
 

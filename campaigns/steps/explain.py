@@ -84,7 +84,14 @@ def _made_of(
     parts: Sequence[str], above: str, known: dict[str, float]
 ) -> dict[str, float]:
     """Return the counts that a rate, a difference or an interval is made of."""
-    if parts[0] not in {"comparison", "cohorts", "breakdowns", "stays", "money"}:
+    if parts[0] not in {
+        "comparison",
+        "cohorts",
+        "breakdowns",
+        "stays",
+        "money",
+        "still_open",
+    }:
         return {}
     if parts[-1] in _COUNTED or parts[-1].endswith("_minor"):
         return {}
@@ -106,7 +113,7 @@ def _rows(
 ) -> tuple[Sequence[str], Rows]:
     """Return the columns and the rows of one number of a campaign."""
     if parts[0] == "funnel":
-        return _of_funnel(session, campaign.name, parts[1:])
+        return _of_funnel(session, weekly, campaign.name, parts[1:])
     if parts[0] == "cohorts_planned":
         return Cohort.__slots__, map(
             astuple, cohorts.cohorts_of(session, campaign.name)
@@ -121,12 +128,13 @@ def _rows(
         )
     days = int(parts[1]) if parts[0] == "stays" else 0
     wanted = _wanted(session, weekly, campaign, parts)
-    everyone = evidence.enrolled(session, campaign.name, days=days)
+    known = weekly.known_until or weekly.as_of
+    everyone = evidence.enrolled(session, campaign.name, known_until=known, days=days)
     return EnrolledAccount._fields, (each for each in everyone if wanted(each))
 
 
 def _of_funnel(
-    session: Session, name: str, parts: list[str]
+    session: Session, weekly: WeeklyReport, name: str, parts: list[str]
 ) -> tuple[Sequence[str], Rows]:
     what, which = parts[0], parts[-1]
     if what in {"churned", "refused"}:
@@ -142,7 +150,7 @@ def _of_funnel(
             )
         return evidence.RefusedAccount._fields, rows
     if what == "enrolled":
-        everyone = evidence.enrolled(session, name)
+        everyone = evidence.enrolled(session, name, known_until=weekly.as_of)
         return EnrolledAccount._fields, (e for e in everyone if e.arm == which)
     planned = evidence.messages(
         session,
@@ -169,14 +177,16 @@ def _wanted(
 ) -> Callable[[EnrolledAccount], bool]:
     """Return what tells the enrolments of a number from all others."""
     rules: list[Callable[[EnrolledAccount], bool]] = []
-    if parts[0] == "not_matured":
+    if parts[0] == "still_open":
         rules.append(lambda each: each.came_back is None)
     else:
         rules.append(partial(_is_closed, weekly.as_of))
     arm = next((arm for arm in Arm for part in parts if part.startswith(arm)), None)
     if arm is not None:
         rules.append(lambda each: each.arm == arm)
-    if parts[-1] == "returned" or any(part.endswith("_back") for part in parts):
+    if parts[0] == "still_open" and parts[-1] == "returned":
+        rules.append(lambda each: each.is_back_early)
+    elif parts[-1] == "returned" or any(part.endswith("_back") for part in parts):
         rules.append(lambda each: bool(each.came_back))
     if parts[0] == "stays":
         rules.append(partial(_is_seen, weekly, int(parts[1])))

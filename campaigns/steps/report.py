@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from campaigns.domain.values import CampaignStatus, CohortCount
-from campaigns.domain.words import Arm, CampaignState, Verdict
+from campaigns.domain.words import CampaignState, Verdict
 from campaigns.errors import ConfigError
 from campaigns.present import remarks, words
 from campaigns.present.report import (
@@ -20,6 +20,7 @@ from campaigns.steps.breakdowns import breakdowns, by_cohort
 from campaigns.steps.compare import looks, pairs_of
 from campaigns.steps.lasting import money_lines, stay_lines
 from campaigns.steps.settle import telling_kinds
+from campaigns.steps.still_open import open_lines
 from campaigns.steps.verdicts import Reporting, soundness_of, verdict_as_of
 from campaigns.store import (
     campaigns,
@@ -65,7 +66,8 @@ class _Facts(NamedTuple):
         as_of: Up to when things are counted.
         known_until: Up to when it is known who came back; None if it never was.
         matured: The counts of closed cohorts.
-        waiting: Accounts whose window is open, by campaign and arm.
+        still_open: Accounts whose window is open.
+        early: Those of them that came back.
         seen: Who was seen to have stayed or left.
         before: The campaigns' reports of the week before, by name.
     """
@@ -73,7 +75,8 @@ class _Facts(NamedTuple):
     as_of: datetime
     known_until: datetime | None
     matured: list[CohortCount]
-    waiting: Mapping[str, Mapping[Arm, int]]
+    still_open: list[outcomes.OpenCount]
+    early: list[outcomes.EarlyReturn]
     seen: list[stays.StayCount]
     before: Mapping[str, CampaignReport]
 
@@ -115,7 +118,8 @@ def _facts(session: Session, reporting: Reporting, as_of: datetime) -> _Facts:
             for count in outcomes.matured_counts(session)
             if count.window_ends_at <= as_of
         ],
-        waiting=outcomes.waiting_counts(session),
+        still_open=outcomes.still_open(session),
+        early=outcomes.early_returns(session),
         seen=stays.counts(session),
         before={each.name: each for each in from_plain(before).campaigns}
         if before
@@ -199,7 +203,11 @@ def _campaign(
         money=money_again,
         cohorts=by_cohort(counts, compared[1:]),
         cohorts_planned=status.cohorts_planned,
-        not_matured={arm: facts.waiting.get(name, {}).get(arm, 0) for arm in Arm},
+        still_open=open_lines(
+            [each for each in facts.still_open if each.campaign == name],
+            [each for each in facts.early if each.campaign == name],
+            known_until=facts.known_until,
+        ),
         last_window_ends_at=last,
         funnel=_funnel(session, name, status),
     )

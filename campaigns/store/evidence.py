@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
-from campaigns.domain.words import Arm, EventKind, SuppressionReason
+from campaigns.domain.words import WIN_BACKS, Arm, EventKind, SuppressionReason
 from campaigns.rules.eligibility import dormancy_of
 from campaigns.store.tables.delivery import EventRow, MessageRow, SuppressionRow
 from campaigns.store.tables.programme import (
     CohortRow,
     EnrolmentRow,
+    EpisodeRow,
     OutcomeRow,
     RefusalRow,
     StayRow,
@@ -34,12 +35,20 @@ class EnrolledAccount(NamedTuple):
     came_back: bool | None
     returned_at: datetime | None
     is_still_here: bool | None
+    is_back_early: bool
 
 
 def enrolled(
-    session: Session, campaign: str, *, days: int = 0
+    session: Session, campaign: str, *, known_until: datetime, days: int = 0
 ) -> Iterator[EnrolledAccount]:
-    """Yield every enrolment of a campaign, with whether it was here `days` later."""
+    """Yield every enrolment of a campaign.
+
+    Args:
+        session: The database.
+        campaign: Its name.
+        known_until: Of windows that are open, returns are seen up to then.
+        days: After how many days it is looked whether an account was still here.
+    """
     query = (
         select(
             EnrolmentRow.id,
@@ -53,7 +62,15 @@ def enrolled(
             OutcomeRow.came_back,
             OutcomeRow.returned_at,
             StayRow.is_here,
+            and_(
+                OutcomeRow.enrolment.is_(None),
+                EpisodeRow.return_kind.in_(WIN_BACKS),
+                EpisodeRow.returned_at >= EnrolmentRow.enrolled_at,
+                EpisodeRow.returned_at < EnrolmentRow.window_ends_at,
+                EpisodeRow.returned_at < known_until,
+            ),
         )
+        .join(EpisodeRow, EpisodeRow.id == EnrolmentRow.episode)
         .join(CohortRow, CohortRow.id == EnrolmentRow.cohort)
         .join(AccountRow, AccountRow.id == EnrolmentRow.account)
         .outerjoin(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
@@ -65,11 +82,11 @@ def enrolled(
         .order_by(EnrolmentRow.id)
         .execution_options(yield_per=10_000)
     )
-    for enrolment, account, arm, cohort, segment, stratum, *others in session.execute(
-        query
-    ):
+    for row in session.execute(query):
+        enrolment, account, arm, cohort, segment, stratum, *others, is_early = row
         told = Arm(arm), cohort, segment, dormancy_of(stratum)
-        yield EnrolledAccount(enrolment, account, *told, *others)
+        known = *others, bool(is_early)
+        yield EnrolledAccount(enrolment, account, *told, *known)
 
 
 class RefusedAccount(NamedTuple):

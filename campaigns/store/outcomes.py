@@ -192,18 +192,68 @@ def _known(moment: datetime | None) -> datetime:
     return moment
 
 
-def waiting_counts(session: Session) -> dict[str, dict[Arm, int]]:
-    """Return how many enrolled accounts have no outcome yet, by campaign and arm."""
+class OpenCount(NamedTuple):
+    """Accounts of an arm and a cohort that have no outcome yet."""
+
+    campaign: str
+    arm: Arm
+    enrolled_at: datetime
+    accounts: int
+
+
+def still_open(session: Session) -> list[OpenCount]:
+    """Return how many enrolled accounts have no outcome yet, by cohort and arm."""
     query = (
-        select(EnrolmentRow.campaign, EnrolmentRow.arm, func.count())
+        select(
+            EnrolmentRow.campaign,
+            EnrolmentRow.arm,
+            EnrolmentRow.enrolled_at,
+            func.count(),
+        )
         .outerjoin(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
         .where(OutcomeRow.enrolment.is_(None))
-        .group_by(EnrolmentRow.campaign, EnrolmentRow.arm)
+        .group_by(EnrolmentRow.campaign, EnrolmentRow.arm, EnrolmentRow.enrolled_at)
+        .order_by(EnrolmentRow.campaign, EnrolmentRow.arm, EnrolmentRow.enrolled_at)
     )
-    found: dict[str, dict[Arm, int]] = {}
-    for campaign, arm, count in session.execute(query):
-        found.setdefault(campaign, {})[Arm(arm)] = count
-    return found
+    return [
+        OpenCount(campaign, Arm(arm), enrolled_at, count)
+        for campaign, arm, enrolled_at, count in session.execute(query)
+    ]
+
+
+class EarlyReturn(NamedTuple):
+    """A return while the window of its enrolment is open."""
+
+    campaign: str
+    arm: Arm
+    enrolled_at: datetime
+    returned_at: datetime
+
+
+def early_returns(session: Session) -> list[EarlyReturn]:
+    """Return who came back in a window that is still open."""
+    query = (
+        select(
+            EnrolmentRow.campaign,
+            EnrolmentRow.arm,
+            EnrolmentRow.enrolled_at,
+            EpisodeRow.returned_at,
+        )
+        .join(EpisodeRow, EpisodeRow.id == EnrolmentRow.episode)
+        .outerjoin(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
+        .where(
+            OutcomeRow.enrolment.is_(None),
+            EpisodeRow.return_kind.in_(WIN_BACKS),
+            EpisodeRow.returned_at >= EnrolmentRow.enrolled_at,
+            EpisodeRow.returned_at < EnrolmentRow.window_ends_at,
+        )
+        .order_by(EnrolmentRow.id)
+    )
+    return [
+        EarlyReturn(campaign, Arm(arm), enrolled_at, returned_at)
+        for campaign, arm, enrolled_at, returned_at in session.execute(query)
+        if returned_at is not None
+    ]
 
 
 def measured(

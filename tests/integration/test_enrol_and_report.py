@@ -357,7 +357,7 @@ def test_the_reports_counts_are_those_of_the_rows(finished, sessions, lake):
         sum(s.comparison.treated.accounts for s in campaign_report.breakdowns[0].lines)
         == 160
     )
-    assert campaign_report.not_matured == {"treated": 0, "holdout": 0}
+    assert campaign_report.still_open == ()
 
 
 def test_a_window_that_is_still_open_is_in_no_rate(finished, sessions, lake):

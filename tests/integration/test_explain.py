@@ -97,6 +97,29 @@ def test_the_rows_of_every_count_add_up_to_it(made):
     assert {"persona", "segment", "dormancy"} >= {part.by for part in found.breakdowns}
 
 
+def test_those_of_open_windows_add_up_too(made, sessions):
+    from sqlalchemy import text
+
+    with sessions.begin() as session:
+        session.execute(text("DELETE FROM stays"))
+        session.execute(text("DELETE FROM outcomes"))
+    early = NOON + 9 * DAY
+    (found,) = report.gather(made, as_of=early).campaigns
+    treated, holdout = found.still_open
+    week = report.week_of(early)
+
+    assert (treated.accounts, holdout.accounts) == (35, 15)
+    assert 0 < treated.returned < 35
+    assert treated.days == 9
+    assert treated.share.value == pytest.approx(treated.returned / 35)
+    for line in (treated, holdout):
+        for what in ("accounts", "returned"):
+            id_ = f"{week}/spring/still_open/{line.arm}/{what}"
+            with explained(made, id_, now=early) as explanation:
+                _, total = explanation.add_up()
+            assert total == explanation.value == getattr(line, what)
+
+
 @pytest.mark.parametrize(
     ("id_", "made_of"),
     [

@@ -159,3 +159,14 @@ def test_more_weeks_show_more_and_small_lifts_need_more():
     least = least_lift_shown(weeks, base_rate=0.06)
     assert 0.05 < least < 0.12
     assert least_lift_shown([(4, 1)], base_rate=0.06) is None
+
+
+def test_while_nobody_came_back_few_that_were_watched_longest_say_little():
+    from campaigns.rules.measure.survival import returned_share
+
+    few = returned_share([], [(7.0, 900), (20.0, 12)])
+
+    assert (few.value, few.low) == (0, 0)
+    assert few.high == pytest.approx(1 - 0.025 ** (1 / 12))
+    assert returned_share([], []) is None
+    assert returned_share([2.0], []) == (1.0, 0.0, 1.0)

@@ -10,6 +10,7 @@ import pytest
 import tea_tasting
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from statsmodels.duration.survfunc import SurvfuncRight
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import (
     binom_test,
@@ -26,6 +27,7 @@ from campaigns.rules.measure.rates import (
     rate_interval,
 )
 from campaigns.rules.measure.segments import adjusted_p_values
+from campaigns.rules.measure.survival import returned_share
 from campaigns.rules.measure.values import adjusted_lift
 
 counts = st.integers(2, 400).flatmap(
@@ -109,3 +111,23 @@ def test_the_check_of_sizes_is_tea_tastings_own(trial):
     theirs = tea_tasting.Experiment(sizes=metric).analyze(trial)["sizes"]
 
     assert ours.p_value == pytest.approx(theirs.pvalue, abs=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_share_that_came_back_while_windows_are_open(seed):
+    rng = np.random.default_rng(seed)
+    came, watched = rng.exponential(40, 300), rng.choice([3.0, 10.0, 17.0, 24.0], 300)
+    is_back = came <= watched
+    times = np.where(is_back, came, watched)
+    theirs = SurvfuncRight(times, is_back)
+
+    days, counts = np.unique(watched[~is_back], return_counts=True)
+    found = returned_share(
+        list(map(float, times[is_back])),
+        list(zip(map(float, days), map(int, counts), strict=True)),
+    )
+    last = theirs.surv_prob[-1]
+    reach = 1.959963984540054 * theirs.surv_prob_se[-1] / (last * abs(np.log(last)))
+    ends = [1 - last ** np.exp(-reach), 1 - last ** np.exp(reach)]
+    assert found.value == pytest.approx(1 - last, abs=1e-9)
+    assert _ends(found) == pytest.approx(ends, abs=1e-9)
