@@ -304,6 +304,9 @@ def measure(
     before: Annotated[
         str | None, typer.Option(help="a column of what was known before, an amount")
     ] = None,
+    mailed: Annotated[
+        str | None, typer.Option(help="a column of how often it was written to")
+    ] = None,
     where: Annotated[
         str | None, typer.Option(help="which rows, such as 'recency >= 7'")
     ] = None,
@@ -321,6 +324,7 @@ def measure(
         outcome=outcome,
         control=control,
         before=before,
+        mailed=mailed,
         where=where,
         control_share=control_share,
     )

@@ -23,18 +23,25 @@ def print_trial(
     outcome: str,
     control: str | None,
     before: str | None,
+    mailed: str | None,
     where: str | None,
     control_share: float | None,
 ) -> None:
     """Print what a file of a randomised trial shows, each arm against the control."""
     file = read_trial(
-        path, treatment=treatment, outcome=outcome, before=before, where=where
+        path,
+        treatment=treatment,
+        outcome=outcome,
+        before=before,
+        mailed=mailed,
+        where=where,
     )
     trial = measured(
         file.outcomes,
         control=control,
         before=file.before or None,
         control_share=control_share,
+        mailed=file.mailed or None,
     )
     console = Console(width=max(Console().width, _WIDTH), highlight=False)
     console.print(_arms(trial))

@@ -37,11 +37,13 @@ class TrialFile(NamedTuple):
     Attributes:
         outcomes: Of each arm's accounts, by the arm's name.
         before: What was known of them before, in the same order; empty if not asked.
+        mailed: How often each of them was written to, in the same order; likewise.
         refused: The rows that are in no arm.
     """
 
     outcomes: dict[str, NDArray[np.float64]]
     before: dict[str, NDArray[np.float64]]
+    mailed: dict[str, NDArray[np.float64]]
     refused: list[RefusedRow]
 
 
@@ -51,6 +53,7 @@ def read_trial(
     treatment: str,
     outcome: str,
     before: str | None = None,
+    mailed: str | None = None,
     where: str | None = None,
 ) -> TrialFile:
     """Return the outcomes of each arm of a trial.
@@ -60,6 +63,7 @@ def read_trial(
         treatment: The column that names the arm; each of its values is one.
         outcome: The column of what came of it: 0 or 1, or an amount.
         before: A column of what was known before the trial, an amount.
+        mailed: A column of how often an account was written to, by anyone.
         where: Which rows are meant, such as `recency >= 7`; None for all.
 
     Raises:
@@ -67,10 +71,12 @@ def read_trial(
             can be taken; or `where` is not a column, one of == != >= <= > <, and a
             value.
     """
-    wanted = [treatment, outcome, *([before] if before else [])]
+    also = [column for column in (before, mailed) if column]
+    wanted = [treatment, outcome, *also]
     condition = _condition(where) if where else None
     columns = [*wanted, *([condition.column] if condition else [])]
-    outcomes, known = _Arms(_numbers), _Arms(_numbers)
+    outcomes = _Arms(_numbers)
+    known = {column: _Arms(_numbers) for column in also}
     refused = []
     for number, row in _rows(path, columns):
         if condition and isinstance(row, dict) and not condition.is_met(row):
@@ -81,14 +87,20 @@ def read_trial(
             continue
         arm, amounts = taken
         outcomes[arm].append(amounts[0])
-        known[arm].extend(amounts[1:])
+        for column, amount in zip(also, amounts[1:], strict=True):
+            known[column][arm].append(amount)
     if refused and not outcomes:
         first = refused[0]
         raise InputError(
             f"{path}: none of its {len(refused):,} rows can be taken; row {first.row}, "
             f"{first.column}: {first.reason}"
         )
-    return TrialFile(_arrays(outcomes), _arrays(known) if before else {}, refused)
+    return TrialFile(
+        _arrays(outcomes),
+        _arrays(known[before]) if before else {},
+        _arrays(known[mailed]) if mailed else {},
+        refused,
+    )
 
 
 _Arms: TypeAlias = defaultdict[str, "array[float]"]

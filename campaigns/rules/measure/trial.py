@@ -13,6 +13,7 @@ from campaigns.rules.measure.rates import Estimate, rate_interval
 from campaigns.rules.measure.sequential import lift_sequence
 from campaigns.rules.measure.strata import ArmPair
 from campaigns.rules.measure.values import Amounts, Money, adjusted_lift, money
+from campaigns.rules.measure.verdict import Soundness
 
 CONTROLS: Final = frozenset(
     {"holdout", "control", "none", "no e-mail", "no email", "0", "0.0", "false"}
@@ -76,6 +77,7 @@ def measured(
     control: str | None = None,
     before: Mapping[str, Amounts] | None = None,
     control_share: float | None = None,
+    mailed: Mapping[str, Amounts] | None = None,
 ) -> Trial:
     """Return what a trial showed, each arm against the one that got nothing.
 
@@ -85,12 +87,15 @@ def measured(
         before: What was known of the same accounts, in the same order.
         control_share: Share of control among the accounts of control and one other arm,
             as it was planned; None to take any sizes as planned.
+        mailed: How often the same accounts were written to, by anyone.
 
     Raises:
-        InputError: There are fewer than two arms, the control is not to be told, or
-            amounts are of too few accounts.
+        InputError: There are fewer than two arms, the control is not to be told, was
+            written to, or amounts are of too few accounts.
     """
     control = _control_among(outcomes, control)
+    if mailed:
+        _refuse_leak(mailed[control], control)
     is_rate = all(bool(np.isin(each, (0, 1)).all()) for each in outcomes.values())
     others = {arm: [arm] for arm in outcomes if arm != control}
     if len(others) > 1:
@@ -122,6 +127,17 @@ def _control_among(outcomes: Mapping[str, Amounts], asked: str | None) -> str:
     if asked is None and len(known) != 1:
         raise InputError(f"which arm got nothing? name it with --control; of: {arms}")
     return asked if asked is not None else known[0]
+
+
+def _refuse_leak(mailed: Amounts, control: str) -> None:
+    leak = ArmCount(len(mailed), int((mailed > 0).sum()))
+    if Soundness(leak=leak).leaks:
+        raise InputError(
+            f"{leak.returned:,} of {leak.accounts:,} accounts of {control!r} were "
+            "written to all the same: what mails did is in both arms, and no "
+            "difference tells it. Leave these out of neither arm; find out who wrote "
+            "to them, and run the trial again"
+        )
 
 
 def _count(outcomes: Amounts) -> ArmCount:

@@ -84,3 +84,15 @@ def test_a_file_of_which_no_row_can_be_taken_says_why(write):
     said = r"none of its 2 rows can be taken; row 1, back: is not a number"
     with pytest.raises(InputError, match=said):
         _read(write("arm,back\na,Web\nb,Phone\n"))
+
+
+def test_how_often_accounts_were_written_to_is_read_beside_what_was_known(tmp_path):
+    path = tmp_path / "trial.csv"
+    path.write_text("arm,back,use,mails\na,1,7,2\nholdout,0,5,0\nholdout,0,6,x\n")
+    found = read_trial(
+        path, treatment="arm", outcome="back", before="use", mailed="mails"
+    )
+
+    assert (list(found.before["a"]), list(found.mailed["a"])) == ([7], [2])
+    assert list(found.mailed["holdout"]) == [0]
+    assert found.refused == [RefusedRow(3, "mails", "is not a number")]

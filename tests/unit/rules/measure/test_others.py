@@ -170,3 +170,17 @@ def test_while_nobody_came_back_few_that_were_watched_longest_say_little():
     assert few.high == pytest.approx(1 - 0.025 ** (1 / 12))
     assert returned_share([], []) is None
     assert returned_share([2.0], []) == (1.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(("mailed", "is_refused"), [(1, False), (2, True)])
+def test_a_control_that_was_written_to_is_none(mailed, is_refused):
+    from campaigns.rules.measure.trial import measured
+
+    outcomes = {"mail": np.ones(150), "holdout": np.zeros(150)}
+    times = {"mail": np.ones(150), "holdout": np.arange(150) < mailed}
+
+    if is_refused:
+        with pytest.raises(InputError, match="2 of 150 accounts of 'holdout' were wri"):
+            measured(outcomes, mailed=times)
+    else:
+        assert measured(outcomes, mailed=times).contrasts[0].rates.lift.value == 1
