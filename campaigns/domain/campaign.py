@@ -14,6 +14,7 @@ GENERAL: Final = "general"
 
 SEGMENT_PLACEHOLDER: Final = "{segment}"
 
+TemplateName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 
@@ -61,17 +62,35 @@ class Step(Part):
 
     Attributes:
         template: A template's name; `{segment}` in it stands for the segment's.
+        templates: Or several, of which each account gets one by lot.
         days_after_previous: Full days after the step before it (0 for the first).
         exit_when_back: Always true: nobody who came back is written to.
     """
 
-    template: Annotated[str, StringConstraints(min_length=1, max_length=100)]
+    template: TemplateName | None = None
+    templates: Annotated[tuple[TemplateName, ...], Field(max_length=5)] = ()
     days_after_previous: Annotated[int, Field(ge=0, le=90)] = 0
     exit_when_back: Literal[True] = True
 
-    def template_for(self, segment: str) -> str:
-        """Return the template's name for an account of `segment`."""
-        return self.template.replace(SEGMENT_PLACEHOLDER, segment)
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The texts of which an account gets one, as they are written down."""
+        return self.templates or (self.template or "",)
+
+    @model_validator(mode="after")
+    def _has_one_text_or_several(self) -> "Step":
+        if (self.template is None) == (not self.templates):
+            raise ValueError("give either `template` or `templates`")
+        if self.templates and len(set(self.templates)) != len(self.templates):
+            raise ValueError("`templates` names one twice")
+        if len(self.templates) == 1:
+            raise ValueError("`templates` compares two or more; one is a `template`")
+        return self
+
+
+def template_for(text: str, segment: str) -> str:
+    """Return the name of a text's template for an account of `segment`."""
+    return text.replace(SEGMENT_PLACEHOLDER, segment)
 
 
 class Schedule(Part):

@@ -137,6 +137,7 @@ class NewEnrolment:
     stratum: str
     score: int | None
     due_at: tuple[datetime, ...]
+    texts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

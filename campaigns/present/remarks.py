@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
+from campaigns.domain.campaign import SEGMENT_PLACEHOLDER
 from campaigns.domain.values import CampaignStatus
 from campaigns.domain.words import CampaignState, Verdict
-from campaigns.present.report import CampaignReport, MoneyLine, StayLine
+from campaigns.present.report import CampaignReport, MoneyLine, StayLine, TextLine
 from campaigns.present.words import (
     NEXT_STEP,
     amount,
@@ -133,6 +134,28 @@ def money_sentence(line: MoneyLine) -> str:
         return f"{runs} a month run again; too few accounts to say what mails added."
     value, low, high = (amount(each, line.currency) for each in line.added_minor)
     return f"{runs} a month run again; of it the mails added {value} ({low} to {high})."
+
+
+def text_sentence(best: str | None, lines: Sequence[TextLine]) -> str:
+    """Return which text brings back more, and whether writing personally pays."""
+    rates = "; ".join(
+        f"“{line.text}” {_share(line.count.returned, line.count.accounts)}"
+        for line in lines
+    )
+    has_both = len({SEGMENT_PLACEHOLDER in line.text for line in lines}) > 1
+    if best is None:
+        lead = "No text is shown to bring back more than the others"
+        also = " Nor is a text for each segment, over one for all." if has_both else ""
+        return f"{lead}: {rates}.{also}"
+    is_personal = SEGMENT_PLACEHOLDER in best
+    also = ""
+    if has_both:
+        also = (
+            " A text for each segment pays."
+            if is_personal
+            else " One text for all does better than one for each segment."
+        )
+    return f"“{best}” brings back the most: {rates}.{also} Use it for everyone."
 
 
 def changes(before: CampaignReport | None, now: CampaignReport) -> tuple[str, ...]:

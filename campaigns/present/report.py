@@ -139,6 +139,36 @@ class CohortLine:
 
 
 @dataclass(frozen=True, slots=True)
+class TextLine:
+    """The accounts that were given one of a step's texts.
+
+    Attributes:
+        text: As the campaign names it.
+        count: How many, and how many of them came back.
+    """
+
+    text: str
+    count: ArmCount
+
+
+@dataclass(frozen=True, slots=True)
+class StepTexts:
+    """The texts of a step that has several, each account given one by lot.
+
+    Attributes:
+        step: Which one, as a word: "step 1".
+        sentence: Which text brings back more, if that can be told.
+        best: The text that was shown to beat each other one; None while none was.
+        lines: One for each text.
+    """
+
+    step: str
+    sentence: str
+    best: str | None
+    lines: tuple[TextLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OpenLine:
     """An arm of the cohorts whose windows are still open: in no rate, and no verdict.
 
@@ -202,6 +232,7 @@ class CampaignReport:
         stays: Who was still here after 7, 14 and 30 days.
         stay_sentence: The same in words.
         money: Regained revenue, by currency.
+        texts: Of each step with several texts, which brings back more.
         cohorts: In order, with the comparison so far.
         cohorts_planned: How many cohorts the campaign has.
         still_open: Enrolled accounts whose window is still open.
@@ -223,6 +254,7 @@ class CampaignReport:
     stays: tuple[StayLine, ...]
     stay_sentence: str
     money: tuple[MoneyLine, ...]
+    texts: tuple[StepTexts, ...]
     cohorts: tuple[CohortLine, ...]
     cohorts_planned: int
     still_open: tuple[OpenLine, ...]

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from pathlib import Path
 
-from campaigns.domain.campaign import GENERAL, CampaignDefinition
+from campaigns.domain.campaign import GENERAL, CampaignDefinition, template_for
 from campaigns.errors import CampaignFileError
 from campaigns.sources.written import line_of, read_toml
 
@@ -34,10 +34,10 @@ def read_campaign(
             )
     wanted = campaign.audience.segments or known
     for number, step in enumerate(campaign.steps):
-        for segment in wanted:
-            name = step.template_for(segment)
+        for name in [template_for(t, s) for s in wanted for t in step.texts]:
             if name not in templates:
-                line = line_of(text, ["steps", number, "template"])
+                key = "templates" if step.templates else "template"
+                line = line_of(text, ["steps", number, key])
                 raise CampaignFileError(
                     f"{path}, line {line}: there is no e-mail template {name!r}; "
                     f"allowed: {', '.join(sorted(templates))}"

@@ -12,6 +12,7 @@ from campaigns.domain.records import zone_or
 from campaigns.domain.values import Candidate, CandidateContact, Cohort, NewEnrolment
 from campaigns.domain.words import Arm, ContactChoice, EnrolmentRefusal
 from campaigns.errors import ActionRefusedError
+from campaigns.rules.allocation import texts_of
 from campaigns.rules.eligibility import choose_contact, holdout_stratum, refusal_of
 from campaigns.rules.holdout import assign_arms, units_by_address
 from campaigns.rules.timetable import due_times
@@ -220,5 +221,11 @@ def _enrolment(
             zone=zone_or(zone, programme.default_time_zone),
             schedule=campaign.schedule,
             steps=campaign.steps,
+        ),
+        texts=texts_of(
+            campaign.steps,
+            key=programme.holdout_key,
+            campaign=campaign.name,
+            account=candidate.account,
         ),
     )

@@ -126,6 +126,15 @@ def _rows(
             for each in found
             if each.currency == parts[1] and arm in {each.arm, "added", parts[2]}
         )
+    if parts[0] == "texts":
+        step, text = int(parts[1].removeprefix("step ")), parts[3]
+        drawn = evidence.given_text(
+            session, campaign.name, step, text, closed_by=weekly.as_of
+        )
+        wanted_back = parts[-1] == "returned"
+        return evidence.GivenText._fields, (
+            each for each in drawn if each.came_back or not wanted_back
+        )
     days = int(parts[1]) if parts[0] == "stays" else 0
     wanted = _wanted(session, weekly, campaign, parts)
     known = weekly.known_until or weekly.as_of

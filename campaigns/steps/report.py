@@ -22,6 +22,7 @@ from campaigns.steps.lasting import money_lines, stay_lines
 from campaigns.steps.settle import telling_kinds
 from campaigns.steps.still_open import open_lines
 from campaigns.steps.verdicts import Reporting, soundness_of, verdict_as_of
+from campaigns.steps.which_text import step_texts
 from campaigns.store import (
     campaigns,
     cohorts,
@@ -33,6 +34,7 @@ from campaigns.store import (
     reports,
     stays,
     suppressions,
+    texts,
     usage,
 )
 from campaigns.store.session import Session
@@ -201,6 +203,13 @@ def _campaign(
         stays=lines,
         stay_sentence=remarks.stay_sentence(lines, verdict),
         money=money_again,
+        texts=step_texts(
+            [
+                each
+                for each in texts.counts(session, name)
+                if each.window_ends_at <= facts.as_of
+            ]
+        ),
         cohorts=by_cohort(counts, compared[1:]),
         cohorts_planned=status.cohorts_planned,
         still_open=open_lines(

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from campaigns.domain.campaign import Step
+from campaigns.domain.campaign import Step, template_for
 from campaigns.domain.values import Candidate, Cohort, NewEnrolment
 from campaigns.domain.words import Arm, EnrolmentRefusal, MessageState
 from campaigns.store import scores
@@ -166,7 +166,8 @@ def _plan_messages(
             "campaign": cohort.campaign,
             "episode": each.episode,
             "step": number,
-            "template": step.template_for(each.segment),
+            "template": template_for(text, each.segment),
+            "variant": text if step.templates else None,
             "contact": each.contact.id,
             "address_hash": each.contact.address_hash,
             "due_at": due_at,
@@ -174,8 +175,8 @@ def _plan_messages(
         }
         for each in new
         if each.arm is Arm.TREATED
-        for number, (step, due_at) in enumerate(
-            zip(steps, each.due_at, strict=True), start=1
+        for number, (step, due_at, text) in enumerate(
+            zip(steps, each.due_at, each.texts, strict=True), start=1
         )
     ]
     for planned in chunks(messages):

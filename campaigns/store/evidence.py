@@ -172,3 +172,38 @@ def messages(
     )
     for row in session.execute(query):
         yield PlannedMessage(*row)
+
+
+class GivenText(NamedTuple):
+    """An account that was given a text by lot, and whether it came back."""
+
+    message: int
+    account: str
+    template: str
+    came_back: bool
+
+
+def given_text(
+    session: Session, campaign: str, step: int, text: str, *, closed_by: datetime
+) -> Iterator[GivenText]:
+    """Yield who was given a text at a step, of windows that closed by a moment."""
+    query = (
+        select(
+            MessageRow.id,
+            EnrolmentRow.account,
+            MessageRow.template,
+            OutcomeRow.came_back,
+        )
+        .join(EnrolmentRow, EnrolmentRow.id == MessageRow.enrolment)
+        .join(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
+        .where(
+            MessageRow.campaign == campaign,
+            MessageRow.step == step,
+            MessageRow.variant == text,
+            EnrolmentRow.window_ends_at <= closed_by,
+        )
+        .order_by(MessageRow.id)
+        .execution_options(yield_per=10_000)
+    )
+    for row in session.execute(query):
+        yield GivenText(*row)

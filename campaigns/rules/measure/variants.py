@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from campaigns.domain.values import ArmCount
 from campaigns.rules.measure.rates import Estimate
-from campaigns.rules.measure.sequential import lift_sequence
+from campaigns.rules.measure.sequential import lift_after_all
 from campaigns.rules.measure.strata import ArmPair
 
 _FEWEST: Final = 2
@@ -83,4 +83,4 @@ def _difference(
     pairs = [
         ArmPair(cohort.get(one, empty), cohort.get(other, empty)) for cohort in cohorts
     ]
-    return lift_sequence(pairs, confidence=confidence)[-1]
+    return lift_after_all(pairs, confidence=confidence)

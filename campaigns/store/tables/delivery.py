@@ -54,6 +54,8 @@ class MessageRow(Base):
     episode: Mapped[int] = mapped_column(ForeignKey("episodes.id"))
     step: Mapped[int]
     template: Mapped[str] = mapped_column(ID)
+    # The text as the campaign names it, where it was drawn among several.
+    variant: Mapped[str | None] = mapped_column(ID)
     contact: Mapped[str] = mapped_column(ForeignKey("contacts.id"))
     address_hash: Mapped[str] = mapped_column(HASH, index=True)
     due_at: Mapped[datetime]

@@ -2,7 +2,7 @@ import pytest
 from pydantic import ValidationError
 
 from campaigns.domain.addresses import hash_address, normalise_address
-from campaigns.domain.campaign import CampaignDefinition
+from campaigns.domain.campaign import CampaignDefinition, template_for
 from campaigns.domain.records import Account, Contact, Release, Subscription, Usage
 from tests.factories import at
 
@@ -100,4 +100,5 @@ def test_a_step_takes_the_segments_template():
         CAMPAIGN | {"steps": [{"template": "{segment}-follow-up"}]}
     )
 
-    assert campaign.steps[0].template_for("slow-fade") == "slow-fade-follow-up"
+    (text,) = campaign.steps[0].texts
+    assert template_for(text, "slow-fade") == "slow-fade-follow-up"
