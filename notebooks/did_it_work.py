@@ -41,24 +41,22 @@ lift_interval(arms.treated, arms.holdout)
 # By segment. Looked at one by one, some segment will look good by chance.
 
 # %%
-import altair as alt
+from campaigns.present import charts
 
-rows = [
-    {"segment": line.title, **line.comparison.lift._asdict()}
-    for line in campaign.breakdowns[0].lines
-    if line.comparison.lift
-]
-chart = alt.Chart(alt.InlineData(values=rows))
-chart.mark_rule().encode(x="low:Q", x2="high:Q", y="segment:N") + chart.mark_circle(
-    size=90, opacity=1
-).encode(x="value:Q", y="segment:N")
+charts.lift_by_group(campaign.breakdowns[0].lines)
 
 # %% [markdown]
 # Over time, cohort by cohort, each with all cohorts before it.
 
 # %%
-[
-    (line.window_closed_on.isoformat(), line.so_far.lift.value)
-    for line in campaign.cohorts
-    if line.so_far.lift
-]
+charts.rates_over_time(campaign.cohorts, baseline=report.baseline)
+
+# %%
+charts.lift_over_time(campaign.cohorts)
+
+# %% [markdown]
+# Who came back and stayed: visitors who came for a discount show here.
+
+# %%
+print(campaign.stay_sentence)
+campaign.stays

@@ -1,7 +1,7 @@
-"""Charts: Altair specifications drawn to SVG, without a browser or a network."""
+"""Charts by Altair: for notebooks as they are, and drawn to SVG without a browser."""
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeAlias
 
 import altair as alt
 
@@ -13,6 +13,8 @@ _ROW_HEIGHT: Final = 34
 _FONT: Final = "sans-serif"
 _WIDEST: Final = 0.3
 _DAY: Final = alt.X("day:T", title="Windows closed by", axis=alt.Axis(format="%d %b"))
+
+Drawing: TypeAlias = alt.LayerChart | alt.FacetChart
 
 
 class Palette(NamedTuple):
@@ -30,9 +32,9 @@ DARK: Final = Palette("#e4ece8", "#33443d", "#57c79b", "#f0b65a", "#ff8a80")
 
 
 def rates_over_time(
-    cohorts: Sequence[CohortLine], *, baseline: float, palette: Palette
-) -> str:
-    """Return the rates so far of both arms, with bands and the pilot's line, as SVG."""
+    cohorts: Sequence[CohortLine], *, baseline: float, palette: Palette = LIGHT
+) -> Drawing:
+    """Return the rates so far of both arms, with bands and the pilot's line."""
     rows = [
         {
             "day": line.window_closed_on.isoformat(),
@@ -72,12 +74,14 @@ def rates_over_time(
     label = pilot.mark_text(
         text=f"pilot {baseline:.0%}", color=palette.baseline, align="right", dy=-7
     ).encode(x=alt.value(_WIDTH - 4), y="rate:Q")
-    chart = alt.layer(band, line, rule, label).properties(width=_WIDTH, height=_HEIGHT)
-    return _svg(chart, palette)
+    chart = alt.layer(band, line, rule, label)
+    return chart.properties(width=_WIDTH, height=_HEIGHT)
 
 
-def lift_over_time(cohorts: Sequence[CohortLine], *, palette: Palette) -> str:
-    """Return the lift so far with its band and the line of no difference, as SVG."""
+def lift_over_time(
+    cohorts: Sequence[CohortLine], *, palette: Palette = LIGHT
+) -> Drawing:
+    """Return the lift so far with its band and the line of no difference."""
     rows = [
         {
             "day": line.window_closed_on.isoformat(),
@@ -100,7 +104,7 @@ def lift_over_time(cohorts: Sequence[CohortLine], *, palette: Palette) -> str:
         band.encode(x=_DAY, y=low, y2="high:Q"),
         line.encode(x=_DAY, y="lift:Q"),
     )
-    return _svg(chart.properties(width=_WIDTH, height=_HEIGHT - 60), palette)
+    return chart.properties(width=_WIDTH, height=_HEIGHT - 60)
 
 
 def _zero(palette: Palette, where: alt.X | alt.Y) -> Any:  # noqa: ANN401 — a chart
@@ -108,8 +112,8 @@ def _zero(palette: Palette, where: alt.X | alt.Y) -> Any:  # noqa: ANN401 — a 
     return rule.encode(where)
 
 
-def lift_by_group(lines: Sequence[GroupLine], *, palette: Palette) -> str:
-    """Return each group's lift with its interval, as SVG."""
+def lift_by_group(lines: Sequence[GroupLine], *, palette: Palette = LIGHT) -> Drawing:
+    """Return each group's lift with its interval."""
     rows = [
         {"group": line.title, "lift": lift.value, "low": lift.low, "high": lift.high}
         for line in lines
@@ -128,10 +132,8 @@ def lift_by_group(lines: Sequence[GroupLine], *, palette: Palette) -> str:
         y=group, x="lift:Q"
     )
     height = max(1, len(rows)) * _ROW_HEIGHT
-    chart = alt.layer(_zero(palette, alt.X("zero:Q")), span, dot).properties(
-        width=_WIDTH - 120, height=height
-    )
-    return _svg(chart, palette)
+    chart = alt.layer(_zero(palette, alt.X("zero:Q")), span, dot)
+    return chart.properties(width=_WIDTH - 120, height=height)
 
 
 def _lift(row: dict[str, Any]) -> float:
@@ -142,7 +144,8 @@ def _chart(rows: list[dict[str, Any]]) -> alt.Chart:
     return alt.Chart(alt.InlineData(values=rows))
 
 
-def _svg(chart: Any, palette: Palette) -> str:  # noqa: ANN401 — every kind of chart
+def svg(chart: Drawing, palette: Palette) -> str:
+    """Return a chart as SVG, on a ground that shows through."""
     import vl_convert
 
     styled = (

@@ -83,12 +83,15 @@ def _drawings(report: WeeklyReport, campaign: CampaignReport) -> dict[str, Marku
         return {}
     drawn = {}
     for scheme, palette in (("light", charts.LIGHT), ("dark", charts.DARK)):
-        over_time = charts.rates_over_time(
-            campaign.cohorts, baseline=report.baseline, palette=palette
-        )
-        drawn[f"rates_{scheme}"] = Markup(over_time)  # noqa: S704 — drawn by us
-        lift = charts.lift_over_time(campaign.cohorts, palette=palette)
-        drawn[f"lift_{scheme}"] = Markup(lift)  # noqa: S704 — drawn by us
-        by_segment = charts.lift_by_group(campaign.breakdowns[0].lines, palette=palette)
-        drawn[f"lifts_{scheme}"] = Markup(by_segment)  # noqa: S704 — drawn by us
+        for name, chart in {
+            "rates": charts.rates_over_time(
+                campaign.cohorts, baseline=report.baseline, palette=palette
+            ),
+            "lift": charts.lift_over_time(campaign.cohorts, palette=palette),
+            "lifts": charts.lift_by_group(
+                campaign.breakdowns[0].lines, palette=palette
+            ),
+        }.items():
+            svg = charts.svg(chart, palette)
+            drawn[f"{name}_{scheme}"] = Markup(svg)  # noqa: S704 — drawn by us
     return drawn
