@@ -41,10 +41,15 @@ def guard(sessions: Sessions, watermark: Watermark, *, now: datetime) -> str | N
         here = mark_of(session)
         because = _reason_to_wait(session, mark, here, now=now)
         paused = campaigns.pause_all(session, now=now, because=because or "")
+        if because is not None:
+            # The mark sinks to here; the same copy, once more, lies an epoch below it.
+            epoch = max(here.epoch, mark.epoch if mark else 0) + 1
+            instance.begin_epoch(session, epoch)
+            here = here._replace(epoch=epoch)
         instance.beat(session, now=now)
     if because is None:
         # Not set: a no that another process committed meanwhile may have raised it.
-        watermark.raise_to(here.instance, attempt=here.attempt, changes=here.changes)
+        _raise(watermark, here)
     else:
         watermark.set(here)
     if because is None or not paused:
@@ -69,16 +74,26 @@ def _reason_to_wait(
         if here.attempt == 0:
             return None
         return "this database was sent from elsewhere, and may be a copy"
+    because = _behind(mark, here)
+    if because is not None:
+        return because
+    if alive_at is not None and now - alive_at > GRACE:
+        return f"no sender ran since {alive_at:%Y-%m-%d %H:%M} UTC"
+    return None
+
+
+def _behind(mark: Mark, here: Mark) -> str | None:
+    """Return what a database does not know that lies below the mark, or None."""
     if mark.instance != here.instance:
         return "this workspace sent from another database"
+    if here.epoch < mark.epoch:
+        return "this database was restored from a copy that was restored before"
     lost, forgotten = mark.attempt - here.attempt, mark.changes - here.changes
     if lost > 0 or forgotten > 0:
         return (
             f"this database was restored: it does not know of the last {max(0, lost)} "
             f"posts and {max(0, forgotten)} events, noes, returns and imports"
         )
-    if alive_at is not None and now - alive_at > GRACE:
-        return f"no sender ran since {alive_at:%Y-%m-%d %H:%M} UTC"
     return None
 
 
@@ -93,4 +108,10 @@ def raise_mark(sessions: Sessions, watermark: Watermark) -> None:
     """Let the mark know how far the database has come: a copy of before is known."""
     with sessions.begin() as session:
         here = mark_of(session)
-    watermark.raise_to(here.instance, attempt=here.attempt, changes=here.changes)
+    _raise(watermark, here)
+
+
+def _raise(watermark: Watermark, here: Mark) -> None:
+    watermark.raise_to(
+        here.instance, attempt=here.attempt, changes=here.changes, epoch=here.epoch
+    )

@@ -35,6 +35,16 @@ def name(session: Session) -> str:
     return session.get_one(InstanceRow, 1).name
 
 
+def epoch(session: Session) -> int:
+    """Return how often this database was found restored, as far as it knows."""
+    return session.get_one(InstanceRow, 1).epoch
+
+
+def begin_epoch(session: Session, number: int) -> None:
+    """Record that this database was found restored so often."""
+    session.get_one(InstanceRow, 1).epoch = number
+
+
 def simulated_until(session: Session) -> datetime | None:
     """Return how far simulated time has come; None where time is ours."""
     return session.scalar(select(InstanceRow.simulated_until))

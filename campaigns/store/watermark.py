@@ -27,17 +27,20 @@ from campaigns.store.tables.records import ImportRunRow
 
 
 class Mark(NamedTuple):
-    """How far a database had come; both numbers only grow.
+    """How far a database had come; all numbers only grow, while it is not restored.
 
     Attributes:
         instance: Whose mark it is.
         attempt: The number of its latest attempt.
         changes: How many events, noes, returns and imports it knows.
+        epoch: How often it was found restored: a copy that is restored twice is known
+            by it the second time.
     """
 
     instance: str
     attempt: int
     changes: int
+    epoch: int = 0
 
 
 def mark_of(session: Session) -> Mark:
@@ -51,7 +54,7 @@ def mark_of(session: Session) -> Mark:
     )
     changes = sum(session.scalar(query) or 0 for query in counts)
     attempt = session.scalar(select(func.max(AttemptRow.id))) or 0
-    return Mark(instance.name(session), attempt, changes)
+    return Mark(instance.name(session), attempt, changes, instance.epoch(session))
 
 
 class Watermark:
@@ -73,10 +76,17 @@ class Watermark:
         try:
             found = orjson.loads(self._path.read_bytes())
             attempt, changes = int(found["attempt"]), int(found["changes"])
-            return Mark(str(found["instance"]), attempt, changes)
+            epoch = int(found.get("epoch", 0))
+            return Mark(str(found["instance"]), attempt, changes, epoch)
         except FileNotFoundError:
             return None
-        except (orjson.JSONDecodeError, LookupError, TypeError, ValueError) as error:
+        except (
+            orjson.JSONDecodeError,
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ) as error:
             raise ConfigError(
                 f"{self._path}: does not say how far the database had come; if you are "
                 "sure that this database is no copy, delete the file"
@@ -94,14 +104,17 @@ class Watermark:
         # then a copy is not known for one. Each mail would wait for the disk otherwise.
         part.replace(self._path)
 
-    def raise_to(self, name: str, *, attempt: int = 0, changes: int = 0) -> None:
+    def raise_to(
+        self, name: str, *, attempt: int = 0, changes: int = 0, epoch: int = 0
+    ) -> None:
         """Raise the mark of an instance; it never sinks."""
         with self._alone():
             before = self.read()
             if before is not None:
                 attempt = max(before.attempt, attempt)
                 changes = max(before.changes, changes)
-            after = Mark(name, attempt, changes)
+                epoch = max(before.epoch, epoch)
+            after = Mark(name, attempt, changes, epoch)
             if after != before:
                 self._write(after)
 

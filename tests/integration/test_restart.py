@@ -91,6 +91,30 @@ def test_a_restored_database_sends_nothing_until_a_person_says_so(
     assert deliver(sender).endings == {"accepted": 2}
 
 
+def test_the_same_copy_restored_once_more_is_known_again(
+    sender, sessions, watermark, clock, tmp_path
+):
+    enrolled(sessions, ["acc-1", "acc-2"])
+    restart(sessions, watermark, now=clock())
+    watermark.raise_to("test", changes=2)
+    assert "does not know of" in restart(sessions, watermark, now=clock())
+    assert watermark.read() == Mark("test", 0, 0, 1)
+
+    # The copy knows nothing of the pause, nor of the epoch that it began.
+    with sessions.begin() as session:
+        campaigns.resume(session, "spring", now=clock())
+        instance.begin_epoch(session, 0)
+    because = restart(sessions, watermark, now=clock())
+
+    assert because == "this database was restored from a copy that was restored before"
+    assert deliver(sender).endings == {}
+    assert watermark.read().epoch == 2
+    # And a mark of before there were epochs is understood.
+    old = '{"instance": "test", "attempt": 0, "changes": 0}'
+    (tmp_path / "sent-up-to.json").write_text(old)
+    assert restart(sessions, watermark, now=clock()) is None
+
+
 @pytest.mark.parametrize(
     ("mark", "told"),
     [(None, "sent from elsewhere"), (Mark("other", 1, 0), "from another database")],

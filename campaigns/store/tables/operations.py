@@ -82,6 +82,7 @@ class InstanceRow(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(ID)
     created_at: Mapped[datetime]
+    epoch: Mapped[int] = mapped_column(default=0)
     simulated_until: Mapped[datetime | None]
     queue_empty_at: Mapped[datetime | None]
     last_send_mailed_at: Mapped[datetime | None]
