@@ -29,7 +29,7 @@ def returned_share(
         confidence: Of the interval.
 
     >>> returned_share([1.0, 3.0], [(2.0, 4), (5.0, 4)])
-    Estimate(value=0.28, low=0.0..., high=0.7...)
+    Estimate(value=0.27..., low=0.07..., high=0.76...)
     """
     if not returned and not any(count for _, count in watched):
         return None
