@@ -30,6 +30,7 @@ from campaigns.store.tables.delivery import MessageRow
 THREADS = 8
 OPEN = ("planned", "claimed", "posting")
 SETTLED_WITHIN_SECONDS = 300
+LAST_WORDS = 2000
 
 
 class Outages(NamedTuple):
@@ -119,19 +120,22 @@ class _Sender:
     def __init__(self, url: str, port: int, folder: Path) -> None:
         command = [sys.executable, "-m", "benchmarks.outages", url, str(port)]
         self._command = [*command, str(folder)]
+        self._log = folder / "sender.log"
 
     def __enter__(self) -> None:
-        self._process = subprocess.Popen(
-            self._command,
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+            )
 
     def __exit__(self, *_: object) -> None:
         self._process.communicate()
-        assert self._process.returncode == 0
+        last_words = self._log.read_bytes()[-LAST_WORDS:].decode(errors="replace")
+        assert self._process.returncode == 0, last_words
 
 
 def main() -> None:
