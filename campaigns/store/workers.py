@@ -15,7 +15,7 @@ from typing import Final
 
 import structlog
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from campaigns.errors import SenderBusyError
@@ -68,7 +68,7 @@ class Presence:
             if self._connection is not None:
                 self._connection.execute(text("SELECT 1"))
                 return
-        except DBAPIError:
+        except SQLAlchemyError:  # once lost, SQLAlchemy's own; before, the driver's
             logger.warning("presence_lost")
             self.end()
         opened = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
@@ -84,7 +84,7 @@ class Presence:
     def end(self) -> None:
         """Be gone."""
         if self._connection is not None:
-            with suppress(DBAPIError):
+            with suppress(SQLAlchemyError):
                 # The server would notice that we left, but a moment later.
                 self._connection.execute(text("SELECT pg_advisory_unlock_all()"))
             # Not back into the pool: the locks are the connection's.

@@ -435,3 +435,24 @@ def test_an_overdue_cohort_does_not_hide_the_next_one(session):
 
     assert cohorts.next_cohort_at(session) == NOON
     assert cohorts.next_cohort_at(session, after=NOON) == later
+
+
+_LOSE_THE_OTHERS = text(
+    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+    "WHERE pid != pg_backend_pid() AND datname = current_database()"
+)
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_a_worker_whose_connection_was_lost_is_there_again(engine, sessions):
+    with at_work(engine, "worker-1", schedules=True) as presence:
+        for _ in range(2):
+            with sessions.begin() as session:
+                session.execute(_LOSE_THE_OTHERS)
+            presence.hold()
+            assert is_sending(engine)
+        presence.hold()
+        with sessions.begin() as session:
+            session.execute(_LOSE_THE_OTHERS)
+        # And one that is lost at the end does not stand in its way.
+    assert not is_sending(engine)
