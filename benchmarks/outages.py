@@ -148,7 +148,8 @@ def main() -> None:
 
     url, port, folder = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])
     engine = open_engine(url)
-    sessions, mark = make_sessions(engine), Watermark(folder / "mark.json")
+    mark = Watermark(folder / "mark.json")
+    sessions = make_sessions(engine, mark)
     nothing = cast("Any", None)
     with (
         at_work(engine, new_worker(), schedules=False) as presence,

@@ -185,8 +185,8 @@ class Stage:
 def _send(url: str, ses: Any, folder: Path, has_threads: bool) -> None:
     """Be a sender, until nothing is left to send."""
     engine = open_engine(url)
-    sessions = make_sessions(engine)
     mark = Watermark(folder / "mark.json")
+    sessions = make_sessions(engine, mark)
     with (
         at_work(engine, new_worker(), schedules=True) as presence,
         ThreadPoolExecutor(2) as pool,

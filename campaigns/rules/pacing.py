@@ -16,10 +16,10 @@ from campaigns.domain.values import SendingQuota
 QUOTA_HOLDS_FOR: Final = timedelta(seconds=30)
 AFTER_HALT: Final = timedelta(minutes=5)
 _WHILE_ASKED: Final = timedelta(seconds=1)
-_MARGIN: Final = 1.03
+_MARGIN: Final = 1.02
 """SES counts by its own clock, and mails are not equally long on their way."""
 _SLOWER_BY: Final = 0.8
-_RECOVERS_PER_SECOND: Final = 0.02
+_RECOVERS_PER_SECOND: Final = 0.03
 _LEAST_SHARE: Final = 0.05
 _SLOWEST: Final = 1e-3  # mails a second
 _ROUNDING: Final = 1e-9

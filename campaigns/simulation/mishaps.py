@@ -88,12 +88,11 @@ class Mishaps:
         ses: LocalSes,
         clock: Clock,
         witness: Witness,
-        raise_mark: Callable[[], None],
         send_beside: Callable[[], None],
     ) -> None:
         """Know the trial; what befalls events holds from here on."""
         self._sessions, self._ses, self._clock = sessions, ses, clock
-        self._witness, self._raise_mark = witness, raise_mark
+        self._witness = witness
         self._send_beside = send_beside
         for account, address in self._world.addresses.items():
             witness.knows_address(account, address)
@@ -175,7 +174,6 @@ class Mishaps:
         )
         with self._sessions.begin() as session:
             act(session)
-        self._raise_mark()
         self.happened[name] += 1
         self._witness.look()
 

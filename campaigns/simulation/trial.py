@@ -110,7 +110,7 @@ class Trial:
         """Let the world run its course, and say which promises were broken."""
         shutil.copyfile(self.bench.empty_database, self._database)
         engine = open_engine(f"sqlite:///{self._database}")
-        plain = make_sessions(engine)
+        plain = make_sessions(engine, self._watermark)
         outbox = Outbox(self.folder / "mails")
         try:
             settle_in(self.world, plain)
@@ -118,11 +118,10 @@ class Trial:
                 outbox, self.clock, self.mishaps.limits(), self.world.behaviours
             )
             witness = Witness(plain, ses, partial(_changes, self._database))
-            raise_mark = partial(restart.raise_mark, plain, self._watermark)
             beside = partial(self._send_beside, engine, witness)
-            self.mishaps.begin(plain, ses, self.clock, witness, raise_mark, beside)
+            self.mishaps.begin(plain, ses, self.clock, witness, beside)
             self.bench.door.inside = partial(_answer, Protocol(ses), witness)
-            sessions = WatchedSessions(engine, self._watch(witness))
+            sessions = WatchedSessions(engine, self._watch(witness), self._watermark)
             while not self._is_over():
                 self._live(sessions, ses, witness)
                 engine.dispose()  # or it would go on in the file that is replaced
@@ -248,7 +247,7 @@ class Trial:
 
         self.clock.jump_to(self.clock() + _STALL)
         self._lives += 1
-        sessions = WatchedSessions(engine, watch)
+        sessions = WatchedSessions(engine, watch, self._watermark)
         restart.guard(sessions, self._watermark, now=self.clock())
         deliver.deliver(
             self._desk(sessions, watch, witness, worker=f"beside-{self._lives}")

@@ -49,9 +49,10 @@ class Witness:
         self._version_now = version
         self._version = -1
         self._attempts = 0
+        self._latest_posted = 0
         self._noes = _NO_NOES
         self._noes_at: dict[int, Noes] = {}
-        self._attempts_of: Counter[int] = Counter()
+        self._attempts_of: defaultdict[int, list[int]] = defaultdict(list)
         self._posts_of: Counter[int] = Counter()
         self._posting = 0
         self._addresses: defaultdict[str, set[str]] = defaultdict(set)
@@ -71,7 +72,8 @@ class Witness:
             known = ledger.attempts_after(session, 0)
             noes = ledger.noes(session)
         latest = max((each.id for each in known), default=0)
-        self.is_a_copy |= latest < self._attempts or noes != self._noes
+        # An attempt that the process died over before it posted is nobody's loss.
+        self.is_a_copy |= latest < self._latest_posted or noes != self._noes
         self._attempts = latest
 
     def knows_address(self, account: str, address: str) -> None:
@@ -89,7 +91,7 @@ class Witness:
             noes = ledger.noes(session)
         for attempt in new:
             self._attempts = attempt.id
-            self._attempts_of[attempt.message] += 1
+            self._attempts_of[attempt.message].append(attempt.id)
             self._noes_at[attempt.message] = self._noes
             if attempt.account in self._noes.returned:
                 self._tell(f"message {attempt.message}: its account was back before")
@@ -117,7 +119,9 @@ class Witness:
         if not message:
             return
         self._posts_of[message] += 1
-        if self._posts_of[message] > self._attempts_of[message]:
+        attempts = self._attempts_of[message]
+        self._latest_posted = max(self._latest_posted, *attempts, 0)
+        if self._posts_of[message] > len(attempts):
             self._tell(f"message {message}: more POSTs than committed attempts")
 
     def sees_deleted(self, events: list[ReceivedEvent]) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 
 import structlog
 
-from campaigns.store import attempts, campaigns, instance, workers
+from campaigns.store import attempts, campaigns, changes, gate, instance, workers
 from campaigns.store.session import Session, Sessions
 from campaigns.store.watermark import Mark, Watermark, mark_of
 
@@ -36,8 +36,11 @@ def guard(sessions: Sessions, watermark: Watermark, *, now: datetime) -> str | N
     Returns:
         Why campaigns were paused; None if none was.
     """
-    mark = watermark.read()
     with sessions.begin() as session:
+        # The mark knows of changes before they are committed: none is, while we look.
+        gate.close(session)
+        changes.so_far(session, alone=True)
+        mark = watermark.read()
         here = mark_of(session)
         because = _reason_to_wait(session, mark, here, now=now)
         paused = campaigns.pause_all(session, now=now, because=because or "")
@@ -45,14 +48,14 @@ def guard(sessions: Sessions, watermark: Watermark, *, now: datetime) -> str | N
             # The mark sinks to here; the same copy, once more, lies an epoch below it.
             epoch = max(here.epoch, mark.epoch if mark else 0) + 1
             instance.begin_epoch(session, epoch)
-            here = here._replace(epoch=epoch)
         instance.beat(session, now=now)
     if because is None:
-        # Not set: a no that another process committed meanwhile may have raised it.
         _raise(watermark, here)
-    else:
-        watermark.set(here)
-    if because is None or not paused:
+        return None
+    with sessions.begin() as session:
+        changes.so_far(session, alone=True)
+        watermark.set(mark_of(session))
+    if not paused:
         return None
     logger.error("campaigns_paused", campaigns=paused, because=because)
     return because
@@ -91,8 +94,9 @@ def _behind(mark: Mark, here: Mark) -> str | None:
     lost, forgotten = mark.attempt - here.attempt, mark.changes - here.changes
     if lost > 0 or forgotten > 0:
         return (
-            f"this database was restored: it does not know of the last {max(0, lost)} "
-            f"posts and {max(0, forgotten)} events, noes, returns and imports"
+            "this database was restored, or its process ended amid a commit: it does "
+            f"not know of the last {max(0, lost)} posts and {max(0, forgotten)} "
+            "changes (events, noes, returns, imports, pauses)"
         )
     return None
 

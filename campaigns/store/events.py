@@ -12,6 +12,7 @@ from campaigns.domain.values import ProviderEvent, ReceivedEvent
 from campaigns.domain.words import Bounce, Delivery, EventKind, MessageState
 from campaigns.rules.delivery import PROVES_ACCEPTANCE, Try, delivery_after
 from campaigns.rules.message_state import SETTLED_BY_EVENT
+from campaigns.store import changes
 from campaigns.store.by_database import ByDatabase
 from campaigns.store.messages import move
 from campaigns.store.tables.delivery import EventRow, MessageRow
@@ -72,6 +73,8 @@ def keep(
         if each.event is not None:
             new.append(KnownEvent(each.event, message))
     insert_all(session, EventRow, rows)
+    if rows:
+        changes.note(session)
     return new, len(rows)
 
 

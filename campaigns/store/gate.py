@@ -10,6 +10,8 @@ from typing import Final
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from campaigns.store import changes
+
 _KEY: Final = 0x6761746500  # "gate" in ASCII
 _SHARED: Final = text("SELECT pg_advisory_xact_lock_shared(:key)")
 _ALONE: Final = text("SELECT pg_advisory_xact_lock(:key)")
@@ -23,6 +25,12 @@ def before_posting(session: Session) -> None:
 
 def before_a_no(session: Session) -> None:
     """Wait for attempts that are being committed; those begun later see the no."""
+    close(session)
+    changes.note(session)
+
+
+def close(session: Session) -> None:
+    """Let nobody post or say no until this transaction ends."""
     if _is_postgresql(session):
         session.execute(_ALONE, {"key": _KEY})
 

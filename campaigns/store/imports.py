@@ -6,6 +6,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from campaigns.domain.values import ImportCounts
+from campaigns.store import changes
 from campaigns.store.tables.records import ImportRunRow
 
 
@@ -14,6 +15,7 @@ def begin(session: Session, *, kind: str, file: str, sha256: str, now: datetime)
     row = ImportRunRow(kind=kind, file=file, sha256=sha256, started_at=now)
     session.add(row)
     session.flush()
+    changes.note(session)
     return row.id
 
 

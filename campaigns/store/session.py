@@ -16,6 +16,8 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from campaigns.errors import ConfigError
+from campaigns.store.changes import count_at_commit
+from campaigns.store.watermark import Watermark
 
 Sessions = sessionmaker[Session]
 Result = TypeVar("Result")
@@ -87,9 +89,16 @@ def _begin_immediate(connection: Any) -> None:  # noqa: ANN401
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def make_sessions(engine: Engine) -> Sessions:
-    """Return what transactions are begun with: `with sessions.begin() as session`."""
-    return sessionmaker(engine, expire_on_commit=False)
+def make_sessions(engine: Engine, watermark: Watermark | None = None) -> Sessions:
+    """Return what transactions are begun with: `with sessions.begin() as session`.
+
+    Args:
+        engine: The database.
+        watermark: Is raised before a change is committed, if there is one.
+    """
+    sessions = sessionmaker(engine, expire_on_commit=False)
+    count_at_commit(sessions, watermark)
+    return sessions
 
 
 class WatchedSessions(sessionmaker[Session]):
@@ -98,10 +107,17 @@ class WatchedSessions(sessionmaker[Session]):
     Args:
         engine: The database.
         watch: Is told; what it raises before a commit rolls back.
+        watermark: Is raised before a change is committed, if there is one.
     """
 
-    def __init__(self, engine: Engine, watch: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        watch: Callable[[str], None],
+        watermark: Watermark | None = None,
+    ) -> None:
         super().__init__(engine, expire_on_commit=False)
+        count_at_commit(self, watermark)
         self._watch = watch
 
     @contextmanager

@@ -15,15 +15,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from campaigns.errors import ConfigError
-from campaigns.store import instance
-from campaigns.store.tables.delivery import (
-    AttemptRow,
-    EventRow,
-    SnoozeRow,
-    SuppressionRow,
-)
-from campaigns.store.tables.programme import EpisodeRow
-from campaigns.store.tables.records import ImportRunRow
+from campaigns.store import changes, instance
+from campaigns.store.tables.delivery import AttemptRow
 
 
 class Mark(NamedTuple):
@@ -32,7 +25,7 @@ class Mark(NamedTuple):
     Attributes:
         instance: Whose mark it is.
         attempt: The number of its latest attempt.
-        changes: How many events, noes, returns and imports it knows.
+        changes: How many transactions told it of events, noes, returns or imports.
         epoch: How often it was found restored: a copy that is restored twice is known
             by it the second time.
     """
@@ -45,20 +38,17 @@ class Mark(NamedTuple):
 
 def mark_of(session: Session) -> Mark:
     """Return how far a database has come."""
-    counts = (
-        select(func.max(EventRow.id)),
-        select(func.max(ImportRunRow.id)),
-        select(func.count()).select_from(SuppressionRow),
-        select(func.count()).select_from(SnoozeRow),
-        select(func.count()).where(EpisodeRow.returned_at.is_not(None)),
-    )
-    changes = sum(session.scalar(query) or 0 for query in counts)
     attempt = session.scalar(select(func.max(AttemptRow.id))) or 0
-    return Mark(instance.name(session), attempt, changes, instance.epoch(session))
+    return Mark(
+        instance.name(session),
+        attempt,
+        changes.so_far(session),
+        instance.epoch(session),
+    )
 
 
 class Watermark:
-    """The mark in a file; raised before a mail goes out, so it is never too low.
+    """The mark in a file; raised before a mail goes out or a no is committed.
 
     Args:
         path: The file.
@@ -117,6 +107,30 @@ class Watermark:
             after = Mark(name, attempt, changes, epoch)
             if after != before:
                 self._write(after)
+
+    def count_change(self, name: str, number: int) -> bool:
+        """Raise the mark for the change that is about to be committed as `number`.
+
+        A mark that was above all changes before this one stays above them all: what a
+        copy lacks is not made up for by what it is told since.
+
+        Returns:
+            Whether it was raised; not where there is none yet, or of another database.
+        """
+        with self._alone():
+            before = self.read()
+            if before is None or before.instance != name:
+                return False
+            lost = max(0, before.changes - (number - 1))
+            self._write(before._replace(changes=number + lost))
+            return True
+
+    def take_back_change(self) -> None:
+        """Lower the mark again: the change that it was raised for was not committed."""
+        with self._alone():
+            before = self.read()
+            if before is not None:
+                self._write(before._replace(changes=before.changes - 1))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

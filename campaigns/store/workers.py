@@ -56,18 +56,21 @@ class Presence:
         self._names = (worker, _RUNNER) if schedules else (worker,)
         self._connection: Connection | None = None
 
-    def hold(self) -> None:
+    def hold(self) -> bool:
         """Be there, also after the connection was lost.
+
+        Returns:
+            Whether it is there anew: the database may have been put back meanwhile.
 
         Raises:
             SenderBusyError: Another process is there under one of the names.
         """
         if self._engine.dialect.name == "sqlite":
-            return
+            return False
         try:
             if self._connection is not None:
                 self._connection.execute(text("SELECT 1"))
-                return
+                return False
         except SQLAlchemyError:  # once lost, SQLAlchemy's own; before, the driver's
             logger.warning("presence_lost")
             self.end()
@@ -80,6 +83,7 @@ class Presence:
                     _busy(f"the database {self._engine.url.database}")
                 )
         self._connection = opened
+        return True
 
     def end(self) -> None:
         """Be gone."""

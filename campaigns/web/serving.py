@@ -20,7 +20,6 @@ from campaigns.mail.sqs import translate
 from campaigns.present.pages import Pages
 from campaigns.shipped import templates_folder
 from campaigns.steps import receive
-from campaigns.steps.restart import raise_mark
 from campaigns.store import suppressions
 from campaigns.web.one_click import make_app
 from campaigns.web.sns_endpoint import sns_route
@@ -41,17 +40,12 @@ class _Recipients:
         reason, now = SuppressionReason.UNSUBSCRIBED, self._workspace.clock()
         with self._workspace.sessions.begin() as session:
             suppressions.suppress_recipient(session, message, reason, now=now)
-        self._raise_mark()
 
     def snooze(self, message: int) -> datetime:
         until = self._workspace.clock() + _REST
         with self._workspace.sessions.begin() as session:
             suppressions.snooze_recipient(session, message, until=until)
-        self._raise_mark()
         return until
-
-    def _raise_mark(self) -> None:
-        raise_mark(self._workspace.sessions, self._workspace.watermark)
 
 
 def _sns_routes(workspace: Workspace) -> list[Route]:

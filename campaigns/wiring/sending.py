@@ -319,7 +319,8 @@ def beat(
     sessions: Sessions, watermark: Watermark, presence: Presence, now: datetime
 ) -> None:
     """Show that this worker is there, and put right what dead ones left."""
-    presence.hold()
+    if presence.hold():
+        restart.guard(sessions, watermark, now=now)
     restart.sweep(sessions, worker=presence.worker, now=now)
     restart.beat(sessions, watermark, now=now)
 

@@ -52,7 +52,7 @@ class Workspace:
     @property
     def watermark(self) -> Watermark:
         """How far this workspace had come, kept outside its database."""
-        return Watermark(self.root / "sent-up-to.json")
+        return _watermark(self.root)
 
     @property
     def segments_file(self) -> Path:
@@ -156,13 +156,17 @@ def open_workspace(root: Path, *, clock: Clock | None = None) -> Workspace:
     engine = open_engine(_database_url(root, settings.database.url))
     if not schema.is_current(engine):
         schema.upgrade(engine)
-    sessions = make_sessions(engine)
+    sessions = make_sessions(engine, _watermark(root))
     with sessions.begin() as session:
         instance.create(session, name=os.urandom(4).hex(), now=system_clock())
         simulated = instance.simulated_until(session)
     if clock is None:
         clock = SimulatedClock(simulated) if simulated else system_clock
     return Workspace(root, settings, engine, sessions, clock)
+
+
+def _watermark(root: Path) -> Watermark:
+    return Watermark(root / "sent-up-to.json")
 
 
 def _database_url(root: Path, url: str) -> str:

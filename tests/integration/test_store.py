@@ -14,6 +14,7 @@ from campaigns.errors import ActionRefusedError, NotFoundError, SenderBusyError
 from campaigns.store import (
     attempts,
     campaigns,
+    changes,
     cohorts,
     doubts,
     episodes,
@@ -66,6 +67,7 @@ def test_a_full_database_goes_back_a_revision_and_comes_again(engine, sessions):
     with sessions.begin() as session:
         kinds = session.scalars(text("SELECT return_kind FROM episodes ORDER BY id"))
         assert list(kinds) == ["resubscribed", None]
+        assert changes.so_far(session) == 1  # the return; the mark was told so
     with pytest.raises(IntegrityError), sessions.begin() as session:
         session.execute(text("UPDATE episodes SET return_kind = 'other'"))
     with pytest.raises(IntegrityError), sessions.begin() as session:
@@ -449,9 +451,9 @@ def test_a_worker_whose_connection_was_lost_is_there_again(engine, sessions):
         for _ in range(2):
             with sessions.begin() as session:
                 session.execute(_LOSE_THE_OTHERS)
-            presence.hold()
+            assert presence.hold()
             assert is_sending(engine)
-        presence.hold()
+        assert not presence.hold()
         with sessions.begin() as session:
             session.execute(_LOSE_THE_OTHERS)
         # And one that is lost at the end does not stand in its way.

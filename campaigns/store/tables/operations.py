@@ -3,7 +3,15 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, CheckConstraint, Index, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Index,
+    Text,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from campaigns.store.tables.base import HASH, ID, WORD, Base
@@ -90,6 +98,16 @@ class InstanceRow(Base):
     alive_at: Mapped[datetime | None]
     returns_known_until: Mapped[datetime | None]
     returns_known_import: Mapped[int | None]
+
+
+class ChangesRow(Base):
+    """How many transactions told this database of noes, returns, events or imports."""
+
+    __tablename__ = "changes"
+    __table_args__ = (CheckConstraint("id = 1", name="single"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    count: Mapped[int] = mapped_column(BigInteger)
 
 
 class AllowanceRow(Base):
