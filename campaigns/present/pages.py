@@ -33,6 +33,7 @@ class Pages:
             "points": words.points,
             "number": words.number,
             "day": words.day,
+            "nps": words.nps,
             "plain": words.plain_word,
             "money": remarks.money_sentence,
             "code": _with_code,

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import orjson
 from pydantic import TypeAdapter
@@ -14,7 +14,7 @@ from campaigns.domain.words import Verdict
 from campaigns.errors import ActionRefusedError
 from campaigns.rules.measure.rates import Estimate
 
-SCHEMA: Final = "winback-report-3"
+SCHEMA: Final = "winback-report-4"
 _NO_FINDINGS: Final = {"number", "days"}
 """Numbers that only say which line it is."""
 
@@ -92,6 +92,84 @@ class StayLine:
     holdout_back: ArmCount
     lift: Estimate | None
     kept: Estimate | None
+
+
+class Adoption(NamedTuple):
+    """Accounts that came back, and how many features they used since, added up."""
+
+    accounts: int = 0
+    features: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptionPoint:
+    """What a persona's accounts used so many days after they came back.
+
+    Attributes:
+        days: How many days after.
+        treated: Of those written to.
+        holdout: Of those held out.
+        treated_average: Features an account of those written to; None if none is.
+        holdout_average: The same of those held out.
+    """
+
+    days: int
+    treated: Adoption
+    holdout: Adoption
+    treated_average: float | None
+    holdout_average: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptionLine:
+    """How a persona takes up the product again.
+
+    Attributes:
+        persona: Which.
+        points: After 7, 14 and 30 days.
+    """
+
+    persona: str
+    points: tuple[AdoptionPoint, ...]
+
+
+class Answers(NamedTuple):
+    """The latest answers to NPS since enrolment, one an account.
+
+    Attributes:
+        accounts: How many answered.
+        promoters: Those with 9 or 10.
+        detractors: Those with 0 to 6.
+    """
+
+    accounts: int = 0
+    promoters: int = 0
+    detractors: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NpsLine:
+    """What a segment's accounts answer.
+
+    Attributes:
+        segment: Its name.
+        title: What people call it.
+        treated: The answers of accounts written to.
+        holdout: And of those held out.
+        treated_score: Promoters less detractors, as a share of the answers of accounts
+            written to; None if there is no answer.
+        holdout_score: The same of those held out.
+        difference: Of the two scores, right at one look; None with fewer than 30
+            answers in an arm.
+    """
+
+    segment: str
+    title: str
+    treated: Answers
+    holdout: Answers
+    treated_score: float | None
+    holdout_score: float | None
+    difference: Estimate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +309,8 @@ class CampaignReport:
         breakdowns: By segment, by dormancy and by persona.
         stays: Who was still here after 7, 14 and 30 days.
         stay_sentence: The same in words.
+        adoption: How many features are used again, by persona.
+        nps: Answers since enrolment, by segment.
         money: Regained revenue, by currency.
         texts: Of each step with several texts, which brings back more.
         cohorts: In order, with the comparison so far.
@@ -253,6 +333,8 @@ class CampaignReport:
     breakdowns: tuple[Breakdown, ...]
     stays: tuple[StayLine, ...]
     stay_sentence: str
+    adoption: tuple[AdoptionLine, ...]
+    nps: tuple[NpsLine, ...]
     money: tuple[MoneyLine, ...]
     texts: tuple[StepTexts, ...]
     cohorts: tuple[CohortLine, ...]

@@ -108,6 +108,15 @@ def amount(minor: float, currency: str) -> str:
     return f"{whole:,} {currency}".replace("-", "−")
 
 
+def nps(score: float) -> str:
+    """Return a net promoter score, which is told of a hundred answers.
+
+    >>> nps(-0.375)
+    '−38'
+    """
+    return f"{round(100 * score) + 0:+d}".replace("-", "−")
+
+
 def day(moment: datetime) -> str:
     """Return a date as people write it.
 

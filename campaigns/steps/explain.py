@@ -8,14 +8,15 @@ from difflib import get_close_matches
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from campaigns.domain.values import Cohort
+from campaigns.domain.values import Cohort, CohortCount
 from campaigns.domain.words import Arm, MessageState
 from campaigns.errors import NotFoundError
 from campaigns.present.report import CampaignReport, WeeklyReport, numbers
+from campaigns.steps.aftermath import kind_of
 from campaigns.steps.breakdowns import persona_group
 from campaigns.steps.report import of_week
 from campaigns.steps.verdicts import Reporting
-from campaigns.store import cohorts, evidence, money, outcomes
+from campaigns.store import afterwards, cohorts, evidence, money, outcomes
 from campaigns.store.evidence import EnrolledAccount
 from campaigns.store.session import Session
 
@@ -30,7 +31,7 @@ class Explanation(NamedTuple):
         made_of: The numbers that it was worked out from, with their values, if it was
             not simply counted.
         columns: What the rows hold.
-        rows: What was counted; for an amount, its last column is what adds up.
+        rows: What was counted; of some, its last column is what adds up.
     """
 
     value: float
@@ -41,7 +42,7 @@ class Explanation(NamedTuple):
     def add_up(self) -> tuple[list[tuple[Any, ...]], float]:
         """Return all rows, and what they add up to."""
         rows = list(self.rows)
-        if self.columns[-1] == "minor":
+        if self.columns[-1] in _ADDED_UP:
             return rows, sum(row[-1] for row in rows)
         return rows, len(rows)
 
@@ -77,7 +78,9 @@ def explained(
         yield Explanation(known[id_], made_of, columns, rows)
 
 
-_COUNTED: Final = {"accounts", "returned"}
+_COUNTED: Final = {"accounts", "returned", "features", "promoters", "detractors"}
+_ADDED_UP: Final = {"minor", "features"}
+"""Columns whose sum is the number; of all others the rows are counted."""
 
 
 def _made_of(
@@ -90,6 +93,8 @@ def _made_of(
         "breakdowns",
         "stays",
         "money",
+        "adoption",
+        "nps",
         "still_open",
     }:
         return {}
@@ -112,34 +117,86 @@ def _rows(
     session: Session, weekly: WeeklyReport, campaign: CampaignReport, parts: list[str]
 ) -> tuple[Sequence[str], Rows]:
     """Return the columns and the rows of one number of a campaign."""
-    if parts[0] == "funnel":
-        return _of_funnel(session, weekly, campaign.name, parts[1:])
-    if parts[0] == "cohorts_planned":
-        return Cohort.__slots__, map(
-            astuple, cohorts.cohorts_of(session, campaign.name)
-        )
-    if parts[0] == "money":
-        arm = parts[2].removesuffix("_minor")
-        found = money.regained(session, campaign.name, closed_before=weekly.as_of)
-        return money.Amount._fields, (
-            each
-            for each in found
-            if each.currency == parts[1] and arm in {each.arm, "added", parts[2]}
-        )
-    if parts[0] == "texts":
-        step, text = int(parts[1].removeprefix("step ")), parts[3]
-        drawn = evidence.given_text(
-            session, campaign.name, step, text, closed_by=weekly.as_of
-        )
-        wanted_back = parts[-1] == "returned"
-        return evidence.GivenText._fields, (
-            each for each in drawn if each.came_back or not wanted_back
-        )
+    of = {
+        "funnel": _of_funnel,
+        "cohorts_planned": _of_cohorts,
+        "money": _of_money,
+        "texts": _of_texts,
+        "adoption": _of_adoption,
+        "nps": _of_nps,
+    }
+    if parts[0] in of:
+        return of[parts[0]](session, weekly, campaign.name, parts[1:])
     days = int(parts[1]) if parts[0] == "stays" else 0
     wanted = _wanted(session, weekly, campaign, parts)
     known = weekly.known_until or weekly.as_of
     everyone = evidence.enrolled(session, campaign.name, known_until=known, days=days)
     return EnrolledAccount._fields, (each for each in everyone if wanted(each))
+
+
+def _of_cohorts(
+    session: Session, _weekly: WeeklyReport, name: str, _parts: list[str]
+) -> tuple[Sequence[str], Rows]:
+    return Cohort.__slots__, map(astuple, cohorts.cohorts_of(session, name))
+
+
+def _of_money(
+    session: Session, weekly: WeeklyReport, name: str, parts: list[str]
+) -> tuple[Sequence[str], Rows]:
+    currency, what = parts[:2]
+    arm = what.removesuffix("_minor")
+    of_arms = {arm} & set(Arm) or set(Arm)
+    return money.Amount._fields, (
+        each
+        for each in money.regained(session, name, closed_before=weekly.as_of)
+        if each.currency == currency and each.arm in of_arms
+    )
+
+
+def _of_texts(
+    session: Session, weekly: WeeklyReport, name: str, parts: list[str]
+) -> tuple[Sequence[str], Rows]:
+    step, _, text = parts[:3]
+    drawn = evidence.given_text(
+        session, name, int(step.removeprefix("step ")), text, closed_by=weekly.as_of
+    )
+    wants_back = parts[-1] == "returned"
+    return evidence.GivenText._fields, (
+        each for each in drawn if each.came_back or not wants_back
+    )
+
+
+def _of_adoption(
+    session: Session, weekly: WeeklyReport, name: str, parts: list[str]
+) -> tuple[Sequence[str], Rows]:
+    persona, _, days, which = parts[:4]
+    arm = which.removesuffix("_average")
+    known = weekly.known_until or weekly.as_of
+    everyone = afterwards.adopted(session, name, days=int(days), before=known)
+    group_of = persona_group(_matured(session, weekly, name))
+    columns = afterwards.Adopted._fields
+    # Who used none is counted too, so rows are what counts unless features are.
+    used = columns if parts[-1] != "accounts" else columns[:-1]
+    return used, (
+        each[: len(used)]
+        for each in everyone
+        if each.arm == arm and group_of(each.persona) == persona
+    )
+
+
+def _of_nps(
+    session: Session, weekly: WeeklyReport, name: str, parts: list[str]
+) -> tuple[Sequence[str], Rows]:
+    segment, which = parts[:2]
+    arms = {which.removesuffix("_score")} & set(Arm) or set(Arm)
+    kind = {"promoters": 1, "detractors": -1}.get(parts[-1])
+    return afterwards.Answer._fields, (
+        each
+        for each in afterwards.answers(session, name, before=weekly.as_of)
+        if each.segment == segment
+        and each.arm in arms
+        and kind in {None, kind_of(each.score)}
+    )
 
 
 def _of_funnel(
@@ -231,10 +288,13 @@ def _is_in_group(
 ) -> Callable[[EnrolledAccount], bool]:
     if by != "persona":
         return lambda each: getattr(each, by) == group
-    counts = [
+    group_of = persona_group(_matured(session, weekly, name))
+    return lambda each: group_of(each.persona) == group
+
+
+def _matured(session: Session, weekly: WeeklyReport, name: str) -> list[CohortCount]:
+    return [
         count
         for count in outcomes.matured_counts(session)
         if count.campaign == name and count.window_ends_at <= weekly.as_of
     ]
-    group_of = persona_group(counts)
-    return lambda each: group_of(each.persona) == group

@@ -15,8 +15,10 @@ from campaigns.present.report import (
     WeeklyReport,
     from_plain,
 )
-from campaigns.rules.measure.verdict import doubt_of
-from campaigns.steps.breakdowns import breakdowns, by_cohort
+from campaigns.rules.measure.rates import Estimate
+from campaigns.rules.measure.verdict import Soundness, doubt_of
+from campaigns.steps.aftermath import adoption_lines, nps_lines
+from campaigns.steps.breakdowns import breakdowns, by_cohort, persona_group
 from campaigns.steps.compare import looks, pairs_of
 from campaigns.steps.lasting import money_lines, stay_lines
 from campaigns.steps.settle import telling_kinds
@@ -156,26 +158,17 @@ def _campaign(
     compared = looks(reporting.baseline, pairs_of(counts))
     comparison = compared[-1]
     status = campaigns.status(session, name)
-    given = verdict_as_of(session, name, as_of=facts.as_of)
-    soundness = soundness_of(
-        session,
-        name,
-        as_of=facts.as_of,
-        known_until=facts.known_until if given is None else None,
-    )
-    verdict = (
-        given
-        or doubt_of(soundness, comparison.lift, unheard_of=reporting.unheard_of)
-        or Verdict.CANNOT_TELL_YET
-    )
+    judged = _judged(session, reporting, name, facts, comparison.lift)
+    verdict, soundness = judged.verdict, judged.soundness
     last = cohorts.last_window_ends_at(session, name)
     treated, holdout = comparison.treated.accounts, comparison.holdout.accounts
     running_again = money.regained(session, name, closed_before=facts.as_of)
     money_again = money_lines(running_again, treated=treated, holdout=holdout)
+    known_until = facts.known_until or facts.as_of
     lines = stay_lines(
         counts,
         [each for each in facts.seen if each.campaign == name],
-        as_of=facts.known_until or facts.as_of,
+        as_of=known_until,
     )
     found = CampaignReport(
         name=name,
@@ -193,7 +186,7 @@ def _campaign(
             accounts=reporting.baseline.accounts,
         ),
         next_step=remarks.next_step(verdict, status, lines),
-        is_given=given is not None,
+        is_given=judged.is_given,
         warnings=remarks.warnings(soundness, status, money_again, as_of=facts.as_of),
         changes=(),
         comparison=comparison,
@@ -202,6 +195,10 @@ def _campaign(
         ),
         stays=lines,
         stay_sentence=remarks.stay_sentence(lines, verdict),
+        adoption=adoption_lines(
+            session, name, group_of=persona_group(counts), as_of=known_until
+        ),
+        nps=nps_lines(session, name, titles=reporting.titles, as_of=facts.as_of),
         money=money_again,
         texts=step_texts(
             [
@@ -221,6 +218,28 @@ def _campaign(
         funnel=_funnel(session, name, status),
     )
     return replace(found, changes=remarks.changes(facts.before.get(name), found))
+
+
+class _Judged(NamedTuple):
+    verdict: Verdict
+    is_given: bool
+    soundness: Soundness
+
+
+def _judged(
+    session: Session,
+    reporting: Reporting,
+    name: str,
+    facts: _Facts,
+    lift: Estimate | None,
+) -> _Judged:
+    """Return a campaign's verdict, if one was given, or else what stands against it."""
+    given = verdict_as_of(session, name, as_of=facts.as_of)
+    known_until = facts.known_until if given is None else None
+    soundness = soundness_of(session, name, as_of=facts.as_of, known_until=known_until)
+    doubt = doubt_of(soundness, lift, unheard_of=reporting.unheard_of)
+    verdict = given or doubt or Verdict.CANNOT_TELL_YET
+    return _Judged(verdict, given is not None, soundness)
 
 
 def _funnel(session: Session, name: str, status: CampaignStatus) -> Funnel:

@@ -1,4 +1,4 @@
-"""See whether accounts that came back are still here after 7, 14 and 30 days."""
+"""See what accounts that came back do after 7, 14 and 30 days: who is still here."""
 
 from datetime import datetime
 
@@ -29,8 +29,11 @@ def see_who_stayed(
         due = stays.due(session, days=days, before=before)
         spans = records.spans_of(session, {each.account for each in due})
         used = lake.used_in_week_before([(each.account, each.at) for each in due])
+        features = lake.features_used(
+            [(each.account, each.returned_at, each.at) for each in due]
+        )
         seen = [
-            (
+            stays.Stay(
                 each.enrolment,
                 is_here(
                     spans.get(each.account, ()),
@@ -38,6 +41,7 @@ def see_who_stayed(
                     at=each.at,
                     definition=definition,
                 ),
+                features.get((each.account, each.at), 0),
             )
             for each in due
         ]

@@ -22,12 +22,28 @@ class Due(NamedTuple):
     Attributes:
         enrolment: Whose outcome it is.
         account: The account.
+        returned_at: When it came back.
         at: The moment in question.
     """
 
     enrolment: int
     account: str
+    returned_at: datetime
     at: datetime
+
+
+class Stay(NamedTuple):
+    """What was seen of an account some days after it came back.
+
+    Attributes:
+        enrolment: Whose outcome it is.
+        is_here: Whether it was still here.
+        features: How many features it used by then.
+    """
+
+    enrolment: int
+    is_here: bool
+    features: int
 
 
 def due(session: Session, *, days: int, before: datetime) -> list[Due]:
@@ -48,18 +64,15 @@ def due(session: Session, *, days: int, before: datetime) -> list[Due]:
         .order_by(OutcomeRow.enrolment)
     )
     return [
-        Due(enrolment, account, returned_at + later)
+        Due(enrolment, account, returned_at, returned_at + later)
         for enrolment, account, returned_at in session.execute(query)
         if returned_at
     ]
 
 
-def record(session: Session, seen: Sequence[tuple[int, bool]], *, days: int) -> None:
-    """Record of each enrolment whether its account was still here."""
-    values = [
-        {"enrolment": enrolment, "days": days, "is_here": is_here}
-        for enrolment, is_here in seen
-    ]
+def record(session: Session, seen: Sequence[Stay], *, days: int) -> None:
+    """Record what was seen of accounts so many days after they came back."""
+    values = [{"days": days, **each._asdict()} for each in seen]
     if values:
         session.execute(insert(StayRow), values)
 

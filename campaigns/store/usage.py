@@ -129,6 +129,37 @@ class UsageLake:
         )
         return set(frame.collect(engine="streaming").iter_rows())
 
+    def features_used(
+        self, spans: Sequence[tuple[str, datetime, datetime]]
+    ) -> dict[tuple[str, datetime], int]:
+        """Return how many features accounts used, each in a span of its own.
+
+        Args:
+            spans: Account, from when on, and up to when.
+
+        Returns:
+            By account and the span's end; one that used none is not there.
+        """
+        if not spans:
+            return {}
+        moments = pl.LazyFrame(
+            spans,
+            schema={"account": pl.String, "since": _MOMENT, "until": _MOMENT},
+            orient="row",
+        )
+        frame = (
+            self.scan(
+                before=max(until for *_, until in spans),
+                since=min(since for _, since, _ in spans),
+            )
+            .join(moments, on="account")
+            .filter(pl.col("at") >= pl.col("since"), pl.col("at") < pl.col("until"))
+            .group_by("account", "until")
+            .agg(pl.col("feature").n_unique())
+        )
+        rows = frame.collect(engine="streaming").iter_rows()
+        return {(account, until): count for account, until, count in rows}
+
 
 def _scan(files: Sequence[Path]) -> pl.LazyFrame:
     if not files:

@@ -4,18 +4,21 @@ from datetime import timedelta
 
 import pytest
 
+from campaigns.domain.records import Nps
 from campaigns.errors import NotFoundError
 from campaigns.present.report import numbers
 from campaigns.steps import report
 from campaigns.steps.explain import explained
-from campaigns.store import enrolments, suppressions
+from campaigns.store import enrolments, records, suppressions
 from tests.factories import (
     NOON,
     add_account,
     address_hash,
     campaign,
     churn,
+    keep_usage,
     launch,
+    usage,
 )
 from tests.integration.test_lasting import (
     CLOSED,
@@ -67,6 +70,21 @@ def made(sessions, lake):
             mrr_minor=1000 + number,
             currency="EUR" if number % 5 else "USD",
         )
+    keep_usage(
+        lake,
+        *(
+            usage(account, (NOON + 6 * DAY).isoformat(), feature=f"feature-{number}")
+            for account in accounts[::6]
+            for number in range(3)
+        ),
+    )
+    with sessions.begin() as session:
+        answers = [
+            Nps(account=account, at=NOON + DAY, score=number % 11)
+            for number, account in enumerate(accounts)
+            if number % 3
+        ]
+        records.put(session, "nps", answers, address_hash=address_hash)
     settled(sessions, lake, NOW)
     with sessions.begin() as session:
         held_out = [
@@ -93,7 +111,9 @@ def test_the_rows_of_every_count_add_up_to_it(made):
         assert total == value, (id_, rows)
         counted += bool(value)
 
-    assert counted > 40
+    assert counted > 70
+    assert any(line.points[0].treated.features for line in found.adoption)
+    assert any(line.treated.promoters for line in found.nps)
     assert {"persona", "segment", "dormancy"} >= {part.by for part in found.breakdowns}
 
 
@@ -127,6 +147,14 @@ def test_those_of_open_windows_add_up_too(made, sessions):
         ("comparison/holdout_rate/value", {"treated/returned", "holdout/accounts"}),
         ("stays/7/kept/high", {"treated_back/accounts", "holdout_back/returned"}),
         ("money/EUR/largest_share", {"treated_minor", "holdout_minor"}),
+        (
+            "adoption/not known/points/7/treated_average",
+            {"treated/accounts", "treated/features"},
+        ),
+        (
+            "nps/general/holdout_score",
+            {"holdout/accounts", "holdout/promoters", "holdout/detractors"},
+        ),
     ],
 )
 def test_what_is_worked_out_names_what_it_is_made_of(made, id_, made_of):

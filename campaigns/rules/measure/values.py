@@ -112,15 +112,36 @@ class Money(NamedTuple):
 def money(
     treated: Amounts, holdout: Amounts, *, confidence: float = 0.95, seed: int = 0
 ) -> Money:
-    """Return what an account brings more if it is mailed, with a bootstrap interval.
-
-    Amounts are skewed: most accounts bring nothing. Each arm is drawn anew 1,000 times,
-    and the differences' percentiles are the interval; arms of more than a thousand are
-    put into a thousand buckets by lot first, which hardly moves the interval.
-    Source: B. Efron and R. Tibshirani, An Introduction to the Bootstrap (1993), § 13.
+    """Return what an account brings more if it is mailed.
 
     Args:
         treated: What each account of that arm brought, 0 if it did not come back.
+        holdout: The same of the holdout.
+        confidence: Of the interval.
+        seed: Of what is drawn.
+
+    Raises:
+        InputError: An arm has fewer than 30 accounts.
+    """
+    added = difference_of_means(treated, holdout, confidence=confidence, seed=seed)
+    everything = np.concatenate([treated, holdout])
+    total = float(everything.sum())
+    share = float(everything.max()) / total if total else 0.0
+    return Money(added, share)
+
+
+def difference_of_means(
+    treated: Amounts, holdout: Amounts, *, confidence: float = 0.95, seed: int = 0
+) -> Estimate:
+    """Return how much larger one arm's mean is, with a bootstrap interval.
+
+    It asks nothing of how amounts spread. Each arm is drawn anew 1,000 times, and the
+    differences' percentiles are the interval; arms of more than a thousand are put into
+    a thousand buckets by lot first, which hardly moves the interval.
+    Source: B. Efron and R. Tibshirani, An Introduction to the Bootstrap (1993), § 13.
+
+    Args:
+        treated: An amount of each account of that arm.
         holdout: The same of the holdout.
         confidence: Of the interval.
         seed: Of what is drawn.
@@ -133,11 +154,7 @@ def money(
     drawn = _means(treated, rng) - _means(holdout, rng)
     tail = (1 - confidence) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail])
-    value = float(treated.mean() - holdout.mean())
-    everything = np.concatenate([treated, holdout])
-    total = float(everything.sum())
-    share = float(everything.max()) / total if total else 0.0
-    return Money(Estimate(value, float(low), float(high)), share)
+    return Estimate(float(treated.mean() - holdout.mean()), float(low), float(high))
 
 
 def _means(amounts: Amounts, rng: np.random.Generator) -> Amounts:

@@ -173,7 +173,14 @@ class OutcomeRow(Base):
 
 
 class StayRow(Base):
-    """Whether an account that came back was still here some days later."""
+    """Whether an account that came back was still here some days later.
+
+    Attributes:
+        enrolment: Whose outcome it is.
+        days: How many days after the return.
+        is_here: Whether it was still here.
+        features: How many features it used by then; None where that was not looked at.
+    """
 
     __tablename__ = "stays"
 
@@ -182,6 +189,7 @@ class StayRow(Base):
     )
     days: Mapped[int] = mapped_column(primary_key=True)
     is_here: Mapped[bool]
+    features: Mapped[int | None]
 
 
 class VerdictRow(Base):

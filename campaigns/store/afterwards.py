@@ -1,0 +1,129 @@
+"""What accounts do and say afterwards: features they use again, answers to NPS."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.orm import Session
+
+from campaigns.domain.words import Arm
+from campaigns.store.tables.programme import EnrolmentRow, OutcomeRow, StayRow
+from campaigns.store.tables.records import AccountRow, NpsRow
+
+
+class Adoption(NamedTuple):
+    """How many features accounts of a group used that came back.
+
+    Attributes:
+        persona: The accounts'; None where it is not known.
+        arm: Their arm.
+        accounts: How many were looked at.
+        features: How many they used, all added up.
+    """
+
+    persona: str | None
+    arm: Arm
+    accounts: int
+    features: int
+
+
+class Adopted(NamedTuple):
+    """An account that came back, and how many features it used since."""
+
+    enrolment: int
+    account: str
+    persona: str | None
+    arm: Arm
+    features: int
+
+
+_ADOPTED: Final = (
+    EnrolmentRow.id,
+    EnrolmentRow.account,
+    AccountRow.persona,
+    EnrolmentRow.arm,
+    StayRow.features,
+)
+
+
+def adoption(
+    session: Session, campaign: str, *, days: int, before: datetime
+) -> list[Adoption]:
+    """Return the sums over who came back `days` before a moment or earlier."""
+    group = AccountRow.persona, EnrolmentRow.arm
+    columns = *group, func.count(), func.sum(StayRow.features)
+    query = _of_returned(columns, campaign, days, before).group_by(*group)
+    return [
+        Adoption(persona, Arm(arm), accounts, int(features))
+        for persona, arm, accounts, features in session.execute(query)
+    ]
+
+
+def adopted(
+    session: Session, campaign: str, *, days: int, before: datetime
+) -> Iterator[Adopted]:
+    """Yield each account that came back `days` before a moment or earlier."""
+    query = _of_returned(_ADOPTED, campaign, days, before).order_by(EnrolmentRow.id)
+    for enrolment, account, persona, arm, features in session.execute(query):
+        yield Adopted(enrolment, account, persona, Arm(arm), features)
+
+
+def _of_returned(
+    columns: tuple[Any, ...], campaign: str, days: int, before: datetime
+) -> Select[*tuple[Any, ...]]:
+    return (
+        select(*columns)
+        .select_from(EnrolmentRow)
+        .join(StayRow, StayRow.enrolment == EnrolmentRow.id)
+        .join(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
+        .join(AccountRow, AccountRow.id == EnrolmentRow.account)
+        .where(
+            EnrolmentRow.campaign == campaign,
+            EnrolmentRow.window_ends_at <= before,
+            OutcomeRow.returned_at <= before - timedelta(days=days),
+            StayRow.days == days,
+            StayRow.features.is_not(None),
+        )
+    )
+
+
+class Answer(NamedTuple):
+    """An account's latest answer to NPS since it was enrolled, 0 to 10."""
+
+    enrolment: int
+    account: str
+    segment: str
+    arm: Arm
+    at: datetime
+    score: int
+
+
+def answers(session: Session, campaign: str, *, before: datetime) -> Iterator[Answer]:
+    """Yield the answer of each account whose window closed before a moment."""
+    latest = func.row_number().over(
+        partition_by=EnrolmentRow.id, order_by=(NpsRow.at.desc(), NpsRow.id.desc())
+    )
+    numbered = (
+        select(
+            EnrolmentRow.id,
+            EnrolmentRow.account,
+            EnrolmentRow.segment,
+            EnrolmentRow.arm,
+            NpsRow.at,
+            NpsRow.score,
+            latest.label("place"),
+        )
+        .join(NpsRow, NpsRow.account == EnrolmentRow.account)
+        .where(
+            EnrolmentRow.campaign == campaign,
+            EnrolmentRow.window_ends_at <= before,
+            NpsRow.at >= EnrolmentRow.enrolled_at,
+            NpsRow.at < before,
+        )
+        .subquery()
+    )
+    columns = [column for column in numbered.c if column.name != "place"]
+    query = select(*columns).where(numbered.c.place == 1).order_by(numbered.c.id)
+    for enrolment, account, segment, arm, at, score in session.execute(query):
+        yield Answer(enrolment, account, segment, Arm(arm), at, score)
