@@ -1,0 +1,185 @@
+"""Whom to mail, and what that is worth: judged on accounts that were mailed by lot."""
+
+from collections.abc import Iterator
+from statistics import NormalDist
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import clone
+from sklearn.model_selection import StratifiedKFold
+
+from models.outcome_models import Learner
+from models.qini import qini
+from models.trial import Flags, Numbers, Places, Trial, crossed_gains
+
+FEWEST_RETURNS: Final = 50
+"""With fewer returns in an arm nothing is said: a handful of accounts would decide."""
+
+
+class Costs(NamedTuple):
+    """What a mail costs, counted in win-backs: 0.01 is a hundredth of one.
+
+    Attributes:
+        mail: To send one.
+        discount: What it offers, given to those that come back because of it.
+        unsubscribe: What losing an address for good costs.
+        unsubscribed: The share of mails that lose one.
+    """
+
+    mail: float = 0.0
+    discount: float = 0.0
+    unsubscribe: float = 0.0
+    unsubscribed: float = 0.0
+
+    @property
+    def fixed(self) -> float:
+        """What each mail costs, whoever gets it."""
+        return self.mail + self.unsubscribe * self.unsubscribed
+
+    def net(self, gain: Numbers) -> Numbers:
+        """Return what mailing is worth where it adds `gain` to the chance of return."""
+        return gain * (1 - self.discount) - self.fixed
+
+
+class Gain(NamedTuple):
+    """A difference of two policies' values, in win-backs an account, with an interval.
+
+    Attributes:
+        value: What it is.
+        low: Lower end.
+        high: Upper end.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+class Judgement(NamedTuple):
+    """What mailing by a model is worth.
+
+    Attributes:
+        accounts: How many it was judged on, none of which its model had learnt from.
+        returned: How many of them came back.
+        share_mailed: The share of them that the model would mail.
+        over_all: What is gained over mailing everybody.
+        over_none: What is gained over mailing nobody.
+        all_over_none: What mailing everybody gains over mailing nobody.
+        qini: How well the model puts accounts in order, fold by fold.
+    """
+
+    accounts: int
+    returned: int
+    share_mailed: float
+    over_all: Gain
+    over_none: Gain
+    all_over_none: Gain
+    qini: tuple[float, ...]
+
+    @property
+    def is_better(self) -> bool:
+        """Whether it is shown to be better than mailing everybody, and nobody."""
+        return self.over_all.low > 0 and self.over_none.low > 0
+
+    @property
+    def sentence(self) -> str:
+        """What this says, in words."""
+        if self.is_better:
+            return (
+                f"Mailing the {self.share_mailed:.0%} whom it helps brings "
+                f"{self.over_all.value:.2%} more of all accounts back, net of costs, "
+                "than mailing everybody."
+            )
+        return "No gain to be had: choosing whom to mail is no better than mailing all."
+
+
+def mails_whom(uplift: ArrayLike, costs: Costs, *, budget: int | None = None) -> Flags:
+    """Return whom a mail is worth sending to.
+
+    Args:
+        uplift: What a mail adds to each account's chance of coming back.
+        costs: Of a mail.
+        budget: At most so many, those first whom it helps most; None for all.
+    """
+    worth = costs.net(np.asarray(uplift, dtype=float))
+    chosen = worth > 0
+    if budget is not None and chosen.sum() > budget:
+        order = np.argsort(-worth, kind="stable")
+        chosen[order[budget:]] = False
+    return chosen
+
+
+def judge(
+    model: Any,  # noqa: ANN401 — an uplift model
+    trial: Trial,
+    *,
+    costs: Costs = Costs(),  # noqa: B008 — nothing can change it
+    confidence: float = 0.95,
+    folds: int = 5,
+    learner: Learner = "logistic",
+    random_state: int = 0,
+) -> Judgement:
+    """Return what mailing by a model is worth: each fold judged by the others' model.
+
+    Args:
+        model: Not fitted; it stays so.
+        trial: Accounts that were mailed, or not, by lot.
+        costs: Of a mail.
+        confidence: Of each interval.
+        folds: How many.
+        learner: Of what is expected of accounts.
+        random_state: Of the folds.
+
+    Raises:
+        ValueError: Fewer than 50 accounts of an arm came back, or stayed away.
+    """
+    X, y, mailed, chance = trial
+    _refuse_few(y, mailed)
+    chosen, gain, quality = np.zeros(len(y), bool), np.zeros(len(y)), []
+    for others, fold in _split(y, mailed, folds, random_state):
+        fitted = clone(model).fit(
+            X[others], y[others], treatment=mailed[others], propensity=chance[others]
+        )
+        uplift = fitted.predict(X[fold])
+        chosen[fold] = mails_whom(uplift, costs)
+        quality.append(qini(y[fold], uplift, mailed[fold]))
+        gain[fold] = crossed_gains(trial, others, fold, learner=learner)
+    worth = costs.net(gain)
+    return Judgement(
+        accounts=len(y),
+        returned=int(y.sum()),
+        share_mailed=float(chosen.mean()),
+        over_all=_mean((chosen - 1.0) * worth, confidence),
+        over_none=_mean(chosen * worth, confidence),
+        all_over_none=_mean(worth, confidence),
+        qini=tuple(quality),
+    )
+
+
+def _refuse_few(y: Numbers, mailed: Flags) -> None:
+    for arm, name in ((mailed, "mailed"), (~mailed, "not mailed")):
+        returned = int(y[arm].sum())
+        fewest = min(returned, int(arm.sum()) - returned)
+        if fewest < FEWEST_RETURNS:
+            raise ValueError(
+                f"of the {int(arm.sum())} accounts that were {name}, {returned} came "
+                f"back; whom a mail helps can be asked once {FEWEST_RETURNS} did, and "
+                "as many did not"
+            )
+
+
+def _split(
+    y: Numbers, mailed: Flags, folds: int, random_state: int
+) -> Iterator[tuple[Places, Places]]:
+    split = StratifiedKFold(folds, shuffle=True, random_state=random_state)
+    groups = 2 * mailed.astype(int) + (y > 0)
+    yield from split.split(groups, groups)
+
+
+def _mean(values: Numbers, confidence: float) -> Gain:
+    """Return a mean of many accounts' values; normal, as its sum is."""
+    value = float(values.mean())
+    error = float(values.std(ddof=1)) / len(values) ** 0.5
+    reach = NormalDist().inv_cdf((1 + confidence) / 2) * error
+    return Gain(value, value - reach, value + reach)

@@ -1,0 +1,96 @@
+"""A trial: accounts that were mailed, or not, by lot, and what came of them."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from models.outcome_models import Learner, chance_model, expected
+
+Numbers = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+Places = NDArray[np.intp]
+
+_FEWEST_IN_ARM = 2
+
+
+class Trial(NamedTuple):
+    """The rows of a trial.
+
+    Attributes:
+        X: Features (n_accounts, n_features) as known before the lot.
+        y: What came of each account: 0 or 1, or an amount.
+        mailed: Whether each was mailed.
+        chance: The chance that each had of being mailed.
+    """
+
+    X: Numbers
+    y: Numbers
+    mailed: Flags
+    chance: Numbers
+
+
+def trial(
+    X: ArrayLike, y: ArrayLike, treatment: ArrayLike, propensity: ArrayLike | None
+) -> Trial:
+    """Return the rows of a trial.
+
+    Args:
+        X: Features (n_accounts, n_features).
+        y: What came of each account.
+        treatment: Whether each was mailed.
+        propensity: The chance that each had of being mailed, above 0 and below 1; None
+            for the same chance for all.
+
+    Raises:
+        ValueError: An arm has fewer than two accounts, or a chance is 0 or 1.
+    """
+    mailed = np.asarray(treatment).astype(bool)
+    fewest = min(int(mailed.sum()), int((~mailed).sum()))
+    if fewest < _FEWEST_IN_ARM:
+        raise ValueError(
+            f"an arm has {fewest} accounts; what a mail adds is only seen where some "
+            "were mailed and some were not"
+        )
+    chance = (
+        np.full(len(mailed), mailed.mean())
+        if propensity is None
+        else np.asarray(propensity, dtype=float)
+    )
+    if not ((chance > 0) & (chance < 1)).all():
+        raise ValueError("a chance of being mailed is 0 or 1: that is no lot")
+    return Trial(np.asarray(X, dtype=float), np.asarray(y, dtype=float), mailed, chance)
+
+
+def crossed_gains(
+    trial: Trial,
+    others: Places,
+    fold: Places,
+    *,
+    learner: Learner,
+    random_state: int | None = None,
+) -> Numbers:
+    """Return, of each account of a fold, a noisy measure of what a mail adds.
+
+    It is right on average if either the chances are or what models of the other folds
+    expect is (doubly robust). Source: J. Robins, A. Rotnitzky and L. Zhao, JASA 89
+    (1994); over folds V. Chernozhukov and others, Econometrics Journal 21 (2018).
+    """
+    X, y = trial.X[fold], trial.y[fold]
+    mailed, chance = trial.mailed[fold], trial.chance[fold]
+    without, with_mail = (
+        expected(
+            chance_model(
+                learner, trial.X[rows], trial.y[rows], random_state=random_state
+            ),
+            X,
+        )
+        for rows in (others[~trial.mailed[others]], others[trial.mailed[others]])
+    )
+    gains: Numbers = (
+        with_mail
+        - without
+        + mailed * (y - with_mail) / chance
+        - ~mailed * (y - without) / (1 - chance)
+    )
+    return gains
