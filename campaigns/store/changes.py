@@ -4,6 +4,8 @@ They are counted, each at its commit, and the mark outside the database knows of
 before it is committed: a copy that is put in the database's place lies below the mark.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol
 
 import structlog
@@ -12,6 +14,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from campaigns.errors import ConfigError
 from campaigns.store import instance
+from campaigns.store.tables.delivery import AttemptRow
 from campaigns.store.tables.operations import ChangesRow
 
 logger = structlog.get_logger(__name__)
@@ -20,7 +23,9 @@ logger = structlog.get_logger(__name__)
 class ChangeMark(Protocol):
     """The mark outside the database, as far as changes are concerned."""
 
-    def count_change(self, name: str, number: int) -> bool:
+    def count_change(
+        self, name: str, number: int, *, may_begin: Callable[[], bool]
+    ) -> bool:
         """Raise it for an instance's change of a number; say whether it was raised."""
 
     def take_back_change(self) -> None:
@@ -79,8 +84,15 @@ def _add_one(session: Session) -> int:
 
 def _raise(session: Session, watermark: ChangeMark, number: int) -> bool:
     try:
-        return watermark.count_change(instance.name(session), number)
+        name = instance.name(session)
+        # One that was sent from has a mark; where it is missing a start must ask.
+        is_unsent = partial(_is_unsent, session)
+        return watermark.count_change(name, number, may_begin=is_unsent)
     except (OSError, ConfigError):
         # A no is worth more than a mark, which the next beat of a sender raises.
         logger.exception("mark_not_raised")
         return False
+
+
+def _is_unsent(session: Session) -> bool:
+    return session.scalar(select(AttemptRow.id).limit(1)) is None

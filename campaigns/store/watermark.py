@@ -5,7 +5,7 @@ who said no since the copy is not known there.
 """
 
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -108,17 +108,26 @@ class Watermark:
             if after != before:
                 self._write(after)
 
-    def count_change(self, name: str, number: int) -> bool:
+    def count_change(
+        self, name: str, number: int, *, may_begin: Callable[[], bool]
+    ) -> bool:
         """Raise the mark for the change that is about to be committed as `number`.
 
         A mark that was above all changes before this one stays above them all: what a
         copy lacks is not made up for by what it is told since.
 
+        Args:
+            name: Whose change it is.
+            number: Which, counted from 1.
+            may_begin: Says, where there is no mark, whether one may begin.
+
         Returns:
-            Whether it was raised; not where there is none yet, or of another database.
+            Whether it was raised; not where it is of another database, or none began.
         """
         with self._alone():
             before = self.read()
+            if before is None and may_begin():
+                before = Mark(name, attempt=0, changes=0)
             if before is None or before.instance != name:
                 return False
             lost = max(0, before.changes - (number - 1))

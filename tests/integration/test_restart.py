@@ -199,10 +199,28 @@ def test_what_a_copy_is_told_does_not_make_up_for_what_it_lacks(
     assert "0 posts and 1 changes" in because
 
 
+def test_a_mark_begins_with_the_first_change_not_with_the_first_start(
+    engine, sessions, watermark, clock
+):
+    enrolled(sessions)
+    with make_sessions(engine, watermark).begin() as session:
+        say_no(session)
+        say_no(session, 1)
+    assert watermark.read() == Mark("test", 0, 1)
+    # A copy of before it is known, though no sender ever began.
+    with sessions.begin() as session:
+        session.execute(text("UPDATE changes SET count = 0"))
+    assert "0 posts and 1 changes" in restart(sessions, watermark, now=clock())
+
+
 @pytest.mark.parametrize("found", [None, Mark("other", 7, 7)])
 def test_a_mark_that_is_not_ours_is_left_to_the_next_start(
-    engine, sessions, watermark, found
+    engine, sender, sessions, watermark, clock, tmp_path, found
 ):
+    enrolled(sessions)
+    restart(sessions, watermark, now=clock())
+    deliver(sender)
+    (tmp_path / "sent-up-to.json").unlink()
     if found:
         watermark.set(found)
     with make_sessions(engine, watermark).begin() as session:
