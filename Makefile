@@ -1,6 +1,6 @@
 # Everything runs from .venv, which each target sets up by itself.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types imports tests bench proof proof-delivery proof-measurement lock pictures clean
+.PHONY: help demo test check format lint types imports tests bench bench-learning proof proof-delivery proof-measurement lock pictures clean
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
@@ -29,6 +29,9 @@ tests: test
 bench: $(VENV)/.dev ## Measure speed against peers in the same run
 	$(BIN)/python -m benchmarks.run
 
+bench-learning: $(VENV)/.peers ## Measure how well the models rank, against peers in the same run
+	$(BIN)/python -m benchmarks.learning
+
 proof: $(VENV)/.dev ## Run the tests that take minutes each, and kill an import of 20 million rows
 	$(BIN)/pytest -m proof
 	$(BIN)/python -m benchmarks.proof
@@ -51,4 +54,7 @@ $(VENV)/.core: requirements/core.txt pyproject.toml
 	@touch $@
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.core
 	$(PYTHON) requirements/install.py $(VENV) dev
+	@touch $@
+$(VENV)/.peers: requirements/peers.txt $(VENV)/.dev
+	$(PYTHON) requirements/install.py $(VENV) peers
 	@touch $@

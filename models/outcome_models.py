@@ -18,7 +18,7 @@ Numbers = NDArray[np.float64]
 Learner = Literal["logistic", "trees"]
 
 _MAX_ITER: Final = 1000
-_TREES: Final[dict[str, Any]] = {
+TREES: Final[dict[str, Any]] = {
     # What mails add is small beside what else moves an account: small, slow trees.
     "learning_rate": 0.05,
     "max_iter": 100,
@@ -27,6 +27,7 @@ _TREES: Final[dict[str, Any]] = {
     "l2_regularization": 1.0,
     "early_stopping": False,
 }
+"""How trees are grown, wherever they are."""
 
 
 def chance_model(
@@ -47,7 +48,7 @@ def chance_model(
     if not np.isin(y, (0, 1)).all() or (y == y[0]).all():
         return amount_model(learner, X, y, weight, random_state=random_state)
     if learner == "trees":
-        trees = HistGradientBoostingClassifier(**_TREES, random_state=random_state)
+        trees = HistGradientBoostingClassifier(**TREES, random_state=random_state)
         return trees.fit(X, y, sample_weight=weight)
     linear = LogisticRegression(max_iter=_MAX_ITER, random_state=random_state)
     return _on_scaled(linear, learner).fit(X, y, linear__sample_weight=weight)
@@ -69,7 +70,7 @@ def amount_model(
     if (y == y[0]).all():
         return DummyRegressor().fit(X, y)
     if learner == "trees":
-        trees = HistGradientBoostingRegressor(**_TREES, random_state=random_state)
+        trees = HistGradientBoostingRegressor(**TREES, random_state=random_state)
         return trees.fit(X, y, sample_weight=weight)
     linear = Ridge(random_state=random_state)
     return _on_scaled(linear, learner).fit(X, y, linear__sample_weight=weight)

@@ -137,7 +137,7 @@ def judge(
     X, y, mailed, chance = trial
     _refuse_few(y, mailed)
     chosen, gain, quality = np.zeros(len(y), bool), np.zeros(len(y)), []
-    for others, fold in _split(y, mailed, folds, random_state):
+    for others, fold in folds_of(y, mailed, folds, random_state):
         fitted = clone(model).fit(
             X[others], y[others], treatment=mailed[others], propensity=chance[others]
         )
@@ -150,34 +150,42 @@ def judge(
         accounts=len(y),
         returned=int(y.sum()),
         share_mailed=float(chosen.mean()),
-        over_all=_mean((chosen - 1.0) * worth, confidence),
-        over_none=_mean(chosen * worth, confidence),
-        all_over_none=_mean(worth, confidence),
+        over_all=mean_gain((chosen - 1.0) * worth, confidence),
+        over_none=mean_gain(chosen * worth, confidence),
+        all_over_none=mean_gain(worth, confidence),
         qini=tuple(quality),
     )
 
 
 def _refuse_few(y: Numbers, mailed: Flags) -> None:
     for arm, name in ((mailed, "mailed"), (~mailed, "not mailed")):
-        returned = int(y[arm].sum())
-        fewest = min(returned, int(arm.sum()) - returned)
-        if fewest < FEWEST_RETURNS:
-            raise ValueError(
-                f"of the {int(arm.sum())} accounts that were {name}, {returned} came "
-                f"back; whom a mail helps can be asked once {FEWEST_RETURNS} did, and "
-                "as many did not"
-            )
+        refuse_few(y[arm], name)
 
 
-def _split(
-    y: Numbers, mailed: Flags, folds: int, random_state: int
+def refuse_few(y: Numbers, name: str) -> None:
+    """Refuse to say anything of accounts of whom too few came back, or stayed away.
+
+    Raises:
+        ValueError: There are fewer than 50 of either; says how many of whom.
+    """
+    returned = int(y.sum())
+    if min(returned, len(y) - returned) < FEWEST_RETURNS:
+        raise ValueError(
+            f"of the {len(y)} accounts that were {name}, {returned} came back; whom a "
+            f"mail helps can be asked once {FEWEST_RETURNS} did, and as many did not"
+        )
+
+
+def folds_of(
+    y: Numbers, arm: ArrayLike, folds: int, random_state: int
 ) -> Iterator[tuple[Places, Places]]:
+    """Yield the others and the fold, each with its share of each arm's returns."""
     split = StratifiedKFold(folds, shuffle=True, random_state=random_state)
-    groups = 2 * mailed.astype(int) + (y > 0)
+    groups = 2 * np.asarray(arm, dtype=int) + (y > 0)
     yield from split.split(groups, groups)
 
 
-def _mean(values: Numbers, confidence: float) -> Gain:
+def mean_gain(values: Numbers, confidence: float) -> Gain:
     """Return a mean of many accounts' values; normal, as its sum is."""
     value = float(values.mean())
     error = float(values.std(ddof=1)) / len(values) ** 0.5

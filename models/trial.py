@@ -70,27 +70,64 @@ def crossed_gains(
     learner: Learner,
     random_state: int | None = None,
 ) -> Numbers:
-    """Return, of each account of a fold, a noisy measure of what a mail adds.
+    """Return, of each account of a fold, a noisy measure of what a mail adds."""
+    worth = crossed_worth(
+        TextTrial(
+            trial.X,
+            trial.y,
+            trial.mailed.astype(np.intp),
+            np.column_stack([1 - trial.chance, trial.chance]),
+        ),
+        others,
+        fold,
+        learner=learner,
+        random_state=random_state,
+    )
+    gains: Numbers = worth[:, 1] - worth[:, 0]
+    return gains
+
+
+class TextTrial(NamedTuple):
+    """The rows of a trial of several texts.
+
+    Attributes:
+        X: Features (n_accounts, n_features) as known before the lot.
+        y: What came of each account: 0 or 1, or an amount.
+        text: Which text each was sent, from 1; 0 for none.
+        chance: The chance that each had of each text, none first: (n_accounts, 1 + n).
+    """
+
+    X: Numbers
+    y: Numbers
+    text: Places
+    chance: Numbers
+
+
+def crossed_worth(
+    trial: TextTrial,
+    others: Places,
+    fold: Places,
+    *,
+    learner: Learner,
+    random_state: int | None = None,
+) -> Numbers:
+    """Return, of each account of a fold, a noisy measure of each text's outcome.
 
     It is right on average if either the chances are or what models of the other folds
     expect is (doubly robust). Source: J. Robins, A. Rotnitzky and L. Zhao, JASA 89
     (1994); over folds V. Chernozhukov and others, Econometrics Journal 21 (2018).
+
+    Returns:
+        (n_accounts of the fold, 1 + n texts), no text first.
     """
-    X, y = trial.X[fold], trial.y[fold]
-    mailed, chance = trial.mailed[fold], trial.chance[fold]
-    without, with_mail = (
-        expected(
-            chance_model(
-                learner, trial.X[rows], trial.y[rows], random_state=random_state
-            ),
-            X,
+    worth = np.empty((len(fold), trial.chance.shape[1]))
+    for text in range(worth.shape[1]):
+        rows = others[trial.text[others] == text]
+        model = chance_model(
+            learner, trial.X[rows], trial.y[rows], random_state=random_state
         )
-        for rows in (others[~trial.mailed[others]], others[trial.mailed[others]])
-    )
-    gains: Numbers = (
-        with_mail
-        - without
-        + mailed * (y - with_mail) / chance
-        - ~mailed * (y - without) / (1 - chance)
-    )
-    return gains
+        said = expected(model, trial.X[fold])
+        was_sent = trial.text[fold] == text
+        missed = was_sent * (trial.y[fold] - said) / trial.chance[fold, text]
+        worth[:, text] = said + missed
+    return worth

@@ -1,6 +1,6 @@
 """Set up the environment that the Makefile's targets run in.
 
-    python3 requirements/install.py .venv core|dev
+    python3 requirements/install.py .venv core|dev|peers
 
 Needs only Python 3.11+ and pip. Uses uv where there is one, else puts uv into the
 environment, else falls back to pip; every package is checked against its hash.

@@ -11,6 +11,9 @@ from campaigns.store import instance, schema
 from campaigns.store.session import make_sessions, open_engine
 from tests.fakes import FakeClock
 
+# Tests run side by side; threads of one that wait for each other's turn starve.
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # noqa: TID251 — OpenMP reads it
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 NOT_TRIED = "not tried here"

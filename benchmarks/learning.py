@@ -1,0 +1,230 @@
+"""`make bench-learning`: how well the models rank, beside peers in the same run.
+
+    python -m benchmarks.learning [CASE …]
+
+Real data, split as published protocols say; ties averaged. A difference below its
+standard error, or whose interval holds 0, is none.
+"""
+
+import json
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from datetime import date
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold
+
+from benchmarks import real_data
+from benchmarks.real_data import MENS, NONE, WOMENS, Mailing
+from models.calibration import calibration
+from models.policy import judge
+from models.propensity import ExpectedUse, ReturnModel
+from models.qini import qini
+from models.returns import Window, auc_difference
+from models.texts import judge_texts
+from models.trial import TextTrial, trial
+from models.uplift import Combined, OneFlag, TwoModel
+
+RESULTS: Final = Path(__file__).parent / "results" / "learning.json"
+_FOLDS: Final = 10
+_SEED_OF_FOLDS: Final = 60
+
+
+class Row(NamedTuple):
+    """A line of the table."""
+
+    what: str
+    who: str
+    result: str
+    beside: str = ""
+
+
+def ranked(mailing: Mailing) -> dict[str, np.ndarray]:
+    """Return each model's Qini × 100 in each fold, ours first."""
+    from benchmarks.uplift_peers import PEERS
+
+    mailed = (mailing.text != NONE).astype(int)
+    ours = {
+        "ours (Combined)": Combined(),
+        "one flag": OneFlag(),
+        "two models of trees": TwoModel(learner="trees", random_state=0),
+    }
+    learners: dict[str, Callable[..., np.ndarray]] = {
+        name: _scores_of(model) for name, model in ours.items()
+    }
+    learners |= PEERS
+    found = {name: np.zeros(_FOLDS) for name in learners}
+    split = StratifiedKFold(_FOLDS, shuffle=True, random_state=_SEED_OF_FOLDS)
+    groups = [f"{t}{y:.0f}" for t, y in zip(mailed, mailing.visit, strict=True)]
+    folds = list(split.split(mailing.X, groups))
+    for number, (rest, fold) in enumerate(
+        track(folds, "folds", console=Console(stderr=True))
+    ):
+        for name, scores in learners.items():
+            uplift = scores(
+                mailing.X[rest], mailing.visit[rest], mailed[rest], mailing.X[fold]
+            )
+            found[name][number] = 100 * qini(mailing.visit[fold], uplift, mailed[fold])
+    return found
+
+
+def _scores_of(model):
+    def scores(X, y, mailed, new):
+        return model.fit(X, y, treatment=mailed).predict(new)
+
+    return scores
+
+
+def hillstrom() -> Iterator[Row]:
+    """Whom a mail helps: 64,000 customers of the e-mail challenge."""
+    data = real_data.hillstrom()
+    for name, texts in {
+        "women's e-mail": (NONE, WOMENS),
+        "any e-mail": (NONE, MENS, WOMENS),
+        "men's e-mail": (NONE, MENS),
+    }.items():
+        mailing = data.of(*texts)
+        found = ranked(mailing)
+        [ours, *others] = found
+        peers = [other for other in others if "peer" in other]
+        best = max(peers, key=lambda peer: found[peer].mean())
+        for who, folds in found.items():
+            behind = found[ours] - folds
+            error = behind.std(ddof=1) / _FOLDS**0.5
+            gap = "" if who == ours else f"ours {behind.mean():+.2f} (SE {error:.2f})"
+            is_best = ", best peer" if who == best else ""
+            result = f"{folds.mean():.2f} ({folds.std():.2f})"
+            yield Row(f"Qini × 100, {name}", who, result, gap + is_best)
+        judged = judge(
+            Combined(),
+            trial(mailing.X, mailing.visit, mailing.text != NONE, None),
+        )
+        yield Row(f"whom to mail, {name}", "ours says", judged.sentence)
+
+
+def arms() -> Iterator[Row]:
+    """Which e-mail to whom: three arms, judged against the best single e-mail."""
+    data = real_data.hillstrom()
+    share = np.bincount(data.text) / len(data.text)
+    chance = np.tile(share, (len(data.text), 1))
+    judged = judge_texts(
+        Combined(), TextTrial(data.X, data.visit, data.text.astype(np.intp), chance)
+    )
+    none, mens, womens = judged.shares
+    gain = judged.over_best
+    yield Row(
+        "which e-mail to whom, visits",
+        "ours (Combined)",
+        f"{gain.value:+.2%} [{gain.low:+.2%}, {gain.high:+.2%}] over the best one",
+        f"none {none:.0%}, men's {mens:.0%}, women's {womens:.0%}",
+    )
+    yield Row("which e-mail to whom, visits", "ours says", judged.sentence)
+
+
+class Cutoffs(NamedTuple):
+    """When models learn, each window closed by the first test, and when they are."""
+
+    train: tuple[date, ...]
+    test: tuple[date, ...]
+
+
+_CDNOW: Final = Cutoffs((date(1997, 12, 31),), (date(1998, 3, 31),))
+_CONTRIBUTORS: Final = Cutoffs(
+    tuple(
+        date(year, month, 1) for year in (2014, 2015, 2016) for month in (1, 4, 7, 10)
+    ),
+    (date(2017, 4, 1), date(2017, 7, 1), date(2017, 10, 1), date(2018, 1, 1)),
+)
+
+
+def cdnow() -> Iterator[Row]:
+    """Who comes back: customers of a shop, silent for 90 days and more."""
+    yield from came_back("CDNOW", real_data.cdnow(), _CDNOW)
+
+
+def contributors() -> Iterator[Row]:
+    """Who comes back: contributors to a large open project."""
+    yield from came_back("contributors", real_data.contributors(), _CONTRIBUTORS)
+
+
+def came_back(what: str, log: real_data.Log, at: Cutoffs) -> Iterator[Row]:
+    """Yield each model's AUC and calibration, ours first."""
+    from benchmarks.return_peers import stated_by_peers
+
+    learnt, new = (real_data.silent(log, cutoffs) for cutoffs in at)
+    X, later = (each.known.to_numpy().astype(float) for each in (learnt, new))
+    ours = {
+        "ours (logistic)": ReturnModel(),
+        "trees": ReturnModel(learner="trees", random_state=0),
+        "expected use": ExpectedUse(window_days=real_data.WINDOW_DAYS),
+    }
+    stated = {
+        name: model.fit(X, learnt.came_back).predict_proba(later)[:, 1]
+        for name, model in ours.items()
+    }
+    stated |= stated_by_peers(log, learnt, new, at.test)
+    judged = Window(None, new.account, later, new.came_back)
+    base = f"{len(later):,} silent, {new.came_back.mean():.2%} back"
+    [first, *others] = stated
+    peers = [other for other in others if "peer" in other]
+    areas = {who: roc_auc_score(new.came_back, said) for who, said in stated.items()}
+    best = max(peers, key=areas.__getitem__)
+    for who, said in stated.items():
+        gap = auc_difference(judged, stated[first], said)
+        behind = f"ours {gap.value:+.3f} [{gap.low:+.3f}, {gap.high:+.3f}]"
+        is_best = ", best peer" if who == best else ""
+        yield Row(
+            f"AUC, {what} ({base})",
+            who,
+            f"{areas[who]:.3f}",
+            "" if who == first else behind + is_best,
+        )
+    kept = calibration(new.came_back, stated[first])
+    yield Row(
+        f"calibration, {what}",
+        first,
+        f"slope {kept.slope:.2f}, ECE {kept.error:.4f}, {len(kept.bins)} bins",
+        f"{kept.error_above_noise:.4f} above a perfect forecast's {kept.noise:.4f}",
+    )
+
+
+CASES: Final[dict[str, Callable[[], Iterator[Row]]]] = {
+    "cdnow": cdnow,
+    "contributors": contributors,
+    "arms": arms,
+    "hillstrom": hillstrom,
+}
+
+
+def main(names: list[str]) -> int:
+    """Run cases, print the table, and keep it if all ran."""
+    if not real_data.is_there():
+        print("not tried here: the real data is not on this machine")
+        return 0
+    if find_spec("sklift") is None:
+        print("the peers are not installed: run `make bench-learning`")
+        return 1
+    warnings.filterwarnings("ignore")
+    rows = [row for name in names or CASES for row in CASES[name]()]
+    table = Table("what", "who", "result", "beside", box=None)
+    before = ""
+    for row in rows:
+        table.add_row("" if row.what == before else row.what, *row[1:])
+        before = row.what
+    Console(width=max(Console().width, 150)).print(table)
+    if not names:
+        text = json.dumps([row._asdict() for row in rows], indent=1)
+        RESULTS.write_text(text + "\n", "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
