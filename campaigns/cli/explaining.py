@@ -7,6 +7,7 @@ from typing import Final
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from campaigns.steps.explain import Explanation, explained
 from campaigns.wiring.workspace import Workspace
@@ -32,9 +33,10 @@ def _told(value: object) -> str:
 
 
 def _tell(id_: str, found: Explanation, limit: int) -> None:
-    console = Console()
+    # What people imported may look like markup.
+    console = Console(markup=False)
     rows, total = found.add_up()
-    console.print(f"[bold]{id_}[/bold] is {found.value:,}", highlight=False)
+    console.print(Text.assemble((id_, "bold"), f" is {found.value:,}"))
     if found.made_of:
         console.print("It was worked out from:")
         for name, value in found.made_of.items():
@@ -43,7 +45,7 @@ def _tell(id_: str, found: Explanation, limit: int) -> None:
     for name in found.columns:
         table.add_column(name.replace("_", " "), no_wrap=True)
     for row in rows[:limit]:
-        table.add_row(*map(_told, row))
+        table.add_row(*(Text(_told(value)) for value in row))
     # A cut value explains nothing: a narrow terminal wraps the lines instead.
     Console(width=max(console.width, _WIDEST)).print(table)
     if len(rows) > limit:

@@ -8,7 +8,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from campaigns.present import charts, remarks, words
-from campaigns.present.report import CampaignReport, WeeklyReport
+from campaigns.present.report import CampaignReport, WeeklyReport, id_part
 
 _LONGEST_SUBJECT: Final = 150
 
@@ -37,6 +37,7 @@ class Pages:
             "plain": words.plain_word,
             "money": remarks.money_sentence,
             "code": _with_code,
+            "id_part": id_part,
         }
 
     def report_html(self, report: WeeklyReport) -> str:
@@ -75,7 +76,7 @@ def _with_code(sentence: str) -> Markup:
 
 def _unbroken(html: str) -> str:
     """Return a page on which no line begins with a percent sign."""
-    return html.replace(" %", "\N{NO-BREAK SPACE}%")
+    return re.sub(r" %(?=[^<>]*<)", "\N{NO-BREAK SPACE}%", html)
 
 
 def _drawings(report: WeeklyReport, campaign: CampaignReport) -> dict[str, Markup]:

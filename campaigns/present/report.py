@@ -15,6 +15,9 @@ from campaigns.errors import ActionRefusedError
 from campaigns.rules.measure.rates import Estimate
 
 SCHEMA: Final = "winback-report-4"
+_ADDED_SINCE: Final = {"winback-report-3": ("adoption", "nps"), SCHEMA: ()}
+"""What the reports of campaigns had not yet, by the schemas that can be read."""
+
 _NO_FINDINGS: Final = {"number", "days"}
 """Numbers that only say which line it is."""
 
@@ -149,22 +152,21 @@ class Answers(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class NpsLine:
-    """What a segment's accounts answer.
+    """What the accounts of one of the company's own segments answer.
 
     Attributes:
-        segment: Its name.
-        title: What people call it.
+        segment: Its name, as accounts were imported with it.
         treated: The answers of accounts written to.
         holdout: And of those held out.
         treated_score: Promoters less detractors, as a share of the answers of accounts
             written to; None if there is no answer.
         holdout_score: The same of those held out.
-        difference: Of the two scores, right at one look; None with fewer than 30
-            answers in an arm.
+        difference: What the score of those written to lies above that of those held
+            out, cohorts weighing alike in both; right at one look, for all segments
+            together. None with fewer than 30 answers in an arm, or all alike.
     """
 
     segment: str
-    title: str
     treated: Answers
     holdout: Answers
     treated_score: float | None
@@ -361,6 +363,7 @@ class WeeklyReport:
         newest_usage_at: The newest usage event that is known.
         known_until: When usage or subscriptions were last imported.
         campaigns: One report each, in order of their names.
+        schema: How it was first written; it is written so again.
     """
 
     week: str
@@ -375,10 +378,15 @@ class WeeklyReport:
     newest_usage_at: datetime | None
     known_until: datetime | None
     campaigns: tuple[CampaignReport, ...]
+    schema: str = SCHEMA
 
     def plain(self) -> dict[str, Any]:
         """Return the report as plain values, for JSON."""
-        return {"schema": SCHEMA, **_plain(self)}
+        values: dict[str, Any] = _plain(self)
+        for campaign in values["campaigns"]:
+            for name in _ADDED_SINCE[self.schema]:
+                del campaign[name]
+        return values
 
     def json(self) -> str:
         """Return the report as JSON: the same report, the same text."""
@@ -393,12 +401,15 @@ def from_plain(content: str) -> WeeklyReport:
         ActionRefusedError: It was written by a version that this one cannot read.
     """
     values = json.loads(content)
-    schema = values.pop("schema")
-    if schema != SCHEMA:
+    schema = values["schema"]
+    if schema not in _ADDED_SINCE:
         raise ActionRefusedError(
-            f"the report was kept as {schema}, and this version reads {SCHEMA}; the "
-            "pages that were made of it are in the folder reports"
+            f"the report was kept as {schema}, and this version reads "
+            f"{', '.join(_ADDED_SINCE)}; the pages that were made of it are in the "
+            "folder reports"
         )
+    for campaign in values["campaigns"]:
+        campaign.update(dict.fromkeys(_ADDED_SINCE[schema], ()))
     return TypeAdapter(WeeklyReport).validate_python(values, strict=False)
 
 
@@ -419,7 +430,7 @@ def numbers(value: Any, *above: str) -> Iterator[tuple[str, float]]:  # noqa: AN
     """Yield every number of a report with its id.
 
     An id is the way to the number: the week, the campaign, and so on. A member of a
-    list goes by its first value, such as its name.
+    list goes by its first value, such as its name; see `id_part`.
 
     >>> list(numbers(ArmCount(5, 2), "2026-W14", "spring"))
     [('2026-W14/spring/accounts', 5), ('2026-W14/spring/returned', 2)]
@@ -429,7 +440,26 @@ def numbers(value: Any, *above: str) -> Iterator[tuple[str, float]]:  # noqa: AN
             if name not in _NO_FINDINGS:
                 yield from numbers(each, *above, name)
     else:
-        yield "/".join(above), value
+        yield "/".join(map(id_part, above)), value
+
+
+def id_part(name: object) -> str:
+    """Return a name as it stands in an id, where slashes divide.
+
+    >>> id_part("Owner/Admin")
+    'Owner%2FAdmin'
+    """
+    return str(name).replace("%", "%25").replace("/", "%2F")
+
+
+def id_parts(id_: str) -> list[str]:
+    """Return the names that an id is made of.
+
+    >>> id_parts("adoption/Owner%2FAdmin")
+    ['adoption', 'Owner/Admin']
+    """
+    parts = id_.split("/")
+    return [part.replace("%2F", "/").replace("%25", "%") for part in parts]
 
 
 def _parts(value: Any) -> list[tuple[str, Any]]:  # noqa: ANN401

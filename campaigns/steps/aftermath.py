@@ -1,7 +1,7 @@
-"""What accounts do and say afterwards, by persona and by segment."""
+"""What accounts do and say afterwards, by persona and by the company's segments."""
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Final
 
@@ -15,7 +15,10 @@ from campaigns.present.report import (
     NpsLine,
 )
 from campaigns.rules.measure.rates import Estimate
+from campaigns.steps.breakdowns import group_by_size
+from campaigns.steps.compare import CONFIDENCE
 from campaigns.store import afterwards
+from campaigns.store.afterwards import Answer
 from campaigns.store.session import Session
 
 _LEAST_PROMOTER: Final = 9
@@ -71,23 +74,30 @@ def _average(used: Adoption) -> float | None:
 
 
 def nps_lines(
-    session: Session, campaign: str, *, titles: Mapping[str, str], as_of: datetime
+    session: Session, campaign: str, *, as_of: datetime
 ) -> tuple[NpsLine, ...]:
-    """Return what each segment answers since it was enrolled; none without answers.
+    """Return what each account segment answers since it was enrolled; none if nobody.
 
     Args:
         session: The database.
         campaign: Its name.
-        titles: What people call segments.
         as_of: Up to when answers count.
     """
-    scores: defaultdict[tuple[str, Arm], list[int]] = defaultdict(list)
-    for each in afterwards.answers(session, campaign, before=as_of):
-        scores[each.segment, each.arm].append(kind_of(each.score))
+    told = list(afterwards.answers(session, campaign, before=as_of))
+    group_of = answers_group(told)
+    by_segment: defaultdict[str, list[Answer]] = defaultdict(list)
+    for each in told:
+        by_segment[group_of(each.account_segment)].append(each)
+    confidence = 1 - (1 - CONFIDENCE) / max(len(by_segment), 1)
     return tuple(
-        _nps_line(segment, titles.get(segment, segment), scores)
-        for segment in sorted({segment for segment, _ in scores})
+        _nps_line(segment, by_segment[segment], confidence)
+        for segment in sorted(by_segment)
     )
+
+
+def answers_group(told: Iterable[Answer]) -> Callable[[str | None], str]:
+    """Return what names the group of an account segment."""
+    return group_by_size(Counter(each.account_segment for each in told))
 
 
 def kind_of(score: int) -> int:
@@ -102,36 +112,47 @@ def kind_of(score: int) -> int:
     return (score >= _LEAST_PROMOTER) - (score <= _MOST_DETRACTOR)
 
 
-def _nps_line(
-    segment: str, title: str, scores: Mapping[tuple[str, Arm], list[int]]
-) -> NpsLine:
-    ours, theirs = (scores.get((segment, arm), []) for arm in Arm)
+def _nps_line(segment: str, told: list[Answer], confidence: float) -> NpsLine:
+    ours, theirs = ([each for each in told if each.arm is arm] for arm in Arm)
     return NpsLine(
         segment,
-        title,
         treated=_answers(ours),
         holdout=_answers(theirs),
         treated_score=_score(ours),
         holdout_score=_score(theirs),
-        difference=_difference(ours, theirs),
+        difference=_difference(ours, theirs, confidence),
     )
 
 
-def _answers(kinds: list[int]) -> Answers:
+def _answers(told: list[Answer]) -> Answers:
+    kinds = [kind_of(each.score) for each in told]
     return Answers(len(kinds), promoters=kinds.count(1), detractors=kinds.count(-1))
 
 
-def _score(kinds: list[int]) -> float | None:
-    return sum(kinds) / len(kinds) if kinds else None
+def _score(told: list[Answer]) -> float | None:
+    return sum(kind_of(each.score) for each in told) / len(told) if told else None
 
 
-def _difference(ours: list[int], theirs: list[int]) -> Estimate | None:
+def _difference(
+    ours: list[Answer], theirs: list[Answer], confidence: float
+) -> Estimate | None:
     import numpy as np
 
     from campaigns.rules.measure.values import LEAST_ACCOUNTS, difference_of_means
 
-    if min(len(ours), len(theirs)) < LEAST_ACCOUNTS:
-        return None
-    return difference_of_means(
-        np.array(ours, dtype=float), np.array(theirs, dtype=float)
+    of_theirs = Counter(each.cohort for each in theirs)
+    ours = [each for each in ours if of_theirs[each.cohort]]
+    of_ours = Counter(each.cohort for each in ours)
+    theirs = [each for each in theirs if of_ours[each.cohort]]
+    treated, holdout = (
+        np.array([kind_of(each.score) for each in arm], dtype=float)
+        for arm in (ours, theirs)
     )
+    if (
+        min(len(ours), len(theirs)) < LEAST_ACCOUNTS
+        or not treated.std() * holdout.std()
+    ):
+        return None
+    # Shares held out may have changed: each cohort counts as it does in the other arm.
+    weight = np.array([of_ours[c] / of_theirs[c] for c in (e.cohort for e in theirs)])
+    return difference_of_means(treated, holdout, weight=weight, confidence=confidence)

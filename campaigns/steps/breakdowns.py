@@ -45,15 +45,23 @@ def breakdowns(
 
 def persona_group(counts: Sequence[CohortCount]) -> Callable[[str | None], str]:
     """Return what names the group of a persona: a rare one is among all others."""
-    accounts: Counter[str] = Counter()
+    accounts: Counter[str | None] = Counter()
     for each in counts:
-        accounts[each.persona or NOT_KNOWN] += each.accounts
+        accounts[each.persona] += each.accounts
+    return group_by_size(accounts)
+
+
+def group_by_size(sizes: Mapping[str | None, int]) -> Callable[[str | None], str]:
+    """Return what names the group of a name: a rare one is among all others."""
+    accounts: Counter[str] = Counter()
+    for name, size in sizes.items():
+        accounts[name or NOT_KNOWN] += size
     by_size = sorted(accounts, key=lambda name: (-accounts[name], name))
     is_many = len(by_size) > _MOST_GROUPS
     shown = set(by_size[: _MOST_GROUPS - 1] if is_many else by_size)
 
-    def group(persona: str | None) -> str:
-        name = persona or NOT_KNOWN
+    def group(wanted: str | None) -> str:
+        name = wanted or NOT_KNOWN
         return name if name in shown else OTHERS
 
     return group

@@ -11,8 +11,14 @@ from typing import Any, Final, NamedTuple
 from campaigns.domain.values import Cohort, CohortCount
 from campaigns.domain.words import Arm, MessageState
 from campaigns.errors import NotFoundError
-from campaigns.present.report import CampaignReport, WeeklyReport, numbers
-from campaigns.steps.aftermath import kind_of
+from campaigns.present.report import (
+    CampaignReport,
+    WeeklyReport,
+    id_part,
+    id_parts,
+    numbers,
+)
+from campaigns.steps.aftermath import answers_group, kind_of
 from campaigns.steps.breakdowns import persona_group
 from campaigns.steps.report import of_week
 from campaigns.steps.verdicts import Reporting
@@ -71,7 +77,7 @@ def explained(
         )
     name = way.partition("/")[0]
     (campaign,) = (each for each in weekly.campaigns if each.name == name)
-    parts = way.removeprefix(f"{name}/").split("/")
+    parts = id_parts(way.removeprefix(f"{name}/"))
     made_of = _made_of(parts, f"{week}/{name}", known)
     with reporting.sessions.begin() as session:
         columns, rows = _rows(session, weekly, campaign, parts)
@@ -102,7 +108,7 @@ def _made_of(
         return {}
     # A rate is three numbers, and they stand one level below what they are made of.
     is_estimate = parts[-1] in {"value", "low", "high"}
-    place = "/".join([above, *parts[: -2 if is_estimate else -1]])
+    place = "/".join([above, *map(id_part, parts[: -2 if is_estimate else -1])])
     return {
         id_: value
         for id_, value in known.items()
@@ -190,10 +196,12 @@ def _of_nps(
     segment, which = parts[:2]
     arms = {which.removesuffix("_score")} & set(Arm) or set(Arm)
     kind = {"promoters": 1, "detractors": -1}.get(parts[-1])
+    told = partial(afterwards.answers, session, name, before=weekly.as_of)
+    group_of = answers_group(told())
     return afterwards.Answer._fields, (
         each
-        for each in afterwards.answers(session, name, before=weekly.as_of)
-        if each.segment == segment
+        for each in told()
+        if group_of(each.account_segment) == segment
         and each.arm in arms
         and kind in {None, kind_of(each.score)}
     )
@@ -247,12 +255,14 @@ def _wanted(
         rules.append(lambda each: each.came_back is None)
     else:
         rules.append(partial(_is_closed, weekly.as_of))
-    arm = next((arm for arm in Arm for part in parts if part.startswith(arm)), None)
+    # A group may be called like an arm.
+    words = parts[:3] + parts[4:] if parts[0] == "breakdowns" else parts
+    arm = next((arm for arm in Arm for word in words if word.startswith(arm)), None)
     if arm is not None:
         rules.append(lambda each: each.arm == arm)
     if parts[0] == "still_open" and parts[-1] == "returned":
         rules.append(lambda each: each.is_back_early)
-    elif parts[-1] == "returned" or any(part.endswith("_back") for part in parts):
+    elif parts[-1] == "returned" or any(word.endswith("_back") for word in words):
         rules.append(lambda each: bool(each.came_back))
     if parts[0] == "stays":
         rules.append(partial(_is_seen, weekly, int(parts[1])))

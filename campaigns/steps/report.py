@@ -198,7 +198,7 @@ def _campaign(
         adoption=adoption_lines(
             session, name, group_of=persona_group(counts), as_of=known_until
         ),
-        nps=nps_lines(session, name, titles=reporting.titles, as_of=facts.as_of),
+        nps=nps_lines(session, name, as_of=facts.as_of),
         money=money_again,
         texts=step_texts(
             [

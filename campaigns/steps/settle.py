@@ -8,7 +8,7 @@ import structlog
 from campaigns.domain.definitions import WinBackDefinition
 from campaigns.domain.values import Episode, Return
 from campaigns.rules.reactivation import find_return, is_win_back
-from campaigns.steps.stay import see_who_stayed
+from campaigns.steps.stay import see_what_was_used, see_who_stayed
 from campaigns.store import episodes, imports, instance, outcomes, records
 from campaigns.store.session import Session, Sessions
 from campaigns.store.usage import UsageLake
@@ -51,6 +51,8 @@ def settle(
         )
         if closed_before:
             see_who_stayed(session, lake, definition=definition, before=closed_before)
+        if used_until := imports.known_until(session, ("usage",)):
+            see_what_was_used(session, lake, before=min(now, used_until))
     won_back = sum(returned_at is not None for _, returned_at in settled)
     if returned or settled:
         logger.info(

@@ -29,9 +29,6 @@ def see_who_stayed(
         due = stays.due(session, days=days, before=before)
         spans = records.spans_of(session, {each.account for each in due})
         used = lake.used_in_week_before([(each.account, each.at) for each in due])
-        features = lake.features_used(
-            [(each.account, each.returned_at, each.at) for each in due]
-        )
         seen = [
             stays.Stay(
                 each.enrolment,
@@ -41,10 +38,26 @@ def see_who_stayed(
                     at=each.at,
                     definition=definition,
                 ),
-                features.get((each.account, each.at), 0),
             )
             for each in due
         ]
         stays.record(session, seen, days=days)
         count += len(seen)
     return count
+
+
+def see_what_was_used(session: Session, lake: UsageLake, *, before: datetime) -> None:
+    """Record how many features accounts used in the days after they came back.
+
+    Args:
+        session: The database.
+        lake: The usage events.
+        before: Up to when use is known; a stay that ends later waits.
+    """
+    stayed = stays.unlooked(session, before=before)
+    used = lake.features_used(
+        [(each.account, each.returned_at, each.at) for each in stayed]
+    )
+    stays.record_features(
+        session, [(each, used.get((each.account, each.at), 0)) for each in stayed]
+    )

@@ -8,8 +8,10 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from campaigns.domain.words import Arm
-from campaigns.store.tables.programme import EnrolmentRow, OutcomeRow, StayRow
+from campaigns.store.tables.programme import CohortRow, EnrolmentRow, StayRow
 from campaigns.store.tables.records import AccountRow, NpsRow
+
+_AT_ONCE: Final = 10_000
 
 
 class Adoption(NamedTuple):
@@ -50,7 +52,7 @@ _ADOPTED: Final = (
 def adoption(
     session: Session, campaign: str, *, days: int, before: datetime
 ) -> list[Adoption]:
-    """Return the sums over who came back `days` before a moment or earlier."""
+    """Return the sums over cohorts whose window closed `days` before a moment."""
     group = AccountRow.persona, EnrolmentRow.arm
     columns = *group, func.count(), func.sum(StayRow.features)
     query = _of_returned(columns, campaign, days, before).group_by(*group)
@@ -63,9 +65,11 @@ def adoption(
 def adopted(
     session: Session, campaign: str, *, days: int, before: datetime
 ) -> Iterator[Adopted]:
-    """Yield each account that came back `days` before a moment or earlier."""
+    """Yield each account of cohorts whose window closed `days` before a moment."""
     query = _of_returned(_ADOPTED, campaign, days, before).order_by(EnrolmentRow.id)
-    for enrolment, account, persona, arm, features in session.execute(query):
+    for enrolment, account, persona, arm, features in session.execute(
+        query.execution_options(yield_per=_AT_ONCE)
+    ):
         yield Adopted(enrolment, account, persona, Arm(arm), features)
 
 
@@ -76,12 +80,11 @@ def _of_returned(
         select(*columns)
         .select_from(EnrolmentRow)
         .join(StayRow, StayRow.enrolment == EnrolmentRow.id)
-        .join(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
         .join(AccountRow, AccountRow.id == EnrolmentRow.account)
         .where(
             EnrolmentRow.campaign == campaign,
-            EnrolmentRow.window_ends_at <= before,
-            OutcomeRow.returned_at <= before - timedelta(days=days),
+            # Of a younger cohort only those who came back first would be seen.
+            EnrolmentRow.window_ends_at <= before - timedelta(days=days),
             StayRow.days == days,
             StayRow.features.is_not(None),
         )
@@ -89,11 +92,22 @@ def _of_returned(
 
 
 class Answer(NamedTuple):
-    """An account's latest answer to NPS since it was enrolled, 0 to 10."""
+    """An account's latest answer to NPS since it was enrolled, 0 to 10.
+
+    Attributes:
+        enrolment: The latest one before the answer.
+        account: Whose answer it is.
+        account_segment: The company's own segment of it; None where it is not known.
+        cohort: Its number.
+        arm: Of the account.
+        at: When it answered.
+        score: What.
+    """
 
     enrolment: int
     account: str
-    segment: str
+    account_segment: str | None
+    cohort: int
     arm: Arm
     at: datetime
     score: int
@@ -102,19 +116,28 @@ class Answer(NamedTuple):
 def answers(session: Session, campaign: str, *, before: datetime) -> Iterator[Answer]:
     """Yield the answer of each account whose window closed before a moment."""
     latest = func.row_number().over(
-        partition_by=EnrolmentRow.id, order_by=(NpsRow.at.desc(), NpsRow.id.desc())
+        partition_by=EnrolmentRow.account,
+        order_by=(
+            NpsRow.at.desc(),
+            EnrolmentRow.id.desc(),
+            # Of several people's answers at once the order of import decides nothing.
+            NpsRow.contact,
+        ),
     )
     numbered = (
         select(
             EnrolmentRow.id,
             EnrolmentRow.account,
-            EnrolmentRow.segment,
+            AccountRow.account_segment,
+            CohortRow.number,
             EnrolmentRow.arm,
             NpsRow.at,
             NpsRow.score,
             latest.label("place"),
         )
         .join(NpsRow, NpsRow.account == EnrolmentRow.account)
+        .join(AccountRow, AccountRow.id == EnrolmentRow.account)
+        .join(CohortRow, CohortRow.id == EnrolmentRow.cohort)
         .where(
             EnrolmentRow.campaign == campaign,
             EnrolmentRow.window_ends_at <= before,
@@ -125,5 +148,7 @@ def answers(session: Session, campaign: str, *, before: datetime) -> Iterator[An
     )
     columns = [column for column in numbered.c if column.name != "place"]
     query = select(*columns).where(numbered.c.place == 1).order_by(numbered.c.id)
-    for enrolment, account, segment, arm, at, score in session.execute(query):
-        yield Answer(enrolment, account, segment, Arm(arm), at, score)
+    for enrolment, account, segment, cohort, arm, at, score in session.execute(
+        query.execution_options(yield_per=_AT_ONCE)
+    ):
+        yield Answer(enrolment, account, segment, cohort, Arm(arm), at, score)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import Integer, and_, cast, func, insert, select
+from sqlalchemy import Integer, and_, cast, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from campaigns.domain.words import Arm
@@ -38,12 +38,10 @@ class Stay(NamedTuple):
     Attributes:
         enrolment: Whose outcome it is.
         is_here: Whether it was still here.
-        features: How many features it used by then.
     """
 
     enrolment: int
     is_here: bool
-    features: int
 
 
 def due(session: Session, *, days: int, before: datetime) -> list[Due]:
@@ -75,6 +73,59 @@ def record(session: Session, seen: Sequence[Stay], *, days: int) -> None:
     values = [{"days": days, **each._asdict()} for each in seen]
     if values:
         session.execute(insert(StayRow), values)
+
+
+class Unlooked(NamedTuple):
+    """A stay of which it was not looked at yet what was used.
+
+    Attributes:
+        enrolment: Whose outcome it is.
+        days: How many days after the return.
+        account: The account.
+        returned_at: When it came back.
+    """
+
+    enrolment: int
+    days: int
+    account: str
+    returned_at: datetime
+
+    @property
+    def at(self) -> datetime:
+        """The end of its days."""
+        return self.returned_at + timedelta(days=self.days)
+
+
+def unlooked(session: Session, *, before: datetime) -> list[Unlooked]:
+    """Return the stays that ended before a moment and were not looked at."""
+    query = (
+        select(
+            StayRow.enrolment,
+            StayRow.days,
+            EnrolmentRow.account,
+            OutcomeRow.returned_at,
+        )
+        .join(OutcomeRow, OutcomeRow.enrolment == StayRow.enrolment)
+        .join(EnrolmentRow, EnrolmentRow.id == StayRow.enrolment)
+        .where(StayRow.features.is_(None), OutcomeRow.returned_at < before)
+        .order_by(StayRow.enrolment, StayRow.days)
+    )
+    rows = [
+        Unlooked(enrolment, days, account, returned_at)
+        for enrolment, days, account, returned_at in session.execute(query)
+        if returned_at
+    ]
+    return [row for row in rows if row.at <= before]
+
+
+def record_features(session: Session, used: Sequence[tuple[Unlooked, int]]) -> None:
+    """Record how many features were used during stays."""
+    values = [
+        {"enrolment": stay.enrolment, "days": stay.days, "features": features}
+        for stay, features in used
+    ]
+    if values:
+        session.execute(update(StayRow), values)
 
 
 class StayCount(NamedTuple):

@@ -132,7 +132,7 @@ class UsageLake:
     def features_used(
         self, spans: Sequence[tuple[str, datetime, datetime]]
     ) -> dict[tuple[str, datetime], int]:
-        """Return how many features accounts used, each in a span of its own.
+        """Return how many features accounts used that worked, each in its own span.
 
         Args:
             spans: Account, from when on, and up to when.
@@ -153,7 +153,11 @@ class UsageLake:
                 since=min(since for _, since, _ in spans),
             )
             .join(moments, on="account")
-            .filter(pl.col("at") >= pl.col("since"), pl.col("at") < pl.col("until"))
+            .filter(
+                pl.col("at") >= pl.col("since"),
+                pl.col("at") < pl.col("until"),
+                pl.col("outcome").ne_missing("failed"),
+            )
             .group_by("account", "until")
             .agg(pl.col("feature").n_unique())
         )

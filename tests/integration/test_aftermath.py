@@ -3,13 +3,16 @@
 import pytest
 from sqlalchemy import text
 
+from campaigns.config import WinBackSettings
 from campaigns.domain.records import Nps
+from campaigns.domain.values import ImportCounts
 from campaigns.domain.words import Arm
 from campaigns.present.pages import Pages
 from campaigns.present.report import Adoption, Answers
 from campaigns.shipped import templates_folder
 from campaigns.steps import report
-from campaigns.store import afterwards, records
+from campaigns.steps.settle import settle
+from campaigns.store import afterwards, imports, records
 from campaigns.store.usage import UsageLake
 from tests.factories import (
     NOON,
@@ -38,12 +41,17 @@ def lake(tmp_path):
     return UsageLake(tmp_path / "usage")
 
 
-def started(sessions, count, persona_of=lambda _: "Editor"):
+def started(sessions, count, persona_of=lambda _: "Editor", segment_of=lambda _: None):
     """Enrol accounts, half of them held out, and return both arms."""
     accounts = [f"acc-{n:03}" for n in range(count)]
     with sessions.begin() as session:
         for number, account in enumerate(accounts):
-            add_account(session, account, persona=persona_of(number))
+            add_account(
+                session,
+                account,
+                persona=persona_of(number),
+                account_segment=segment_of(number),
+            )
         churn(session, *accounts)
     launch(sessions, campaign(), holdout_share=0.5)
     return arms(sessions)
@@ -108,22 +116,38 @@ def test_each_persona_has_its_line_and_the_days_to_come_are_empty(sessions, lake
         subscribed(sessions, account, 29)
     found = made(sessions, lake, CLOSED + 10 * DAY)
 
+    # The whole cohort had a week, and no more.
     assert [line.persona for line in found.adoption] == ["Editor", "Owner", "not known"]
     assert sum(line.points[0].treated.accounts for line in found.adoption) == 6
     assert {line.points[2].treated for line in found.adoption} == {Adoption()}
     assert {line.points[2].treated_average for line in found.adoption} == {None}
 
 
-def test_what_was_seen_by_an_older_version_is_left_out(sessions, lake):
+def test_what_was_used_counts_once_use_is_known(sessions, lake):
     treated, _ = started(sessions, 8)
     for account in treated:
         subscribed(sessions, account, 5)
-    settled(sessions, lake, NOW)
-    with sessions.begin() as session:
-        session.execute(text("UPDATE stays SET features = NULL WHERE days = 7"))
-    (line,) = made(sessions, lake).adoption
+    paid = WinBackSettings(counts="paid").definition()
 
-    assert [point.treated.accounts for point in line.points] == [0, 4, 4]
+    def points():
+        settle(sessions, lake, definition=paid, now=NOW)
+        at = reporting(sessions, lake)._replace(win_back=paid)
+        (found,) = report.gather(at, as_of=NOW).campaigns
+        return [point.treated for line in found.adoption for point in line.points]
+
+    def imported(kind, now):
+        with sessions.begin() as session:
+            run = imports.begin(session, kind=kind, file="f", sha256=kind, now=now)
+            imports.finish(session, run, ImportCounts(taken=1), now=now)
+
+    imported("subscriptions", NOW)
+    assert points() == []
+    keep_usage(lake, *used(treated[0], 6, 20, features="ab"))
+    # Up to then use is known, so the first week of each is, and no more.
+    imported("usage", NOON + 13 * DAY)
+    assert points() == [Adoption(4, 2), Adoption(), Adoption()]
+    imported("usage", NOW)
+    assert points() == [Adoption(4, 2), Adoption(4, 2), Adoption(4, 2)]
 
 
 def test_the_latest_answer_since_enrolment_counts_once_an_account(sessions, lake):
@@ -140,7 +164,7 @@ def test_the_latest_answer_since_enrolment_counts_once_an_account(sessions, lake
     )
     (line,) = made(sessions, lake).nps
 
-    assert (line.segment, line.title) == ("general", "Unsure")
+    assert line.segment == "not known"
     assert line.treated == Answers(accounts=2, promoters=1, detractors=0)
     assert line.holdout == Answers(accounts=1, promoters=0, detractors=1)
     assert (line.treated_score, line.holdout_score) == (0.5, -1)
@@ -148,6 +172,51 @@ def test_the_latest_answer_since_enrolment_counts_once_an_account(sessions, lake
     with sessions.begin() as session:
         (first, *_) = afterwards.answers(session, "spring", before=NOW)
     assert (first.arm, first.score) in {(Arm.TREATED, 9), (Arm.HOLDOUT, 6)}
+
+
+def test_answers_stand_under_the_companys_own_segments(sessions, lake):
+    sizes = ("enterprise", "SMB/self-serve", None)
+    treated, holdout = started(sessions, 12, segment_of=lambda n: sizes[n % 3])
+    answered(sessions, *((account, 3, 9, "") for account in (*treated, *holdout)))
+    found = made(sessions, lake).nps
+
+    assert [line.segment for line in found] == [
+        "SMB/self-serve",
+        "enterprise",
+        "not known",
+    ]
+    assert {line.treated.accounts + line.holdout.accounts for line in found} == {4}
+
+
+def test_of_answers_at_once_the_order_of_import_decides_nothing(sessions, lake):
+    treated, holdout = started(sessions, 8)
+    # The one whose contact comes first counts.
+    answered(sessions, (treated[0], 3, 2, "c-2"), (treated[0], 3, 9, "c-1"))
+    answered(sessions, (holdout[0], 3, 9, "c-1"), (holdout[0], 3, 2, "c-2"))
+    (line,) = made(sessions, lake).nps
+
+    assert (line.treated_score, line.holdout_score) == (1, 1)
+
+
+def test_unanimous_arms_have_no_range(sessions, lake):
+    treated, holdout = started(sessions, 64)
+    answered(sessions, *((account, 3, 9, "") for account in (*treated, *holdout)))
+    (line,) = made(sessions, lake).nps
+
+    assert (line.treated_score, line.difference) == (1, None)
+
+
+def test_what_failed_is_not_taken_up_again(sessions, lake):
+    treated, _ = started(sessions, 8)
+    subscribed(sessions, treated[0], 5)
+    keep_usage(
+        lake,
+        *used(treated[0], 6, features="a"),
+        usage(treated[0], (NOON + 6 * DAY).isoformat(), feature="b", outcome="failed"),
+    )
+    (line,) = made(sessions, lake).adoption
+
+    assert line.points[0].treated == Adoption(1, 1)
 
 
 def test_a_difference_of_scores_needs_thirty_answers_an_arm(sessions, lake):
@@ -187,4 +256,4 @@ def test_the_pages_show_both_and_leave_them_out_where_there_is_nothing(sessions,
     assert 'treated_average">3.0<' in html
     assert 'treated_score">−100<' in html
     assert "| Editor | 7 days | 1 | 3.0 | 0 | – |" in told
-    assert "| Unsure | 1 | −100 | 0 | – | – |" in told
+    assert "| not known | 1 | −100 | 0 | – | – |" in told

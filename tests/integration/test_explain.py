@@ -4,11 +4,12 @@ from datetime import timedelta
 
 import pytest
 
+from campaigns.cli.explaining import _tell
 from campaigns.domain.records import Nps
 from campaigns.errors import NotFoundError
 from campaigns.present.report import numbers
 from campaigns.steps import report
-from campaigns.steps.explain import explained
+from campaigns.steps.explain import Explanation, explained
 from campaigns.store import enrolments, records, suppressions
 from tests.factories import (
     NOON,
@@ -30,6 +31,13 @@ from tests.integration.test_lasting import (
 )
 
 NOW = CLOSED + 20 * DAY
+PERSONAS = [
+    "treated fans",
+    "Owner/Admin",
+    "Ops/points/7/treated",
+    "100% [/EU]",
+    *(f"Persona {number}" for number in range(7)),
+]
 
 
 @pytest.fixture
@@ -45,8 +53,10 @@ def made(sessions, lake):
     accounts = [f"acc-{n:02}" for n in range(60)]
     with sessions.begin() as session:
         for number, account in enumerate(accounts):
-            persona = f"Persona {number % 11}" if number % 7 else None
-            add_account(session, account, persona=persona)
+            # Some are called so that ids and markup could be led astray.
+            persona = PERSONAS[number % 11] if number % 7 else None
+            size = ("SMB/self-serve", "enterprise")[number % 2]
+            add_account(session, account, persona=persona, account_segment=size)
         churn(session, *accounts[:20])
         churn(session, *accounts[20:40], days_ago=50, segment="slow-fade")
         churn(session, *accounts[40:], days_ago=200)
@@ -152,7 +162,7 @@ def test_those_of_open_windows_add_up_too(made, sessions):
             {"treated/accounts", "treated/features"},
         ),
         (
-            "nps/general/holdout_score",
+            "nps/SMB%2Fself-serve/holdout_score",
             {"holdout/accounts", "holdout/promoters", "holdout/detractors"},
         ),
     ],
@@ -190,3 +200,12 @@ def test_what_was_learnt_later_is_seen(made, sessions):
         _, total = explanation.add_up()
     assert total == 0
     assert explanation.value == weekly.campaigns[0].comparison.treated.returned > 0
+
+
+def test_what_looks_like_markup_is_printed_as_it_is(capsys):
+    found = Explanation(1, {}, ("persona",), iter([("Editor [/EU] [red]",)]))
+    _tell("2026-W14/spring/adoption/[b]", found, limit=5)
+    printed = capsys.readouterr().out
+
+    assert "Editor [/EU] [red]" in printed
+    assert "adoption/[b] is 1" in printed

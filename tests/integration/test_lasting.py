@@ -15,7 +15,15 @@ from campaigns.steps import report
 from campaigns.steps.compare import Baseline
 from campaigns.steps.settle import settle
 from campaigns.steps.verdicts import Reporting, give_verdicts
-from campaigns.store import enrolments, imports, money, outcomes, records, stays
+from campaigns.store import (
+    enrolments,
+    imports,
+    money,
+    outcomes,
+    records,
+    reports,
+    stays,
+)
 from campaigns.store.usage import UsageLake
 from tests.factories import (
     NOON,
@@ -202,6 +210,26 @@ def test_a_report_of_another_version_says_where_its_pages_are(
 
     with pytest.raises(ActionRefusedError, match="folder reports"):
         from_plain(json.dumps(plain))
+
+
+def test_a_report_of_the_last_version_is_read_and_written_as_it_was(
+    sessions, lake, programme_of_ten
+):
+    made = programme_of_ten
+    plain = json.loads(report.gather(made, as_of=CLOSED - 6 * DAY).json())
+    plain["schema"] = "winback-report-3"
+    for each in plain["campaigns"]:
+        del each["adoption"], each["nps"]
+    kept = json.dumps(plain, indent=2, sort_keys=True) + "\n"
+    assert from_plain(kept).json() == kept
+    assert from_plain(kept).campaigns[0].adoption == ()
+
+    with sessions.begin() as session:
+        reports.keep(session, plain["week"], kept, as_of=CLOSED - 6 * DAY, now=CLOSED)
+    settled(sessions, lake, CLOSED + DAY)
+    # The week after it is made, and knows what is new.
+    (campaign,) = report.gather(made, as_of=CLOSED + DAY).campaigns
+    assert campaign.changes[0].startswith("1 cohort closed")
 
 
 def test_the_report_says_what_is_new_since_last_week(sessions, lake, programme_of_ten):

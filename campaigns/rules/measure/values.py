@@ -131,7 +131,12 @@ def money(
 
 
 def difference_of_means(
-    treated: Amounts, holdout: Amounts, *, confidence: float = 0.95, seed: int = 0
+    treated: Amounts,
+    holdout: Amounts,
+    *,
+    weight: Amounts | None = None,
+    confidence: float = 0.95,
+    seed: int = 0,
 ) -> Estimate:
     """Return how much larger one arm's mean is, with a bootstrap interval.
 
@@ -143,6 +148,7 @@ def difference_of_means(
     Args:
         treated: An amount of each account of that arm.
         holdout: The same of the holdout.
+        weight: How much each account of the holdout counts; None for alike.
         confidence: Of the interval.
         seed: Of what is drawn.
 
@@ -150,18 +156,20 @@ def difference_of_means(
         InputError: An arm has fewer than 30 accounts.
     """
     _refuse_small(len(treated), len(holdout))
+    weight = np.ones(len(holdout)) if weight is None else weight
     rng = np.random.default_rng(seed)
-    drawn = _means(treated, rng) - _means(holdout, rng)
+    drawn = _means(treated, np.ones(len(treated)), rng) - _means(holdout, weight, rng)
     tail = (1 - confidence) / 2
     low, high = np.quantile(drawn, [tail, 1 - tail])
-    return Estimate(float(treated.mean() - holdout.mean()), float(low), float(high))
+    value = treated.mean() - np.average(holdout, weights=weight)
+    return Estimate(float(value), float(low), float(high))
 
 
-def _means(amounts: Amounts, rng: np.random.Generator) -> Amounts:
+def _means(amounts: Amounts, weight: Amounts, rng: np.random.Generator) -> Amounts:
     """Return the mean of each of many arms drawn from one, with repetition."""
     size = min(len(amounts), _BUCKETS)
-    lots = np.array_split(rng.permutation(amounts), size)
-    totals = np.array([lot.sum() for lot in lots])
-    sizes = np.array([len(lot) for lot in lots])
+    lots = np.array_split(rng.permutation(len(amounts)), size)
+    totals = np.array([amounts[lot] @ weight[lot] for lot in lots])
+    sizes = np.array([weight[lot].sum() for lot in lots])
     often = rng.multinomial(size, np.full(size, 1 / size), _DRAWS).astype(float)
     return np.asarray((often @ totals) / (often @ sizes))
