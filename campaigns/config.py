@@ -135,6 +135,45 @@ class SubscriberSettings(Section):
     time_zone: ZoneName = "UTC"
 
 
+class LearningSettings(Section):
+    """How what is learnt is used, and what mails cost.
+
+    Attributes:
+        weekly: Whether models are learnt anew every Sunday.
+        promotes: Whether a model whose numbers allow it is used without being asked.
+        exploration_share: Of the accounts that no mail is expected to help, those that
+            are enrolled all the same, by lot, so that it stays known.
+        mail_cost: What a mail costs, in win-backs: 0.01 is a hundredth of one.
+        discount_cost: What it offers to those that come back because of it.
+        unsubscribe_cost: What losing an address for good costs.
+        unsubscribed_share: The share of mails that lose one.
+    """
+
+    weekly: bool = True
+    promotes: bool = False
+    exploration_share: Annotated[float, Field(gt=0, le=1)] = 0.1
+    mail_cost: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    discount_cost: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    unsubscribe_cost: Annotated[float, Field(ge=0)] = 0.0
+    unsubscribed_share: _SHARE = 0.0
+
+    @property
+    def costs(self) -> dict[str, float]:
+        """Of a mail, as models are judged with them."""
+        return {
+            "mail": self.mail_cost,
+            "discount": self.discount_cost,
+            "unsubscribe": self.unsubscribe_cost,
+            "unsubscribed": self.unsubscribed_share,
+        }
+
+    @property
+    def least_uplift(self) -> float:
+        """What a mail has to add to the chance of a return to be worth its costs."""
+        fixed = self.mail_cost + self.unsubscribe_cost * self.unsubscribed_share
+        return fixed / (1 - self.discount_cost)
+
+
 class ReportSettings(Section):
     """The weekly report by mail.
 
@@ -235,6 +274,7 @@ class Settings(BaseSettings):
     churn: ChurnSettings = ChurnSettings()
     win_back: WinBackSettings = WinBackSettings()
     programme: ProgrammeSettings = ProgrammeSettings()
+    learning: LearningSettings = LearningSettings()
     report: ReportSettings = ReportSettings()
     local_ses: LocalSesSettings = LocalSesSettings()
     product: ProductSettings = ProductSettings()

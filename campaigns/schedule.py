@@ -27,6 +27,7 @@ from campaigns.steps import (
     distribute,
     enrol,
     import_file,
+    learn,
     receive,
     report,
     score,
@@ -79,6 +80,7 @@ class Recurrence:
 TIMETABLE: Final = {
     sync.JOB: Recurrence(hour=1),
     "settle": Recurrence(hour=1),
+    learn.JOB: Recurrence(3, weekday=6),
     "report": Recurrence(6, weekday=0),
 }
 
@@ -286,7 +288,19 @@ def _report(work: Work, due_at: datetime) -> dict[str, Any]:
     return {"week": gathered.week}
 
 
-_JOBS: Final = {sync.JOB: _sync, "settle": _settle, "report": _report}
+def _learn(work: Work, _due_at: datetime) -> dict[str, Any]:
+    if not work.learning.is_weekly:
+        return {}
+    found = learn.learn(work.learning, now=work.clock())
+    return {each.kind: [each.version, each.action, each.sentence] for each in found}
+
+
+_JOBS: Final = {
+    sync.JOB: _sync,
+    "settle": _settle,
+    learn.JOB: _learn,
+    "report": _report,
+}
 
 
 def deliver_on(work: Work) -> None:

@@ -1,18 +1,23 @@
 """The door to models/ for production: features, training, scores."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import polars as pl
 
 from campaigns.domain.values import Score
+from campaigns.domain.words import ModelKind
 from campaigns.errors import ConfigError, ModelMismatchError
 from campaigns.rules.confidence import segment_or_general
 from models.definitions import DEFINITION, FEATURE_NAMES
 from models.features import Inputs, features_as_of, used_features
 from models.taxonomy import Segment, read_taxonomy, weak_labels
+
+FEATURE_DEFINITION: Final = DEFINITION
+"""The version of what features mean; those of another are not comparable."""
 
 _MOMENT: Final = pl.Datetime("us", "UTC")
 _CHURNED: Final[dict[str, Any]] = {"account": pl.String, "churned_at": _MOMENT}
@@ -87,37 +92,147 @@ def features_of(known: Known, *, as_of: datetime) -> pl.DataFrame:
     return table
 
 
-def train(
+class Kept(NamedTuple):
+    """A model that was trained and kept: its folder, and what is known of it."""
+
+    folder: Path
+    metadata: dict[str, Any]
+
+
+def train_segments(
     features: pl.DataFrame,
     *,
     people: Mapping[str, str],
     segments: tuple[Segment, ...],
     as_of: datetime,
     folder: Path,
-) -> tuple[Path, dict[str, Any]]:
-    """Learn the segments, keep the model, and return its folder and metadata.
+) -> Kept:
+    """Learn the segments, and keep the model.
 
     Raises:
         ConfigError: There are too few labels to learn from.
     """
-    from models.artifacts import ModelMismatch, load, save
-    from models.training import train_segments
+    from models import training
 
-    try:
-        trained = train_segments(
+    with _said("training"):
+        trained = training.train_segments(
             features, people=people, rules=weak_labels(features, segments), as_of=as_of
         )
-    except ValueError as error:
-        raise ConfigError(f"training: {error}") from error
-    kept = save(trained.classifier, trained.metadata(), folder)
-    try:
-        _, metadata = load(
-            kept, feature_names=FEATURE_NAMES, feature_definition=DEFINITION
+    return _kept(trained.classifier, trained.metadata(), folder)
+
+
+class PastWindow(NamedTuple):
+    """Churned accounts at a cutoff, and who of them came back unprompted.
+
+    Attributes:
+        cutoff: The date of the features.
+        features: As of the cutoff.
+        came_back: Of each account that counts.
+    """
+
+    cutoff: datetime
+    features: pl.DataFrame
+    came_back: Mapping[str, bool]
+
+
+def train_propensity(
+    windows: Sequence[PastWindow], *, horizon: timedelta, as_of: datetime, folder: Path
+) -> Kept:
+    """Learn who comes back unprompted, and keep the model.
+
+    Raises:
+        ConfigError: Too few came back to learn from.
+    """
+    from models.train_returns import train_returns, window_of
+
+    with _said("who comes back"):
+        trained = train_returns(
+            [window_of(each.features, each.came_back, cutoff=each.cutoff)
+             for each in windows],
+            horizon=horizon,
+            as_of=as_of,
+        )  # fmt: skip
+    return _kept(*trained, folder)
+
+
+class TrialRows(NamedTuple):
+    """Accounts that were mailed, or not, by lot.
+
+    Attributes:
+        features: account and features as of their enrolment, one row each.
+        mailed: Whether each was mailed.
+        came_back: Whether each came back.
+    """
+
+    features: pl.DataFrame
+    mailed: Sequence[bool]
+    came_back: Sequence[bool]
+
+
+def train_uplift(
+    rows: TrialRows,
+    *,
+    as_of: datetime,
+    folder: Path,
+    costs: Mapping[str, float],
+    confidence: float,
+) -> Kept:
+    """Learn whom a mail helps, judge it, and keep the model.
+
+    Raises:
+        ConfigError: The arms were not made by lot, or too few came back.
+    """
+    from models import train_uplift as training
+    from models.policy import Costs
+    from models.training import matrix
+    from models.trial import trial
+
+    with _said("whom a mail helps"):
+        trained = training.train_uplift(
+            trial(matrix(rows.features), rows.came_back, rows.mailed, None),
+            rows.features["account"].to_list(),
+            as_of=as_of,
+            costs=Costs(**costs),
+            confidence=confidence,
         )
+    return _kept(*trained, folder)
+
+
+@contextmanager
+def _said(what: str) -> Iterator[None]:
+    """Turn what cannot be learnt into an error that people are told."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigError(f"{what}: {error}") from error
+
+
+def _kept(model: object, metadata: dict[str, Any], folder: Path) -> Kept:
+    from models.artifacts import save
+
+    path = save(model, metadata, folder)
+    # As it will be loaded: what cannot be is found now.
+    _, stored = _loaded(path)
+    # Files of the same model differ in bytes: their hash stays beside the file.
+    return Kept(path, {name: each for name, each in stored.items() if name != "sha256"})
+
+
+def _loaded(folder: Path) -> tuple[Any, dict[str, Any]]:
+    from models.artifacts import ModelMismatch, load
+
+    try:
+        return load(folder, feature_names=FEATURE_NAMES, feature_definition=DEFINITION)
     except ModelMismatch as error:
         raise ModelMismatchError(str(error)) from error
-    # Files of the same model differ in bytes: their hash stays beside the file.
-    return kept, {name: each for name, each in metadata.items() if name != "sha256"}
+
+
+def check(folder: Path) -> None:
+    """Load a model as scoring would.
+
+    Raises:
+        ModelMismatchError: It does not fit this code, or was changed.
+    """
+    _loaded(folder)
 
 
 class Scored(NamedTuple):
@@ -136,31 +251,39 @@ class Scored(NamedTuple):
     drift: list[dict[str, Any]]
 
 
-def score(known: Known, *, as_of: datetime, model_folder: Path) -> Scored:
+def score(
+    known: Known, *, as_of: datetime, folders: Mapping[ModelKind, Path]
+) -> Scored:
     """Return the scores of the churned accounts, and what they were made from.
 
+    Args:
+        known: What is known of them.
+        as_of: The date.
+        folders: Of the models to use: of segments, and of chances and uplifts where
+            there are any.
+
     Raises:
-        ModelMismatchError: The model does not fit this code.
+        ModelMismatchError: A model does not fit this code.
     """
-    from models.artifacts import ModelMismatch, load
     from models.drift import find_drift
 
-    try:
-        classifier, metadata = load(
-            model_folder, feature_names=FEATURE_NAMES, feature_definition=DEFINITION
-        )
-    except ModelMismatch as error:
-        raise ModelMismatchError(str(error)) from error
+    classifier, metadata = _loaded(folders[ModelKind.SEGMENTS])
+    others: dict[ModelKind, Any] = {
+        kind: _loaded(folder)[0]
+        for kind, folder in folders.items()
+        if kind is not ModelKind.SEGMENTS
+    }
     features = features_of(known, as_of=as_of)
     drift = [
         each._asdict() for each in find_drift(features, metadata.get("reference", {}))
     ]
-    scores = _scores(classifier, features, _facts(known, as_of=as_of))
+    scores = _scores(classifier, others, features, _facts(known, as_of=as_of))
     return Scored(scores, features, DEFINITION, drift)
 
 
 def _scores(
     classifier: Any,  # noqa: ANN401 — scikit-learn has no types
+    others: Mapping[ModelKind, Any],
     features: pl.DataFrame,
     facts: Mapping[str, dict[str, Any]],
 ) -> list[Score]:
@@ -168,9 +291,13 @@ def _scores(
 
     if features.is_empty():
         return []
-    chances = classifier.predict_proba(matrix(features))
+    rows = matrix(features)
+    segments = classifier.predict_proba(rows)
     names = [str(name) for name in classifier.classes_]
-    likeliest = [names[place] for place in chances.argmax(axis=1)]
+    likeliest = [names[place] for place in segments.argmax(axis=1)]
+    nothing = [None] * len(rows)
+    chance = others.get(ModelKind.PROPENSITY)
+    uplift = others.get(ModelKind.UPLIFT)
     return [
         Score(
             account=account,
@@ -178,11 +305,15 @@ def _scores(
             confidence=float(max(row)),
             reasons=why,
             facts=facts.get(account, {}),
+            chance=to_return,
+            uplift=added,
         )
-        for account, row, why in zip(
+        for account, row, why, to_return, added in zip(
             features["account"],
-            chances.tolist(),
+            segments.tolist(),
             reasons(classifier, features, likeliest),
+            chance.predict_proba(rows)[:, 1].tolist() if chance else nothing,
+            uplift.predict(rows).tolist() if uplift else nothing,
             strict=True,
         )
     ]

@@ -20,10 +20,17 @@ from skops.io.exceptions import UntrustedTypesFoundException
 _MODEL: Final = "model.skops"
 _METADATA: Final = "metadata.json"
 _TRUSTED: Final = (
+    "models.propensity.ExpectedUse",
+    "models.propensity.ReturnModel",
+    "models.propensity.signed_logarithm",
     "models.segments.SegmentClassifier",
+    "models.uplift.ClassTransformation",
+    "models.uplift.Combined",
+    "models.uplift.TwoModel",
     "numpy.dtype",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
 )
 
 

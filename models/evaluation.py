@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.metrics import balanced_accuracy_score, log_loss
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix, log_loss
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 
@@ -20,6 +20,7 @@ class Metrics(NamedTuple):
         expected_calibration_error: Mean gap between stated and true probability of
             the likeliest segment, over ten bins of equal width.
         accounts: How many labels this was measured on.
+        confusion: How often each segment, in order, was given each: rows are labels.
     """
 
     accuracy: float
@@ -28,6 +29,7 @@ class Metrics(NamedTuple):
     log_loss: float
     expected_calibration_error: float
     accounts: int
+    confusion: tuple[tuple[int, ...], ...]
 
 
 def cross_validate(
@@ -54,6 +56,7 @@ def cross_validate(
             chances.max(axis=1), predicted == y
         ),
         accounts=len(y),
+        confusion=tuple(map(tuple, confusion_matrix(y, predicted).tolist())),
     )
 
 

@@ -4,6 +4,7 @@ from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.compose import ColumnTransformer
 from sklearn.dummy import DummyRegressor
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
@@ -18,7 +19,7 @@ Numbers = NDArray[np.float64]
 Learner = Literal["logistic", "trees"]
 
 _MAX_ITER: Final = 1000
-TREES: Final[dict[str, Any]] = {
+_TREES: Final[dict[str, Any]] = {
     # What mails add is small beside what else moves an account: small, slow trees.
     "learning_rate": 0.05,
     "max_iter": 100,
@@ -27,7 +28,6 @@ TREES: Final[dict[str, Any]] = {
     "l2_regularization": 1.0,
     "early_stopping": False,
 }
-"""How trees are grown, wherever they are."""
 
 
 def chance_model(
@@ -48,8 +48,7 @@ def chance_model(
     if not np.isin(y, (0, 1)).all() or (y == y[0]).all():
         return amount_model(learner, X, y, weight, random_state=random_state)
     if learner == "trees":
-        trees = HistGradientBoostingClassifier(**TREES, random_state=random_state)
-        return trees.fit(X, y, sample_weight=weight)
+        return trees_of_chances(X, random_state).fit(X, y, trees__sample_weight=weight)
     linear = LogisticRegression(max_iter=_MAX_ITER, random_state=random_state)
     return _on_scaled(linear, learner).fit(X, y, linear__sample_weight=weight)
 
@@ -70,10 +69,27 @@ def amount_model(
     if (y == y[0]).all():
         return DummyRegressor().fit(X, y)
     if learner == "trees":
-        trees = HistGradientBoostingRegressor(**TREES, random_state=random_state)
-        return trees.fit(X, y, sample_weight=weight)
+        trees = HistGradientBoostingRegressor(**_TREES, random_state=random_state)
+        return _on_varying(trees, X).fit(X, y, trees__sample_weight=weight)
     linear = Ridge(random_state=random_state)
     return _on_scaled(linear, learner).fit(X, y, linear__sample_weight=weight)
+
+
+def trees_of_chances(X: Numbers, random_state: int | None) -> Pipeline:
+    """Return trees of a chance, not fitted, for features like `X`."""
+    trees = HistGradientBoostingClassifier(**_TREES, random_state=random_state)
+    return _on_varying(trees, X)
+
+
+def _on_varying(trees: Any, X: Numbers) -> Pipeline:  # noqa: ANN401
+    """Return trees that are shown no column that is alike, or missing, throughout."""
+    varies = np.flatnonzero([len(np.unique(c[~np.isnan(c)])) > 1 for c in X.T])
+    # Where nothing varies one column stands for all: trees need something to look at.
+    kept = varies if len(varies) else [0]
+    chosen = ColumnTransformer([("varying", "passthrough", list(map(int, kept)))])
+    known = SimpleImputer(strategy="constant", fill_value=0.0, keep_empty_features=True)
+    first = [] if len(varies) else [("known", known)]
+    return Pipeline([("varying", chosen), *first, ("trees", trees)])
 
 
 def _on_scaled(linear: Any, learner: str) -> Pipeline:  # noqa: ANN401

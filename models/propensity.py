@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
@@ -19,7 +18,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from models.outcome_models import TREES, Learner
+from models.outcome_models import Learner, trees_of_chances
 
 Numbers = NDArray[np.float64]
 
@@ -91,7 +90,7 @@ class ReturnModel(_Returns):
         classes_: The two outcomes, sorted.
         n_features_in_: How many features were seen in `fit`.
         model_: The fitted model.
-        n_iter_: Iterations it took.
+        n_iter_: Iterations the logistic model took.
     """
 
     def __init__(
@@ -108,15 +107,13 @@ class ReturnModel(_Returns):
 
     def _learn(self, X: Numbers, y: NDArray[np.intp]) -> None:
         if self.learner == "trees":
-            trees = HistGradientBoostingClassifier(
-                **TREES, random_state=self.random_state
-            )
+            trees: Any = trees_of_chances(X, self.random_state)
             folds = min(_FOLDS, int(np.bincount(y).min()))
             if folds > 1:
                 # ensemble=False: one model on all rows, and one pass to score with.
                 trees = CalibratedClassifierCV(trees, cv=folds, ensemble=False)
             self.model_ = trees.fit(X, y)
-            self.n_iter_ = TREES["max_iter"]
+            self.n_iter_ = 1
             return
         if self.learner != "logistic":
             raise ValueError(

@@ -67,15 +67,17 @@ class Choice:
         name: Which.
         model: Fitted on all windows.
         standings: Of each, by name; the first is the one to beat.
-        learnt_from: Accounts and returns that the standings were learnt from.
-        judged_on: Accounts and returns that they were judged on.
+        judge: A model of the same kind that learnt from the earlier windows only.
+        earlier: The rows of those, all together.
+        later: The rows that the models were judged by.
     """
 
     name: str
     model: Any
     standings: dict[str, Standing]
-    learnt_from: tuple[int, int]
-    judged_on: tuple[int, int]
+    judge: Any
+    earlier: Window
+    later: Window
 
 
 def split(
@@ -131,10 +133,13 @@ def choose(
         ValueError: Too few accounts came back to learn from, or to judge by.
     """
     earlier, later = split(windows, horizon=horizon)
-    learnt, judged = _pooled(earlier), _pooled(later)
-    stated = {
-        name: clone(model).fit(learnt.X, learnt.came_back).predict_proba(judged.X)[:, 1]
+    learnt, judged = pooled(earlier), pooled(later)
+    fitted = {
+        name: clone(model).fit(learnt.X, learnt.came_back)
         for name, model in candidates.items()
+    }
+    stated = {
+        name: model.predict_proba(judged.X)[:, 1] for name, model in fitted.items()
     }
     first = next(iter(stated.values()))
     standings = {
@@ -147,13 +152,14 @@ def choose(
     }
     better = [name for name, each in standings.items() if each.over_champion.low > 0]
     name = max(better, key=lambda n: standings[n].auc, default=next(iter(stated)))
-    everything = _pooled(windows)
+    everything = pooled(windows)
     return Choice(
         name,
         clone(candidates[name]).fit(everything.X, everything.came_back),
         standings,
-        (len(learnt.came_back), int(learnt.came_back.sum())),
-        (len(judged.came_back), int(judged.came_back.sum())),
+        fitted[name],
+        learnt,
+        judged,
     )
 
 
@@ -196,7 +202,8 @@ def _area_by_weight(y: Numbers, chance: Numbers) -> Callable[[Numbers], float]:
     return area
 
 
-def _pooled(windows: Sequence[Window]) -> Window:
+def pooled(windows: Sequence[Window]) -> Window:
+    """Return the rows of all windows as one; its cutoff is the last one's."""
     return Window(
         max(window.cutoff for window in windows),
         np.concatenate([window.accounts for window in windows]),

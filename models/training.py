@@ -4,17 +4,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.definitions import DEFINITION, FEATURE_NAMES, FEATURES
+from models.definitions import FEATURE_NAMES, FEATURES
 from models.drift import reference_of
 from models.evaluation import Metrics, cross_validate
 from models.segments import SegmentClassifier
+from models.trained import described, hash_of
 
 FEWEST_LABELS: Final = 10
 """A segment with fewer labels is left out: it could not be told apart."""
@@ -30,7 +30,6 @@ class TrainedSegments:
 
     Attributes:
         classifier: Ready to predict.
-        version: A hash of the data, the labels and the settings.
         labels_by: `people` or `rules`.
         counts: Labels of each segment that was learnt.
         left_out: Labels of each segment that had too few.
@@ -38,10 +37,11 @@ class TrainedSegments:
         as_of: The date the features were computed for.
         metrics: What it reaches on folds it did not learn from.
         reference: What the features of all accounts were like then.
+        speaks_for: What speaks for each segment most of all.
+        shuffled: The share it gets right of labels without meaning.
     """
 
     classifier: SegmentClassifier
-    version: str
     labels_by: str
     counts: dict[str, int]
     left_out: dict[str, int]
@@ -49,24 +49,26 @@ class TrainedSegments:
     as_of: datetime
     metrics: Metrics
     reference: dict[str, Any]
+    speaks_for: dict[str, list[str]]
+    shuffled: float
 
     def metadata(self) -> dict[str, Any]:
         """Return what is stored beside the model file, as plain values."""
-        return {
-            "kind": "segments",
-            "version": self.version,
-            "classes": [str(name) for name in self.classifier.classes_],
-            "feature_names": list(FEATURE_NAMES),
-            "feature_definition": DEFINITION,
-            "as_of": self.as_of.isoformat(),
-            "labels_by": self.labels_by,
-            "labels": self.counts,
-            "left_out": self.left_out,
-            "data_hash": self.data_hash,
-            "is_calibrated": self.classifier.is_calibrated_,
-            "metrics": self.metrics._asdict(),
-            "reference": self.reference,
-        }
+        return described(
+            "segments",
+            self.classifier,
+            data_hash=self.data_hash,
+            as_of=self.as_of,
+            classes=[str(name) for name in self.classifier.classes_],
+            labels_by=self.labels_by,
+            labels=self.counts,
+            left_out=self.left_out,
+            is_calibrated=self.classifier.is_calibrated_,
+            metrics=self.metrics._asdict(),
+            reasons=self.speaks_for,
+            controls={"shuffled_labels": self.shuffled},
+            reference=self.reference,
+        )
 
 
 def train_segments(
@@ -108,20 +110,39 @@ def train_segments(
     X = matrix(rows)
     y = np.array([chosen[account] for account in rows["account"]])
     classifier = SegmentClassifier(random_state=random_state)
-    data_hash = _hash(X.tobytes(), *rows["account"], *y)
+    shuffled = np.random.default_rng(random_state).permutation(y)
+    fitted = classifier.fit(X, y)
     return TrainedSegments(
-        classifier=classifier.fit(X, y),
-        version=_hash(data_hash, DEFINITION, repr(classifier.get_params()))[:16],
+        classifier=fitted,
         labels_by=labels_by,
         counts=enough,
         left_out={s: n for s, n in sorted(counts.items()) if s not in enough},
-        data_hash=data_hash,
+        data_hash=hash_of(X.tobytes(), *rows["account"], *y),
         as_of=as_of,
         metrics=cross_validate(
             classifier, X, y, folds=_FOLDS, random_state=random_state
         ),
         reference=reference_of(features),
+        speaks_for=_speaks_for(fitted),
+        shuffled=cross_validate(
+            classifier, X, shuffled, folds=_FOLDS, random_state=random_state
+        ).accuracy,
     )
+
+
+def _speaks_for(classifier: SegmentClassifier) -> dict[str, list[str]]:
+    """Return the features whose high or low values speak most for each segment."""
+    coefficients = classifier.linear_model()[-1].coef_
+    if len(coefficients) == 1:  # two segments share one row
+        coefficients = np.vstack([-coefficients[0], coefficients[0]])
+    found = {}
+    for segment, row in zip(classifier.classes_, coefficients, strict=True):
+        strongest = np.argsort(-np.abs(row), kind="stable")[:_REASONS]
+        found[str(segment)] = [
+            f"{'high' if row[at] > 0 else 'low'} {FEATURE_NAMES[at]}"
+            for at in strongest
+        ]
+    return found
 
 
 def matrix(features: pl.DataFrame) -> NDArray[np.float64]:
@@ -153,11 +174,3 @@ def reasons(
             )
         )
     return found
-
-
-def _hash(*parts: object) -> str:
-    digest = sha256()
-    for part in parts:
-        digest.update(part if isinstance(part, bytes) else str(part).encode())
-        digest.update(b"\x1f")
-    return digest.hexdigest()

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from campaigns.cli.campaign import apply_, launch
 from campaigns.cli.imports import import_files
-from campaigns.cli.learning import score_accounts, train_segments
+from campaigns.cli.learning import score_accounts, train
 from campaigns.cli.running import run_simulated
 from campaigns.cli.workspace import make_workspace
 from campaigns.domain.words import Arm
@@ -76,7 +76,7 @@ def run_demo(
         import_files(workspace, kind, [path], None)
 
     _say(console, "train", "segments, from labels that the success team gave")
-    train_segments(workspace, as_of=start)
+    train(workspace, "segments", as_of=start)
     _say(console, "score", "the accounts that churned")
     score_accounts(workspace, as_of=start)
 
@@ -122,7 +122,9 @@ def _use_world(root: Path, world: World, database: str | None) -> None:
     text = text.replace(old, 'recipients = "world/recipients.csv"           # how')
     if database is not None:
         text = text.replace("sqlite:///winback.db", database)
-    settings.write_text(text.replace("listen_port = 8025", "listen_port = 0"), "utf-8")
+    text = text.replace("listen_port = 8025", "listen_port = 0")
+    # Sixteen weeks pass in minutes: there is no time to learn in each of them.
+    settings.write_text(f"{text}\n[learning]\nweekly = false\n", "utf-8")
 
 
 def _at(root: Path, moment: datetime) -> tuple[Workspace, datetime]:

@@ -1,4 +1,4 @@
-"""`winback train` and `winback score`."""
+"""`winback train`, `winback learn` and `winback score`."""
 
 from datetime import datetime
 from typing import Any, Final
@@ -7,17 +7,43 @@ from rich.console import Console
 from rich.table import Table
 
 from campaigns.cli.options import in_utc
-from campaigns.steps import score
+from campaigns.domain.words import ModelAction, ModelKind
+from campaigns.errors import NotFoundError
+from campaigns.steps import learn, score
+from campaigns.wiring.models import write_card
 from campaigns.wiring.workspace import Workspace
 
 _DRIFT_SHOWN: Final = 5
+_DECIDED: Final = {
+    ModelAction.TRAINED: "proposed; `winback models show {version}` says more",
+    ModelAction.PROMOTED: "in use",
+    ModelAction.RETIRED: "no model of this kind is used any more",
+}
 
 
-def train_segments(workspace: Workspace, *, as_of: datetime | None) -> None:
-    """Train the segment classifier and print what it learnt from and reaches."""
+def train(workspace: Workspace, what: str, *, as_of: datetime | None) -> None:
+    """Train one kind of model, and print what it learnt from and reaches.
+
+    Raises:
+        NotFoundError: There is no such kind.
+    """
+    if what not in list(ModelKind):
+        raise NotFoundError(
+            f"there is nothing called {what!r} to train; try: {', '.join(ModelKind)}"
+        )
     now = workspace.clock()
-    metadata = score.train(workspace.learning(), as_of=in_utc(as_of, now), now=now)
-    metrics, labels = metadata["metrics"], metadata["labels"]
+    metadata = learn.train(
+        workspace.learning(), ModelKind(what), as_of=in_utc(as_of, now), now=now
+    )
+    if what == ModelKind.SEGMENTS:
+        _tell_labels(metadata)
+    print(learn.sentence_of(metadata))
+    _tell_use(metadata)
+    print(f"Its card is in {write_card(workspace, metadata['version'])}")
+
+
+def _tell_labels(metadata: dict[str, Any]) -> None:
+    labels = metadata["labels"]
     source = {
         "people": "labels that people gave",
         "rules": "weak labels from the starter rules (segments.toml), not from people",
@@ -26,14 +52,27 @@ def train_segments(workspace: Workspace, *, as_of: datetime | None) -> None:
     print("  " + ", ".join(f"{name} {count}" for name, count in labels.items()))
     for name, count in metadata["left_out"].items():
         print(f"  left out: {name}, with only {count} labels (at least 10 are needed)")
-    print(
-        f"On labels it did not learn from: {metrics['accuracy']:.0%} right (always "
-        f"naming the commonest: {metrics['chance']:.0%}), calibration error "
-        f"{metrics['expected_calibration_error']:.2f}"
-    )
     if metadata["labels_by"] == "rules":
         print("  This says how well it repeats the rules, not whether they are right.")
-    print(f"Model {metadata['version']} is in use.")
+
+
+def _tell_use(metadata: dict[str, Any]) -> None:
+    version = metadata["version"]
+    if learn.is_sound(metadata):
+        print(f"Model {version} is in use.")
+    else:
+        print(f"Model {version} is kept, and not used.")
+
+
+def learn_all(workspace: Workspace) -> None:
+    """Learn all that can be, and print what came of it."""
+    found = learn.learn(workspace.learning(), now=workspace.clock())
+    for each in found:
+        print(f"{each.kind}: {each.sentence}")
+        if each.version and each.action:
+            decided = _DECIDED[each.action].format(version=each.version)
+            print(f"  {each.version}: {decided}")
+            write_card(workspace, each.version)
 
 
 def score_accounts(workspace: Workspace, *, as_of: datetime | None) -> None:
@@ -48,6 +87,8 @@ def score_accounts(workspace: Workspace, *, as_of: datetime | None) -> None:
     for segment, count in result.sizes.items():
         table.add_row(segment, f"{count:,}")
     Console().print(table)
+    if result.chance is not None:
+        print(f"Of them {result.chance:.1%} are expected to come back unprompted.")
     _print_drift(result.drift)
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from campaigns.cli import campaign, held, suppress
+from campaigns.cli import campaign, held, models, suppress
 from campaigns.cli.options import WorkspaceOption
 from campaigns.errors import WinbackError
 
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(held.app, name="held")
+app.add_typer(models.app, name="models")
 app.add_typer(suppress.app, name="suppress")
 
 
@@ -126,20 +127,28 @@ def import_(
 
 @app.command()
 def train(
-    what: Annotated[str, typer.Argument(help="segments")] = "segments",
+    what: Annotated[
+        str, typer.Argument(help="segments, propensity or uplift")
+    ] = "segments",
     as_of: Annotated[
         datetime | None, typer.Option(help="learn from what was known then (UTC)")
     ] = None,
     workspace: WorkspaceOption = Path(),
 ) -> None:
-    """Learn segments from people's labels or, failing these, from the starter rules."""
-    from campaigns.cli.learning import train_segments
-    from campaigns.errors import NotFoundError
+    """Learn segments, who comes back (propensity), or whom a mail helps (uplift)."""
+    from campaigns.cli.learning import train as train_one
     from campaigns.wiring.workspace import open_workspace
 
-    if what != "segments":
-        raise NotFoundError(f"there is nothing called {what!r} to train; try: segments")
-    train_segments(open_workspace(workspace), as_of=as_of)
+    train_one(open_workspace(workspace), what, as_of=as_of)
+
+
+@app.command()
+def learn(workspace: WorkspaceOption = Path()) -> None:
+    """Learn all kinds of models from what happened, and propose what is better."""
+    from campaigns.cli.learning import learn_all
+    from campaigns.wiring.workspace import open_workspace
+
+    learn_all(open_workspace(workspace))
 
 
 @app.command()

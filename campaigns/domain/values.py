@@ -88,13 +88,26 @@ class Return:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What is thought of a churned account as of a date."""
+    """What is thought of a churned account as of a date.
+
+    Attributes:
+        account: Which.
+        segment: How it used the product.
+        confidence: Of the segment, from 0 to 1.
+        reasons: For the segment, in words.
+        facts: What a mail may mention of it.
+        chance: That it comes back unprompted within the window; None before a model of
+            that was trained.
+        uplift: What a mail adds to that chance; None while no model of that is used.
+    """
 
     account: str
     segment: str
     confidence: float
     reasons: tuple[str, ...]
     facts: dict[str, Any] = field(default_factory=dict)
+    chance: float | None = None
+    uplift: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +120,7 @@ class Candidate:
     time_zone: str | None
     segment: str | None
     score: int | None
+    uplift: float | None
     enrolled_here: bool
     enrolled_elsewhere: bool
 

@@ -127,6 +127,7 @@ class EnrolmentRefusal(StrEnum):
     ALL_CONTACTS_SUPPRESSED = "all_contacts_suppressed"
     ADDRESS_TAKEN = "address_taken"
     SHARES_ADDRESSES_WITH_BOTH_ARMS = "shares_addresses_with_both_arms"
+    NOT_HELPED = "not_helped"  # a mail is not expected to help it
     COHORT_FULL = "cohort_full"
 
 
@@ -179,3 +180,20 @@ class Verdict(StrEnum):
     MISMATCH = "mismatch"  # the arms that are measured are not those that were drawn
     STALE_DATA = "stale_data"  # nobody knows who came back lately
     TOO_GOOD = "too_good"  # to be believed before somebody looked at the data
+
+
+class ModelAction(StrEnum):
+    """What was decided about a model."""
+
+    TRAINED = "trained"  # it is there, and nothing goes by it yet
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled_back"
+    RETIRED = "retired"  # none of its kind is used
+
+
+class ModelKind(StrEnum):
+    """What a model is of."""
+
+    SEGMENTS = "segments"
+    PROPENSITY = "propensity"
+    UPLIFT = "uplift"

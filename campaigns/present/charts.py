@@ -136,6 +136,32 @@ def lift_by_group(lines: Sequence[GroupLine], *, palette: Palette = LIGHT) -> Dr
     return chart.properties(width=_WIDTH - 120, height=height)
 
 
+def stated_and_kept(
+    bins: Sequence[tuple[int, float, float]], *, palette: Palette = LIGHT
+) -> Drawing:
+    """Return what was stated of accounts against the share that came back.
+
+    Args:
+        bins: Accounts, mean chance stated, and share that came back.
+        palette: Its colours.
+    """
+    rows = [
+        {"accounts": accounts, "stated": stated, "kept": kept}
+        for accounts, stated, kept in bins
+    ]
+    most = max(max(stated, kept) for _, stated, kept in bins)
+    axis = alt.Axis(format=".0%", tickCount=6)
+    stated = alt.X("stated:Q", title="Chance stated", axis=axis)
+    diagonal = _chart([{"stated": 0, "kept": 0}, {"stated": most, "kept": most}])
+    line = diagonal.mark_line(color=palette.text, strokeDash=[6, 4], strokeWidth=1)
+    dots = _chart(rows).mark_circle(size=110, opacity=1, color=palette.treated)
+    chart = alt.layer(
+        line.encode(x=stated, y="kept:Q"),
+        dots.encode(x=stated, y=alt.Y("kept:Q", title="Came back", axis=axis)),
+    )
+    return chart.properties(width=_WIDTH // 2, height=_HEIGHT)
+
+
 def _lift(row: dict[str, Any]) -> float:
     return float(row["lift"])
 

@@ -8,6 +8,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from campaigns.present import charts, remarks, words
+from campaigns.present.cards import Card
 from campaigns.present.report import CampaignReport, WeeklyReport, id_part
 
 _LONGEST_SUBJECT: Final = 150
@@ -45,6 +46,23 @@ class Pages:
         drawings = {each.name: _drawings(report, each) for each in report.campaigns}
         template = self._environment.get_template("report/weekly.html")
         return _unbroken(template.render(report=report, drawings=drawings))
+
+    def card_html(self, card: Card) -> str:
+        """Return a model's card as one HTML page that needs nothing else."""
+        drawings = {
+            scheme: Markup(  # noqa: S704 — drawn by us
+                charts.svg(charts.stated_and_kept(card.bins, palette=palette), palette)
+            )
+            for scheme, palette in (("light", charts.LIGHT), ("dark", charts.DARK))
+            if card.bins
+        }
+        template = self._environment.get_template("report/card.html")
+        return _unbroken(template.render(card=card, drawings=drawings))
+
+    def card_markdown(self, card: Card) -> str:
+        """Return a model's card as Markdown."""
+        template = self._environment.get_template("report/card.md")
+        return template.render(card=card).strip() + "\n"
 
     def report_markdown(self, report: WeeklyReport) -> str:
         """Return the report as Markdown."""

@@ -15,6 +15,7 @@ from campaigns.errors import ActionRefusedError
 from campaigns.rules.allocation import texts_of
 from campaigns.rules.eligibility import choose_contact, holdout_stratum, refusal_of
 from campaigns.rules.holdout import assign_arms, units_by_address
+from campaigns.rules.policy import Policy
 from campaigns.rules.timetable import due_times
 from campaigns.store import (
     campaigns,
@@ -37,12 +38,14 @@ class Programme(NamedTuple):
         holdout_share: From 0 to 1.
         win_back: The definition whose window an enrolment gets.
         default_time_zone: For contacts and accounts without one.
+        policy: Whom to leave alone.
     """
 
     holdout_key: bytes
     holdout_share: float
     win_back: WinBackDefinition
     default_time_zone: str
+    policy: Policy = Policy()
 
 
 class EnrolResult(NamedTuple):
@@ -88,7 +91,7 @@ def enrol(
         candidates = enrolments.candidates(
             session, campaign.name, scored_as_of=scored_as_of, now=now
         )
-        chosen, refused = choose(session, campaign, candidates, now)
+        chosen, refused = choose(session, campaign, candidates, programme, now)
         arms, stratum_of, torn = _arms(session, chosen, cohort, programme, now)
         refused |= dict.fromkeys(torn, EnrolmentRefusal.SHARES_ADDRESSES_WITH_BOTH_ARMS)
         new = [
@@ -131,6 +134,7 @@ def choose(
     session: Session,
     campaign: CampaignDefinition,
     candidates: list[Candidate],
+    programme: Programme,
     now: datetime,
 ) -> tuple[list[Chosen], dict[str, EnrolmentRefusal]]:
     """Return who may be enrolled, each with a contact, and who may not and why.
@@ -152,6 +156,10 @@ def choose(
         free = [contact for contact in mine if contact.address_hash not in taken]
         if reason is None and all(contact.is_suppressed for contact in free):
             reason = EnrolmentRefusal.ADDRESS_TAKEN
+        if reason is None and programme.policy.leaves_alone(
+            each.uplift, key=programme.holdout_key, episode=each.episode
+        ):
+            reason = EnrolmentRefusal.NOT_HELPED
         limit = campaign.caps.accounts_per_cohort
         if reason is None and limit is not None and len(chosen) >= limit:
             reason = EnrolmentRefusal.COHORT_FULL

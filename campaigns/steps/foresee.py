@@ -72,7 +72,7 @@ def foresee(
         candidates = enrolments.candidates(
             session, name, scored_as_of=scored_as_of, now=now
         )
-        chosen, _ = choose(session, no_cap, candidates, now)
+        chosen, _ = choose(session, no_cap, candidates, programme, now)
     since = now - _LOOKED_BACK
     new = sum(each.candidate.churned_at > since for each in chosen)
     a_week = new / (_LOOKED_BACK / _WEEK)

@@ -1,13 +1,16 @@
-"""Score the accounts that churned as of a date; train the model that does it."""
+"""Score the accounts that churned as of a date."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import structlog
 
 from campaigns import scoring
 from campaigns.domain.definitions import ChurnDefinition, WinBackDefinition
+from campaigns.domain.words import ModelKind
 from campaigns.errors import NotFoundError
 from campaigns.rules.churn import find_churn
 from campaigns.steps.settle import record_returns
@@ -24,8 +27,6 @@ from campaigns.store.usage import UsageLake
 
 logger = structlog.get_logger(__name__)
 
-KIND = "segments"
-
 
 class Learning(NamedTuple):
     """What training and scoring work with.
@@ -38,6 +39,9 @@ class Learning(NamedTuple):
         segments_file: The taxonomy with its starter rules.
         models_folder: Where trained models are kept.
         snapshots_folder: Where the features that scores were made from are kept.
+        costs: Of a mail: mail, discount, unsubscribe, unsubscribed.
+        promotes: Whether a model whose numbers allow it is used without being asked.
+        is_weekly: Whether models are learnt anew every week.
     """
 
     sessions: Sessions
@@ -47,49 +51,29 @@ class Learning(NamedTuple):
     segments_file: Path
     models_folder: Path
     snapshots_folder: Path
+    costs: Mapping[str, float] = MappingProxyType({})
+    promotes: bool = False
+    is_weekly: bool = True
 
 
 class ScoreResult(NamedTuple):
-    """How many accounts were scored, how many absences began, segments, and drift."""
+    """What scoring found.
+
+    Attributes:
+        as_of: The date.
+        scored: How many accounts were scored.
+        opened: How many of them churned since they were last looked at.
+        sizes: Accounts by segment.
+        drift: The features that moved since the training, as plain values.
+        chance: The mean chance to come back unprompted; None if it is not known.
+    """
 
     as_of: datetime
     scored: int
     opened: int
     sizes: dict[str, int]
     drift: list[dict[str, Any]]
-
-
-def train(learning: Learning, *, as_of: datetime, now: datetime) -> dict[str, Any]:
-    """Learn the segments from what was known as of a date; the new model is used.
-
-    Returns:
-        The model's metadata: labels, what was left out, metrics.
-
-    Raises:
-        ConfigError: There are too few labels.
-    """
-    segments = scoring.read_segments(learning.segments_file)
-    known = _known(learning, as_of)
-    with learning.sessions.begin() as session:
-        people = dict(records.labels_before(session, as_of))
-    folder, metadata = scoring.train(
-        scoring.features_of(known, as_of=as_of),
-        people=people,
-        segments=segments,
-        as_of=as_of,
-        folder=learning.models_folder,
-    )
-    with learning.sessions.begin() as session:
-        model_versions.activate(
-            session,
-            metadata["version"],
-            kind=KIND,
-            path=folder.name,
-            metadata=metadata,
-            now=now,
-        )
-    logger.info("trained", version=metadata["version"], labels_by=metadata["labels_by"])
-    return metadata
+    chance: float | None
 
 
 def score(learning: Learning, *, as_of: datetime) -> ScoreResult:
@@ -100,15 +84,22 @@ def score(learning: Learning, *, as_of: datetime) -> ScoreResult:
         ModelMismatchError: The model does not fit this code.
     """
     with learning.sessions.begin() as session:
-        model = model_versions.active(session, KIND)
+        models = {kind: model_versions.active(session, kind) for kind in ModelKind}
+    model = models[ModelKind.SEGMENTS]
     if model is None:
         raise NotFoundError("no model was trained yet; run `winback train segments`")
     with learning.sessions.begin() as session:
         # First of all: a return must not be swallowed by a later churn.
         record_returns(session, learning.lake, definition=learning.win_back, now=as_of)
-    known = _known(learning, as_of)
+    known = known_of(learning, as_of)
     found = scoring.score(
-        known, as_of=as_of, model_folder=learning.models_folder / model.path
+        known,
+        as_of=as_of,
+        folders={
+            kind: learning.models_folder / each.path
+            for kind, each in models.items()
+            if each is not None
+        },
     )
     with learning.sessions.begin() as session:
         opened = episodes.record_churn(
@@ -130,7 +121,9 @@ def score(learning: Learning, *, as_of: datetime) -> ScoreResult:
         snapshots.sweep(session, learning.snapshots_folder)
     scored = len(found.scores)
     logger.info("scored", scored=scored, opened=opened, drifted=len(found.drift))
-    return ScoreResult(as_of, scored, opened, sizes, found.drift)
+    chances = [each.chance for each in found.scores if each.chance is not None]
+    chance = sum(chances) / len(chances) if chances else None
+    return ScoreResult(as_of, scored, opened, sizes, found.drift, chance)
 
 
 def latest(learning: Learning, *, before: datetime) -> datetime | None:
@@ -139,7 +132,7 @@ def latest(learning: Learning, *, before: datetime) -> datetime | None:
         return scores.latest_batch(session, before=before)
 
 
-def _known(learning: Learning, as_of: datetime) -> scoring.Known:
+def known_of(learning: Learning, as_of: datetime) -> scoring.Known:
     """Return what is known of the accounts that churned as of a date."""
     last_used = learning.lake.last_used(before=as_of)
     with learning.sessions.begin() as session:

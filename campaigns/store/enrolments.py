@@ -28,7 +28,7 @@ def candidates(
 
     An account enrolled in this or another campaign in this episode says so.
     """
-    scored = scores.ids_and_segments(session, scored_as_of)
+    scored = scores.of_batch(session, scored_as_of)
     enrolled: dict[int, set[str]] = {}
     for episode, name in session.execute(
         select(EnrolmentRow.episode, EnrolmentRow.campaign)
@@ -51,8 +51,9 @@ def candidates(
             episode=episode,
             churned_at=churned_at,
             time_zone=time_zone,
-            segment=scored[account][1] if account in scored else None,
-            score=scored[account][0] if account in scored else None,
+            segment=scored[account].segment if account in scored else None,
+            score=scored[account].id if account in scored else None,
+            uplift=scored[account].uplift if account in scored else None,
             enrolled_here=campaign in enrolled.get(episode, ()),
             enrolled_elsewhere=bool(enrolled.get(episode, set()) - {campaign}),
         )

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
@@ -31,6 +32,8 @@ def replace_batch(
             "reasons": list(score.reasons),
             "facts": score.facts,
             "model": model,
+            "chance": score.chance,
+            "uplift": score.uplift,
         }
         for score in scores
         if score.account not in kept
@@ -51,11 +54,21 @@ def latest_batch(session: Session, *, before: datetime) -> datetime | None:
     )
 
 
-def ids_and_segments(session: Session, as_of: datetime) -> dict[str, tuple[int, str]]:
-    """Return row id and segment of each account scored as of a date."""
-    query = select(ScoreRow.account, ScoreRow.id, ScoreRow.segment)
+class Scored(NamedTuple):
+    """What an enrolment needs of a score."""
+
+    id: int
+    segment: str
+    uplift: float | None
+
+
+def of_batch(session: Session, as_of: datetime) -> dict[str, Scored]:
+    """Return the score of each account scored as of a date."""
+    query = select(ScoreRow.account, ScoreRow.id, ScoreRow.segment, ScoreRow.uplift)
     rows = session.execute(query.where(ScoreRow.as_of == as_of))
-    return {account: (id_, segment) for account, id_, segment in rows}
+    return {
+        account: Scored(id_, segment, uplift) for account, id_, segment, uplift in rows
+    }
 
 
 def sizes(session: Session, as_of: datetime) -> dict[str, int]:

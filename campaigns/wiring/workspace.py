@@ -14,6 +14,7 @@ from campaigns.domain.addresses import hash_address
 from campaigns.mail.templates import Templates
 from campaigns.present.pages import Pages
 from campaigns.present.report import WeeklyReport
+from campaigns.rules.policy import Policy
 from campaigns.shipped import templates_folder
 from campaigns.steps import enrol, import_file, score
 from campaigns.steps.compare import Baseline
@@ -88,6 +89,9 @@ class Workspace:
             self.segments_file,
             self.root / "models",
             self.root / "snapshots",
+            self.settings.learning.costs,
+            self.settings.learning.promotes,
+            self.settings.learning.weekly,
         )
 
     def address_hash(self) -> Callable[[str], str]:
@@ -121,6 +125,7 @@ class Workspace:
             settings.programme.holdout_share,
             settings.win_back.definition(),
             settings.programme.default_time_zone,
+            Policy(settings.learning.least_uplift, settings.learning.exploration_share),
         )
 
     def reporting(self) -> Reporting:

@@ -7,8 +7,10 @@ import polars as pl
 import pytest
 
 from campaigns.config import ChurnSettings, WinBackSettings
+from campaigns.domain.words import ModelKind
 from campaigns.errors import NotFoundError
 from campaigns.steps import score
+from campaigns.steps.learn import train
 from campaigns.store import records, snapshots
 from campaigns.store.usage import UsageLake
 from models.definitions import DEFINITION, FEATURE_NAMES
@@ -66,7 +68,7 @@ def trained(learning):
             for n in range(ACCOUNTS)
         ]
         records.put(session, "labels", labels, address_hash=address_hash)
-    score.train(learning, as_of=NOON, now=NOON)
+    train(learning, ModelKind.SEGMENTS, as_of=NOON, now=NOON)
     return learning
 
 

@@ -9,7 +9,12 @@ from sqlalchemy import inspect, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from campaigns.domain.values import Posted, Return
-from campaigns.domain.words import MessageState, ReturnKind, SuppressionReason
+from campaigns.domain.words import (
+    MessageState,
+    ModelAction,
+    ReturnKind,
+    SuppressionReason,
+)
 from campaigns.errors import ActionRefusedError, NotFoundError, SenderBusyError
 from campaigns.store import (
     attempts,
@@ -28,6 +33,7 @@ from campaigns.store import (
     suppressions,
     workers,
 )
+from campaigns.store.model_versions import ModelDecision
 from campaigns.store.session import open_engine
 from campaigns.store.tables import Base
 from campaigns.store.tables.records import AccountRow
@@ -183,9 +189,9 @@ def test_a_new_episode_opens_only_after_a_return_and_for_a_later_churn(session):
 def test_scores_an_enrolment_was_decided_by_stay(sessions):
     enrolled(sessions)
     with sessions.begin() as session:
-        before = scores.ids_and_segments(session, NOON)
+        before = scores.of_batch(session, NOON)
         churn(session, "acc-1", segment="slow-fade")
-        assert scores.ids_and_segments(session, NOON) == before
+        assert scores.of_batch(session, NOON) == before
 
 
 def test_applying_an_unchanged_campaign_makes_no_version(session):
@@ -381,14 +387,50 @@ def test_a_campaign_of_the_longest_name_has_runs(session):
     assert runs.begin(session, f"enrol {'a' * 63}", due_at=NOON, now=NOON)
 
 
-def test_one_model_is_active(session):
+def test_one_model_is_active_and_decisions_are_kept(session):
+    def decided(action, version):
+        model_versions.decide(
+            session, ModelDecision("segments", version, action, NOON, "because")
+        )
+
     for version in ("one", "two"):
-        model_versions.activate(
+        model_versions.record(
             session, version, kind="segments", path=version, metadata={}, now=NOON
         )
+        decided(ModelAction.TRAINED, version)
+        assert model_versions.active(session, "segments") is None
+    decided(ModelAction.PROMOTED, "one")
+    decided(ModelAction.PROMOTED, "two")
 
     assert model_versions.active(session, "segments").version == "two"
     assert model_versions.active(session, "uplift") is None
+    # Trained again, it stays in use.
+    model_versions.record(
+        session, "two", kind="segments", path="two", metadata={}, now=NOON
+    )
+    assert model_versions.active(session, "segments").version == "two"
+    decided(ModelAction.RETIRED, None)
+    assert model_versions.active(session, "segments") is None
+    assert [each.version for each in model_versions.decisions(session, "segments")] == [
+        None,
+        "two",
+        "one",
+        "two",
+        "one",
+    ]
+
+
+def test_a_model_is_found_by_how_its_version_begins(session):
+    for version in ("abc1", "abd2"):
+        model_versions.record(
+            session, version, kind="segments", path=version, metadata={}, now=NOON
+        )
+
+    assert model_versions.find(session, "abc").version == "abc1"
+    with pytest.raises(NotFoundError, match="2 models begin with 'ab'"):
+        model_versions.find(session, "ab")
+    with pytest.raises(NotFoundError, match="there are: abc1, abd2"):
+        model_versions.find(session, "x")
 
 
 def test_the_pulse_remembers_the_latest_mail_whose_event_came(session):

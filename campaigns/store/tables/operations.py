@@ -14,7 +14,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from campaigns.store.tables.base import HASH, ID, WORD, Base
+from campaigns.domain.words import ModelAction, ModelKind
+from campaigns.store.tables.base import HASH, ID, WORD, Base, one_of
 
 
 class RunRow(Base):
@@ -55,6 +56,32 @@ class ModelVersionRow(Base):
     trained_at: Mapped[datetime]
     is_active: Mapped[bool] = mapped_column(Boolean)
     metadata_: Mapped[dict[str, Any]] = mapped_column("metadata")
+
+
+class ModelDecisionRow(Base):
+    """What was decided about a model, when and why; never changed.
+
+    Attributes:
+        id: In the order of the decisions.
+        kind: Of the model: segments, propensity or uplift.
+        version: Which; None where none is used from then on.
+        action: trained, promoted, rolled back, or retired.
+        at: When.
+        because: Why, with the numbers.
+    """
+
+    __tablename__ = "model_decisions"
+    __table_args__ = (
+        CheckConstraint(one_of("kind", ModelKind), name="kind"),
+        CheckConstraint(one_of("action", ModelAction), name="action"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(WORD)
+    version: Mapped[str | None] = mapped_column(HASH)
+    action: Mapped[str] = mapped_column(WORD)
+    at: Mapped[datetime]
+    because: Mapped[str] = mapped_column(Text)
 
 
 class SnapshotRow(Base):

@@ -55,6 +55,8 @@ class ScoreRow(Base):
     reasons: Mapped[list[str]]
     facts: Mapped[dict[str, Any]]
     model: Mapped[str] = mapped_column(HASH)
+    chance: Mapped[float | None]
+    uplift: Mapped[float | None]
 
 
 class CampaignRow(Base):

@@ -142,7 +142,7 @@ def test_a_model_comes_back_as_it_was(kept):
     classifier, metadata = load(folder)
 
     assert (classifier.predict_proba(X) == trained.classifier.predict_proba(X)).all()
-    assert metadata["version"] == trained.version
+    assert metadata["version"] == trained.metadata()["version"]
     assert metadata["versions"]["scikit-learn"]
 
 
@@ -173,7 +173,7 @@ def test_training_anew_mends_a_damaged_model(kept):
 
     again = artifacts.save(trained.classifier, trained.metadata(), folder.parent)
 
-    assert load(again)[1]["version"] == trained.version
+    assert load(again)[1]["version"] == trained.metadata()["version"]
 
 
 def test_a_model_of_another_scikit_learn_is_refused(kept):

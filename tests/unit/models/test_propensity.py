@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.metrics import roc_auc_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -129,7 +130,7 @@ def test_the_first_stays_unless_another_is_shown_to_be_better():
     chosen = choose(made, models, horizon=MONTH)
     assert chosen.name == "logistic"
     assert chosen.standings["logistic"].over_champion == (0, 0, 0)
-    assert chosen.judged_on[0] == 1500
+    assert len(chosen.later.came_back) == 1500
 
 
 def test_one_that_is_better_takes_its_place():
@@ -198,3 +199,19 @@ def test_a_perfect_forecast_is_no_further_off_than_luck_is():
 def test_there_is_no_slope_where_all_are_alike():
     assert np.isnan(calibration(np.zeros(9), np.linspace(0, 1, 9)).slope)
     assert np.isnan(calibration(np.arange(9) % 2.0, np.full(9, 0.3)).slope)
+
+
+@pytest.mark.parametrize("model", MODELS, ids=repr)
+@pytest.mark.parametrize("filled", [np.nan, 3.0, np.inf])
+def test_columns_that_tell_nothing_do_no_harm(model, filled):
+    rng = np.random.default_rng(16)
+    X, y = rng.normal(size=(600, 4)), rng.random(600) < 0.3
+    X[:, 1:3] = filled
+    if np.isinf(filled):
+        with pytest.raises(ValueError, match="infinity"):
+            clone(model).fit(X, y)
+        return
+    assert np.isfinite(clone(model).fit(X, y).predict_proba(X)).all()
+    X[:] = filled
+    stated = clone(model).fit(X, y).predict_proba(X)[:, 1]
+    assert np.ptp(stated) < 1e-9

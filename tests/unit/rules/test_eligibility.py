@@ -23,6 +23,7 @@ def candidate(**changes):
         "time_zone": None,
         "segment": "slow-fade",
         "score": 1,
+        "uplift": None,
         "enrolled_here": False,
         "enrolled_elsewhere": False,
     }

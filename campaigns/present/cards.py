@@ -1,0 +1,256 @@
+"""A model's card as a value: where it comes from, how good it is, and its limits."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from campaigns.domain.words import ModelKind
+from campaigns.present.words import number, percent
+
+_QUESTIONS: Final = {
+    ModelKind.SEGMENTS: "How did a churned account use the product?",
+    ModelKind.PROPENSITY: "Who comes back unprompted?",
+    ModelKind.UPLIFT: "Whom does a mail help?",
+}
+_LIMITS: Final = {
+    ModelKind.SEGMENTS: (
+        "It knows no segments but those it was taught: others get the nearest of them.",
+        "Reasons say what the model went by, not why the account left.",
+    ),
+    ModelKind.PROPENSITY: (
+        "It was learnt from accounts that nobody mailed.",
+        "Where returns become rarer for all, it is off until it learns again.",
+        "A high chance is no reason for a mail, nor against one.",
+    ),
+    ModelKind.UPLIFT: (
+        "One account's uplift is uncertain; only sums over many accounts are known.",
+        "It holds for mails like those that were sent. A new text may help others.",
+    ),
+}
+
+
+class Section(NamedTuple):
+    """A part of a card: a table, or sentences where there are no columns."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+class Card(NamedTuple):
+    """What people should know of a model.
+
+    Attributes:
+        kind: Of the model.
+        version: Its name.
+        question: What it answers.
+        sentence: What it reaches.
+        is_active: Whether it is used.
+        sections: The rest.
+        bins: Accounts, stated and observed chances, for the chart; or none.
+    """
+
+    kind: ModelKind
+    version: str
+    question: str
+    sentence: str
+    is_active: bool
+    sections: tuple[Section, ...]
+    bins: tuple[tuple[int, float, float], ...]
+
+
+def card_of(
+    metadata: Mapping[str, Any],
+    *,
+    sentence: str,
+    is_active: bool,
+    decisions: Sequence[tuple[str, str, str]],
+) -> Card:
+    """Return a model's card.
+
+    Args:
+        metadata: What was stored of it.
+        sentence: What it reaches, in words.
+        is_active: Whether it is used.
+        decisions: Day, action and reason of each decision about it.
+    """
+    kind = ModelKind(metadata["kind"])
+    own = _SECTIONS[kind](metadata)
+    limits = tuple((each,) for each in _LIMITS[kind])
+    return Card(
+        kind=kind,
+        version=metadata["version"],
+        question=_QUESTIONS[kind],
+        sentence=sentence,
+        is_active=is_active,
+        sections=(
+            *own,
+            Section("Limits", (), limits),
+            _origin(metadata),
+            Section("Decisions", ("day", "what", "why"), tuple(decisions)),
+        ),
+        bins=tuple(tuple(each) for each in _bins(metadata)),
+    )
+
+
+def _bins(metadata: Mapping[str, Any]) -> Sequence[Any]:
+    if metadata["kind"] != ModelKind.PROPENSITY:
+        return ()
+    found: Sequence[Any] = metadata["standings"][metadata["chosen"]]["bins"]
+    return found
+
+
+def _origin(metadata: Mapping[str, Any]) -> Section:
+    rows = [
+        ("estimator", metadata["estimator"]),
+        ("parameters", metadata["parameters"]),
+        ("nothing known after", metadata["as_of"][:10]),
+        ("features", metadata["feature_definition"]),
+        ("hash of the data", metadata["data_hash"][:16]),
+        ("hash of the code", metadata["code_hash"][:16]),
+        *sorted(metadata.get("versions", {}).items()),
+    ]
+    return Section("Where it comes from", ("what", "which"), tuple(rows))
+
+
+def _of_segments(metadata: Mapping[str, Any]) -> tuple[Section, ...]:
+    metrics = metadata["metrics"]
+    measures = (
+        ("right", percent(metrics["accuracy"])),
+        ("right, each segment weighing alike", percent(metrics["balanced_accuracy"])),
+        ("always naming the commonest", percent(metrics["chance"])),
+        ("calibration error", f"{metrics['expected_calibration_error']:.3f}"),
+        ("labels shuffled, right", percent(metadata["controls"]["shuffled_labels"])),
+    )
+    names = metadata["classes"]
+    confused = tuple(
+        (name, *map(number, row))
+        for name, row in zip(names, metrics["confusion"], strict=True)
+    )
+    labels = tuple(
+        (name, number(count)) for name, count in metadata["labels"].items()
+    ) + tuple(
+        (f"{name} (left out: too few)", number(count))
+        for name, count in metadata["left_out"].items()
+    )
+    return (
+        Section(
+            "How good it is",
+            ("on labels it did not learn from", ""),
+            measures,
+            "Labels were given by " + metadata["labels_by"] + ".",
+        ),
+        Section("What it takes for what", ("label", *names), confused),
+        Section(
+            "What speaks for each",
+            ("segment", "most of all"),
+            tuple((name, ", ".join(why)) for name, why in metadata["reasons"].items()),
+        ),
+        Section("Labels", ("segment", "labels"), labels),
+    )
+
+
+def _of_propensity(metadata: Mapping[str, Any]) -> tuple[Section, ...]:
+    standings = tuple(
+        (
+            name + (" (chosen)" if name == metadata["chosen"] else ""),
+            f"{each['auc']:.3f}",
+            "–" if not index else _range(each["over_first"], "{:+.3f}"),
+            "–" if each["slope"] is None else f"{each['slope']:.2f}",
+            f"{each['error']:.3f} ({each['noise']:.3f} by luck)",
+        )
+        for index, (name, each) in enumerate(metadata["standings"].items())
+    )
+    shuffled = f"{metadata['controls']['auc_of_shuffled_labels']:.3f}"
+    learnt, judged = (
+        f"{number(each['accounts'])} accounts, {number(each['returned'])} back"
+        for each in (metadata["learnt_from"], metadata["judged_on"])
+    )
+    return (
+        Section(
+            "How good it is",
+            ("model", "AUC", "over the first", "slope", "calibration error"),
+            (*standings, ("labels shuffled", shuffled, "", "", "")),
+            f"Learnt from {learnt}; judged on {judged}, all of them later.",
+        ),
+        Section(
+            "By days since churn",
+            ("days", "accounts", "chance stated", "came back"),
+            tuple(
+                (
+                    each["band"],
+                    number(each["accounts"]),
+                    percent(each["stated"]),
+                    percent(each["observed"]),
+                )
+                for each in metadata["by_dormancy"]
+            ),
+        ),
+        Section(
+            "What it goes by",
+            ("feature", "AUC lost without it"),
+            tuple((e["feature"], f"{e['auc_lost']:.3f}") for e in metadata["reasons"]),
+        ),
+    )
+
+
+def _of_uplift(metadata: Mapping[str, Any]) -> tuple[Section, ...]:
+    judged = metadata["judgement"]
+    shuffled = metadata["controls"]["judgement_of_shuffled_arms"]
+    of_all = "of all accounts, net of costs"
+    return (
+        Section(
+            "How good it is",
+            ("what is gained, " + of_all, ""),
+            (
+                ("mailing by the model, over mailing all", _gain(judged["over_all"])),
+                ("mailing by the model, over nobody", _gain(judged["over_none"])),
+                ("mailing all, over nobody", _gain(judged["all_over_none"])),
+                ("arms shuffled, over mailing all", _gain(shuffled["over_all"])),
+                ("share that it would mail", percent(judged["share_mailed"])),
+                ("Qini × 100", f"{100 * judged['qini']:.2f}"),
+            ),
+            f"Judged on {number(judged['accounts'])} accounts, each by a model that "
+            f"had not seen it; intervals of {metadata['confidence']:.1%}, as it is "
+            "asked every week.",
+        ),
+        Section(
+            "The best rule of one feature",
+            ("rule", "a mail adds below", "a mail adds above"),
+            (
+                (
+                    metadata["rule"]["words"],
+                    percent(metadata["rule"]["uplift_below"]),
+                    percent(metadata["rule"]["uplift_above"]),
+                ),
+            ),
+        ),
+        Section(
+            "Was it a lot?",
+            ("what", ""),
+            (
+                ("accounts", number(metadata["accounts"])),
+                ("of them mailed", number(metadata["mailed"])),
+                ("came back", number(metadata["returned"])),
+                ("p-value of arms alike", f"{metadata['balance']:.2g}"),
+            ),
+        ),
+    )
+
+
+def _gain(gain: Sequence[float]) -> str:
+    return _range(gain, "{:+.2%}")
+
+
+def _range(values: Sequence[float], shape: str) -> str:
+    value, low, high = (shape.format(each) for each in values)
+    return f"{value} ({low} to {high})"
+
+
+_SECTIONS: Final[
+    dict[ModelKind, Callable[[Mapping[str, Any]], tuple[Section, ...]]]
+] = {
+    ModelKind.SEGMENTS: _of_segments,
+    ModelKind.PROPENSITY: _of_propensity,
+    ModelKind.UPLIFT: _of_uplift,
+}

@@ -1,0 +1,29 @@
+"""Whom to leave alone: accounts that no mail is expected to help."""
+
+from typing import NamedTuple
+
+from campaigns.rules.holdout import draw
+
+
+class Policy(NamedTuple):
+    """How what is expected of a mail decides.
+
+    Attributes:
+        least_uplift: What it has to add to the chance of a return to be worth it.
+        exploration_share: Of those it is not worth it for, who is enrolled all the
+            same, so that what is expected of them stays put to the test.
+    """
+
+    least_uplift: float = 0.0
+    exploration_share: float = 0.1
+
+    def leaves_alone(self, uplift: float | None, *, key: bytes, episode: int) -> bool:
+        """Say whether an account is left alone in this absence.
+
+        It is asked before arms are looked at, so both arms lose the same accounts, and
+        treated against held out stays a comparison by lot. Where nothing is known of
+        what a mail adds, nobody is left alone.
+        """
+        if uplift is None or uplift > self.least_uplift:
+            return False
+        return draw(key, "explore", str(episode)) >= self.exploration_share

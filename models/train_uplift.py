@@ -1,0 +1,108 @@
+"""From a holdout to a model of whom a mail helps, judged before anybody goes by it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from models.balance import balance
+from models.definitions import FEATURES
+from models.policy import Costs, Judgement, judge
+from models.trained import Trained, described, hash_of
+from models.trial import Trial
+from models.uplift import Combined, OneFlag
+
+
+class Rule(NamedTuple):
+    """The best rule of one feature, in words: what a model has to beat."""
+
+    words: str
+    uplift_below: float
+    uplift_above: float
+
+
+def train_uplift(
+    trial: Trial,
+    accounts: Sequence[str],
+    *,
+    as_of: datetime,
+    costs: Costs = Costs(),  # noqa: B008 — nothing can change it
+    confidence: float = 0.95,
+    random_state: int = 0,
+) -> Trained:
+    """Learn whom a mail helps, and what going by it is worth.
+
+    Args:
+        trial: Accounts that were mailed, or not, by lot, with what is known of them.
+        accounts: Their ids, in order.
+        as_of: When the last of their windows closed.
+        costs: Of a mail.
+        confidence: Of the judgement's intervals.
+        random_state: Makes folds the same on every run.
+
+    Raises:
+        ValueError: The arms were not made by lot, or too few accounts came back.
+    """
+    names = [feature.name for feature in FEATURES]
+    alike = balance(trial, names)
+    if not alike.is_random:
+        apart = ", ".join(f"{n} ({d:+.2f} SD)" for n, d in alike.differences.items())
+        raise ValueError(
+            "the arms differ in what was known before (p = "
+            f"{alike.p_value:.1g}): no lot made them, so they teach nothing. They "
+            f"differ most in {apart}; find out who was left out of an arm"
+        )
+    model = Combined(random_state=random_state)
+    judged = judge(
+        model, trial, costs=costs, confidence=confidence, random_state=random_state
+    )
+    rng = np.random.default_rng(random_state)
+    shuffled = trial._replace(mailed=rng.permutation(trial.mailed))
+    model.fit(trial.X, trial.y, treatment=trial.mailed, propensity=trial.chance)
+    metadata = described(
+        "uplift",
+        model,
+        data_hash=hash_of(
+            trial.X.tobytes(), trial.y.tobytes(), trial.mailed.tobytes(), *accounts
+        ),
+        as_of=as_of,
+        accounts=len(trial.y),
+        mailed=int(trial.mailed.sum()),
+        returned=int(trial.y.sum()),
+        balance=alike.p_value,
+        costs=costs._asdict(),
+        judgement=plain_judgement(judged),
+        confidence=confidence,
+        rule=_rule(trial)._asdict(),
+        controls={
+            "judgement_of_shuffled_arms": plain_judgement(
+                judge(model, shuffled, costs=costs, random_state=random_state)
+            )
+        },
+    )
+    return Trained(model, metadata)
+
+
+def plain_judgement(judged: Judgement) -> dict[str, Any]:
+    """Return a judgement as plain values."""
+    return {
+        "accounts": judged.accounts,
+        "share_mailed": judged.share_mailed,
+        "over_all": list(judged.over_all),
+        "over_none": list(judged.over_none),
+        "all_over_none": list(judged.all_over_none),
+        "qini": float(np.mean(judged.qini)),
+        "is_better": judged.is_better,
+        "sentence": judged.sentence,
+    }
+
+
+def _rule(trial: Trial) -> Rule:
+    flag = OneFlag().fit(
+        trial.X, trial.y, treatment=trial.mailed, propensity=trial.chance
+    )
+    if flag.feature_ < 0:
+        return Rule("no feature leaves enough accounts on both sides", *flag.uplifts_)
+    feature = FEATURES[flag.feature_]
+    return Rule(f"{feature.name} above {flag.above_:.4g}", *flag.uplifts_)

@@ -1,0 +1,335 @@
+"""Learning from what happened: who comes back, whom a mail helps, and what is used."""
+
+from datetime import timedelta
+
+import numpy as np
+import polars as pl
+import pytest
+from sqlalchemy import insert
+
+from campaigns.config import ChurnSettings, LearningSettings, WinBackSettings
+from campaigns.domain.records import Label
+from campaigns.domain.values import ImportCounts
+from campaigns.domain.words import EnrolmentRefusal, ModelAction, ModelKind
+from campaigns.errors import (
+    ActionRefusedError,
+    ConfigError,
+    ModelMismatchError,
+    NotFoundError,
+)
+from campaigns.present.cards import card_of
+from campaigns.present.pages import Pages
+from campaigns.rules.policy import Policy
+from campaigns.shipped import templates_folder
+from campaigns.steps import learn, score
+from campaigns.store import imports, model_versions, records, snapshots
+from campaigns.store.tables.programme import (
+    EnrolmentRow,
+    EpisodeRow,
+    HoldoutRow,
+    OutcomeRow,
+    ScoreRow,
+)
+from campaigns.store.usage import UsageLake
+from models.definitions import DEFINITION, FEATURE_NAMES
+from tests.factories import (
+    NOON,
+    ROOT,
+    add_account,
+    address_hash,
+    campaign,
+    churn,
+    keep_usage,
+    launch,
+    subscription,
+    usage,
+)
+
+DAY = timedelta(days=1)
+LATER = NOON + 60 * DAY
+_FIRST = 1_000_001
+
+
+@pytest.fixture
+def learning(sessions, tmp_path):
+    return score.Learning(
+        sessions,
+        UsageLake(tmp_path / "usage"),
+        ChurnSettings().definition(),
+        WinBackSettings().definition(),
+        ROOT / "templates" / "workspace" / "segments.toml",
+        tmp_path / "models",
+        tmp_path / "snapshots",
+        LearningSettings().costs,
+    )
+
+
+def active(learning, kind):
+    with learning.sessions.begin() as session:
+        return model_versions.active(session, kind)
+
+
+def lived(learning, accounts, *, returns_of):
+    """Accounts that leave month by month; who comes back, pays again ten days later."""
+    contracts, events = [], []
+    for number in range(accounts):
+        left = NOON - (20 + 30 * (number % 6)) * DAY
+        account = f"a{number:03}"
+        contracts.append(
+            subscription(account, id=f"{account}-1", started_at=left - 200 * DAY,
+                         ended_at=left)
+        )  # fmt: skip
+        if returns_of(number):
+            contracts.append(
+                subscription(account, id=f"{account}-2", started_at=left + 25 * DAY)
+            )
+        events += [
+            usage(account, (left - day * DAY).isoformat(), feature=f"f{day % 5}")
+            for day in range(1, 3 if number % 2 else 40)
+        ]
+    with learning.sessions.begin() as session:
+        for number in range(accounts):
+            add_account(session, f"a{number:03}")
+        records.put(session, "subscriptions", contracts, address_hash=address_hash)
+        for kind in ("usage", "subscriptions"):
+            run = imports.begin(session, kind=kind, file="f", sha256=kind, now=NOON)
+            imports.finish(session, run, ImportCounts(taken=1), now=NOON)
+    keep_usage(learning.lake, *events)
+
+
+def test_who_comes_back_is_learnt_from_windows_that_closed(learning):
+    lived(learning, 240, returns_of=lambda number: number % 4 in {0, 2, 3})
+    metadata = learn.train(learning, ModelKind.PROPENSITY, as_of=NOON, now=NOON)
+
+    assert metadata["over_luck"][1] > 0
+    assert metadata["as_of"] == NOON.isoformat()
+    assert max(metadata["cutoffs"]) == (NOON - 30 * DAY).isoformat()
+    assert active(learning, "propensity").version == metadata["version"]
+    assert "of pairs" in learn.sentence_of(metadata)
+
+
+def test_nothing_is_learnt_from_a_handful(learning):
+    with pytest.raises(ConfigError, match="no usage or subscriptions were imported"):
+        learn.train(learning, ModelKind.PROPENSITY, as_of=NOON, now=NOON)
+    lived(learning, 6, returns_of=lambda number: number < 2)
+    with pytest.raises(ConfigError, match="a model needs 20 that did"):
+        learn.train(learning, ModelKind.PROPENSITY, as_of=NOON, now=NOON)
+    with pytest.raises(ConfigError, match="no window of an enrolment closed yet"):
+        learn.train(learning, ModelKind.UPLIFT, as_of=NOON, now=NOON)
+    found = learn.learn(learning, now=NOON)
+    assert [each.version for each in found] == [None, None, None]
+    assert all(each.sentence for each in found)
+
+
+def test_once_mails_go_out_only_the_holdout_tells_who_returns_unprompted(learning):
+    lived(learning, 240, returns_of=lambda number: number % 4 in {0, 2, 3})
+    with learning.sessions.begin() as session:
+        session.execute(
+            insert(HoldoutRow),
+            [
+                {
+                    "account": f"a{number:03}",
+                    "arm": "holdout" if number % 3 else "treated",
+                    "stratum": "s",
+                    "assigned_at": NOON - 150 * DAY,
+                }
+                for number in range(240)
+            ],
+        )
+        spared = learn.trials.unmailed(session)
+    windows = list(learn.past_windows(learning, spared, until=NOON))
+
+    assert windows
+    for each in windows:
+        assert all(int(account[1:]) % 3 for account in each.came_back)
+    # Who was drawn after the cutoff may have been drawn because it had not returned.
+    late = spared._replace(held_out=dict.fromkeys(spared.held_out, NOON))
+    assert not list(learn.past_windows(learning, late, until=NOON))
+
+
+def tried(learning, rng, *, size=1600, harm=-0.25, start=0):
+    """A campaign of the past: mails help accounts of many users, and put others off."""
+    people = rng.normal(10, 3, size)
+    treated = rng.random(size) < 0.7
+    gain = np.where(people > 10, 0.25, harm)
+    back = rng.random(size) < 0.4 + treated * gain
+    accounts = [f"t{start + number:05}" for number in range(size)]
+    features = pl.DataFrame(
+        {"account": accounts}
+        | {name: rng.normal(10, 3, size) for name in FEATURE_NAMES}
+        | {"active_users_90d": people}
+    )
+    moment = NOON - 9 * DAY + start * timedelta(seconds=1)
+    with learning.sessions.begin() as session:
+        for account in accounts:
+            add_account(session, account, contacts=0)
+        launched(session)
+        snapshots.keep(
+            session, learning.snapshots_folder, features, as_of=moment,
+            definition=DEFINITION, drift=[],
+        )  # fmt: skip
+        add_rows(session, accounts, treated, back, moment, start)
+
+
+def launched(session):
+    from campaigns.store import campaigns
+
+    if campaigns.apply(session, campaign("past"), now=NOON)[1]:
+        campaigns.launch(session, "past", cohorts=[NOON], now=NOON)
+        add_account(session, "writes-to-all")
+
+
+def add_rows(session, accounts, treated, back, moment, start):
+    numbers = range(_FIRST + start, _FIRST + start + len(accounts))
+    rows = list(zip(numbers, accounts, treated.tolist(), back.tolist(), strict=True))
+    session.execute(
+        insert(EpisodeRow),
+        [
+            {"id": n, "account": account, "sequence": 1, "churned_at": NOON - 30 * DAY,
+             "definition": "ended"}
+            for n, account, *_ in rows
+        ],
+    )  # fmt: skip
+    session.execute(
+        insert(ScoreRow),
+        [
+            {"id": n, "as_of": moment, "account": account, "segment": "general",
+             "confidence": 0.5, "reasons": [], "facts": {}, "model": "m"}
+            for n, account, *_ in rows
+        ],
+    )  # fmt: skip
+    session.execute(
+        insert(EnrolmentRow),
+        [
+            {"id": n, "campaign": "past", "campaign_version": 1, "cohort": 1,
+             "account": account, "episode": n, "contact": "writes-to-all-p1",
+             "contact_choice": "only_contact", "arm": "treated" if was else "holdout",
+             "segment": "general", "stratum": "s", "score": n, "enrolled_at": NOON,
+             "window_ends_at": NOON + 30 * DAY}
+            for n, account, was, _ in rows
+        ],
+    )  # fmt: skip
+    session.execute(
+        insert(OutcomeRow),
+        [
+            {"enrolment": n, "definition": "d", "came_back": came, "returned_at": None,
+             "settled_at": NOON + 31 * DAY}
+            for n, _, _, came in rows
+        ],
+    )  # fmt: skip
+
+
+def test_whom_a_mail_helps_is_proposed_or_used_as_the_settings_say(learning):
+    tried(learning, np.random.default_rng(1))
+    *_, found = learn.learn(learning, now=LATER)
+
+    assert found.action is ModelAction.TRAINED
+    assert "Mailing the" in found.sentence
+    assert active(learning, "uplift") is None
+    *_, found = learn.learn(learning._replace(promotes=True), now=LATER)
+    assert found.action is ModelAction.PROMOTED
+    assert active(learning, "uplift").version == found.version
+
+
+def test_a_model_that_gains_nothing_is_retired_and_all_are_mailed_again(learning):
+    tried(learning, np.random.default_rng(2))
+    promoting = learning._replace(promotes=True)
+    learn.learn(promoting, now=LATER)
+    assert active(learning, "uplift")
+    tried(learning, np.random.default_rng(3), size=4000, harm=0.25, start=1600)
+    *_, found = learn.learn(promoting, now=LATER)
+
+    assert found.action is ModelAction.RETIRED
+    assert active(learning, "uplift") is None
+
+
+def test_people_promote_and_roll_back(learning):
+    tried(learning, np.random.default_rng(4), harm=0.25)
+    metadata = learn.train(learning, ModelKind.UPLIFT, as_of=LATER, now=LATER)
+    version = metadata["version"]
+
+    assert active(learning, "uplift") is None
+    with pytest.raises(ActionRefusedError, match="Say --anyway"):
+        learn.promote(learning, version[:6], anyway=False, now=LATER)
+    with pytest.raises(NotFoundError, match="no model of uplift was ever used"):
+        learn.roll_back(learning, ModelKind.UPLIFT, now=LATER)
+    learn.promote(learning, version[:6], anyway=True, now=LATER)
+    assert active(learning, "uplift").version == version
+    assert learn.roll_back(learning, ModelKind.UPLIFT, now=LATER) is None
+    assert active(learning, "uplift") is None
+
+
+def test_a_changed_file_is_not_promoted(learning):
+    tried(learning, np.random.default_rng(5))
+    metadata = learn.train(learning, ModelKind.UPLIFT, as_of=LATER, now=LATER)
+    (folder,) = learning.models_folder.iterdir()
+    (folder / "model.skops").write_bytes(b"other")
+
+    with pytest.raises(ModelMismatchError, match="was changed"):
+        learn.promote(learning, metadata["version"], anyway=True, now=LATER)
+
+
+def test_scores_hold_chances_and_uplifts_once_there_are_models(learning):
+    lived(learning, 240, returns_of=lambda number: number % 4 in {0, 2, 3})
+    tried(learning, np.random.default_rng(6))
+    segments = ("slow-fade", "champion-left")
+    labels = [
+        Label(account=f"a{number:03}", segment=segments[number % 2], by="people",
+              as_of=NOON - 30 * DAY)
+        for number in range(240)
+    ]  # fmt: skip
+    with learning.sessions.begin() as session:
+        records.put(session, "labels", labels, address_hash=address_hash)
+    before = learn.train(learning, ModelKind.SEGMENTS, as_of=NOON, now=NOON)
+    assert score.score(learning, as_of=NOON).chance is None
+    learn.train(learning, ModelKind.PROPENSITY, as_of=NOON, now=NOON)
+    added = learn.train(learning, ModelKind.UPLIFT, as_of=LATER, now=LATER)
+    learn.promote(learning, added["version"], anyway=True, now=LATER)
+    result = score.score(learning, as_of=NOON + DAY)
+
+    assert 0 < result.chance < 1
+    with learning.sessions.begin() as session:
+        rows = session.query(ScoreRow).filter(ScoreRow.as_of == NOON + DAY).all()
+        assert rows
+        assert all(0 <= row.chance <= 1 and row.uplift is not None for row in rows)
+    for model in (active(learning, kind) for kind in ModelKind):
+        card = card_of(
+            model.metadata,
+            sentence=learn.sentence_of(model.metadata),
+            is_active=True,
+            decisions=[("2026-01-05", "promoted", "because")],
+        )
+        pages = Pages(templates_folder())
+        told, page = pages.card_markdown(card), pages.card_html(card)
+        assert f"Model {model.version}, in use" in told
+        assert "## Limits" in told
+        assert "shuffled" in page
+        assert ("<svg" in page) == (model.kind == "propensity")
+    assert before["controls"]["shuffled_labels"] < 0.65
+
+
+def test_whom_no_mail_helps_is_left_alone_but_for_some(sessions):
+    accounts = [f"acc-{number:03}" for number in range(200)]
+    with sessions.begin() as session:
+        for account in accounts:
+            add_account(session, account)
+        churn(session, *accounts)
+        for row in session.query(ScoreRow).all():
+            row.uplift = 0.05 if int(row.account[4:]) % 2 else -0.05
+    launch(sessions, campaign(), policy=Policy(exploration_share=0.2))
+
+    with sessions.begin() as session:
+        enrolled = {row.account for row in session.query(EnrolmentRow).all()}
+    helped = {account for account in accounts if int(account[4:]) % 2}
+    assert helped <= enrolled
+    assert 8 <= len(enrolled - helped) <= 34
+
+
+@pytest.mark.parametrize(
+    ("uplift", "is_left"), [(None, False), (0.011, False), (0.0099, True), (-1, True)]
+)
+def test_a_mail_has_to_be_worth_its_costs(uplift, is_left):
+    settings = LearningSettings(mail_cost=0.008, discount_cost=0.2)
+    policy = Policy(settings.least_uplift, exploration_share=1e-9)
+    assert policy.leaves_alone(uplift, key=b"k" * 32, episode=1) == is_left
+    assert EnrolmentRefusal.NOT_HELPED == "not_helped"
