@@ -1,6 +1,6 @@
 # Everything runs from .venv, which each target sets up by itself.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format lint types imports tests bench bench-learning proof proof-delivery proof-measurement lock pictures clean
+.PHONY: help demo test check format lint types imports tests bench bench-learning proof proof-delivery proof-measurement lock notebooks pictures clean
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
@@ -41,6 +41,10 @@ proof-delivery: $(VENV)/.dev ## Try delivery in hundreds of worlds where everyth
 
 proof-measurement: $(VENV)/.dev ## Measure thousands of programmes whose truth is known (FULL=1: all of them)
 	$(BIN)/python -m benchmarks.proof_measurement $(if $(FULL),full)
+
+notebooks: $(VENV)/.dev ## Run the six notebooks on ./demo (made first if it is not there), into ./demo/notebooks
+	test -e demo/.demo || $(MAKE) demo
+	$(BIN)/winback notebook --run -w demo
 
 pictures: $(VENV)/.dev ## Draw the mails and the demo's report into docs/pictures (needs Chromium)
 	$(BIN)/python docs/draw_pictures.py

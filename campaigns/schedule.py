@@ -100,6 +100,7 @@ class Work:
         import_place: Imports.
         sync: Learns from SES's own list whom not to write to.
         settle: Settles returns as of a moment.
+        learn: Learns all that can be, if it is to.
         beat: Records that the sender is alive.
         publish: Writes a week's report where people find it.
         distribution: Sends it to its subscribers.
@@ -116,6 +117,7 @@ class Work:
     import_place: import_file.Workplace
     sync: Callable[[], sync.SyncResult]
     settle: Callable[[datetime], settle.SettleResult]
+    learn: Callable[[datetime], list[learn.Learnt]]
     beat: Callable[[datetime], None]
     publish: Callable[[WeeklyReport], object]
     distribution: distribute.Distribution
@@ -289,9 +291,7 @@ def _report(work: Work, due_at: datetime) -> dict[str, Any]:
 
 
 def _learn(work: Work, _due_at: datetime) -> dict[str, Any]:
-    if not work.learning.is_weekly:
-        return {}
-    found = learn.learn(work.learning, now=work.clock())
+    found = work.learn(work.clock())
     return {each.kind: [each.version, each.action, each.sentence] for each in found}
 
 

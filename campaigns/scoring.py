@@ -118,7 +118,7 @@ def train_segments(
         trained = training.train_segments(
             features, people=people, rules=weak_labels(features, segments), as_of=as_of
         )
-    return _kept(trained.classifier, trained.metadata(), folder)
+    return keep(trained.classifier, trained.metadata(), folder)
 
 
 class PastWindow(NamedTuple):
@@ -152,7 +152,7 @@ def train_propensity(
             horizon=horizon,
             as_of=as_of,
         )  # fmt: skip
-    return _kept(*trained, folder)
+    return keep(*trained, folder)
 
 
 class TrialRows(NamedTuple):
@@ -195,7 +195,7 @@ def train_uplift(
             costs=Costs(**costs),
             confidence=confidence,
         )
-    return _kept(*trained, folder)
+    return keep(*trained, folder)
 
 
 @contextmanager
@@ -207,7 +207,12 @@ def _said(what: str) -> Iterator[None]:
         raise ConfigError(f"{what}: {error}") from error
 
 
-def _kept(model: object, metadata: dict[str, Any], folder: Path) -> Kept:
+def keep(model: object, metadata: dict[str, Any], folder: Path) -> Kept:
+    """Keep a model, and make sure that it can be loaded again.
+
+    Raises:
+        ModelMismatchError: It holds types that are not trusted, or does not fit.
+    """
     from models.artifacts import save
 
     path = save(model, metadata, folder)

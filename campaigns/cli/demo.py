@@ -124,7 +124,7 @@ def _use_world(root: Path, world: World, database: str | None) -> None:
         text = text.replace("sqlite:///winback.db", database)
     text = text.replace("listen_port = 8025", "listen_port = 0")
     # Sixteen weeks pass in minutes: there is no time to learn in each of them.
-    settings.write_text(f"{text}\n[learning]\nweekly = false\n", "utf-8")
+    settings.write_text(text.replace("weekly = true ", "weekly = false"), "utf-8")
 
 
 def _at(root: Path, moment: datetime) -> tuple[Workspace, datetime]:

@@ -152,6 +152,20 @@ def learn(workspace: WorkspaceOption = Path()) -> None:
 
 
 @app.command()
+def notebook(
+    run: Annotated[
+        bool, typer.Option("--run", help="run all of them; open none")
+    ] = False,
+    workspace: WorkspaceOption = Path(),
+) -> None:
+    """Open the notebooks on the workspace's data (needs winback[notebook])."""
+    from campaigns.cli.notebook import open_notebooks
+    from campaigns.wiring.workspace import open_workspace
+
+    open_notebooks(open_workspace(workspace), runs=run)
+
+
+@app.command()
 def score(
     as_of: Annotated[
         datetime | None, typer.Option(help="score what was known then (UTC)")

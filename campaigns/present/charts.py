@@ -1,17 +1,19 @@
 """Charts by Altair: for notebooks as they are, and drawn to SVG without a browser."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeAlias
 
 import altair as alt
 
 from campaigns.present.report import CohortLine, GroupLine
+from campaigns.rules.measure.rates import Estimate
 
 _WIDTH: Final = 640
 _HEIGHT: Final = 260
 _ROW_HEIGHT: Final = 34
 _FONT: Final = "sans-serif"
 _WIDEST: Final = 0.3
+_MOST_POINTS: Final = 400
 _DAY: Final = alt.X("day:T", title="Windows closed by", axis=alt.Axis(format="%d %b"))
 
 Drawing: TypeAlias = alt.LayerChart | alt.FacetChart
@@ -159,7 +161,111 @@ def stated_and_kept(
         line.encode(x=stated, y="kept:Q"),
         dots.encode(x=stated, y=alt.Y("kept:Q", title="Came back", axis=axis)),
     )
-    return chart.properties(width=_WIDTH // 2, height=_HEIGHT)
+    return chart.properties(width=_WIDTH, height=_HEIGHT)
+
+
+def sizes(counts: Mapping[str, int], *, palette: Palette = LIGHT) -> Drawing:
+    """Return how many there are of each, the largest first."""
+    rows = [{"group": name, "accounts": count} for name, count in counts.items()]
+    group = alt.Y("group:N", title=None, sort="-x")
+    data = _chart(rows)
+    accounts = alt.X("accounts:Q", title="Accounts", axis=alt.Axis(tickMinStep=1))
+    bars = data.mark_bar(color=palette.treated).encode(x=accounts, y=group)
+    label = data.mark_text(align="left", dx=6, color=palette.text).encode(
+        x="accounts:Q", y=group, text=alt.Text("accounts:Q", format=",")
+    )
+    height = max(1, len(rows)) * _ROW_HEIGHT
+    return alt.layer(bars, label).properties(width=_WIDTH - 120, height=height)
+
+
+def profile(values: Mapping[str, Mapping[str, float]]) -> Drawing:
+    """Return how groups differ: for each, features in standard deviations of all.
+
+    Args:
+        values: Mean by feature, by group.
+    """
+    rows = [
+        {"group": group, "feature": feature, "mean": mean}
+        for group, means in values.items()
+        for feature, mean in means.items()
+    ]
+    data = _chart(rows)
+    slanted = alt.Axis(labelAngle=-30)
+    group = alt.X("group:N", title=None, axis=slanted)
+    feature = alt.Y("feature:N", title=None)
+    scale = alt.Scale(scheme="brownbluegreen", domain=[-1.5, 1.5], clamp=True)
+    colour = alt.Color("mean:Q", title="SD from the mean", scale=scale)
+    cells = data.mark_rect().encode(x=group, y=feature, color=colour)
+    ink = alt.condition(
+        "abs(datum.mean) < 0.9", alt.value(LIGHT.text), alt.value("#ffffff")
+    )
+    text = data.mark_text(fontSize=11).encode(
+        x=group, y=feature, text=alt.Text("mean:Q", format="+.1f"), color=ink
+    )
+    height = len({row["feature"] for row in rows}) * 26
+    return alt.layer(cells, text).properties(width=_WIDTH - 160, height=height)
+
+
+def rates(
+    counts: Mapping[str, tuple[int, Estimate]], *, palette: Palette = LIGHT
+) -> Drawing:
+    """Return rates with their intervals, in the order given.
+
+    Args:
+        counts: Accounts and their rate, by group.
+        palette: Its colours.
+    """
+    rows = [
+        {
+            "group": f"{name} ({accounts:,})",
+            "rate": rate.value,
+            "low": rate.low,
+            "high": rate.high,
+        }
+        for name, (accounts, rate) in counts.items()
+    ]
+    group = alt.Y("group:N", title=None, sort=None)
+    data = _chart(rows)
+    axis = alt.Axis(format=".0%", tickCount=6)
+    span = data.mark_rule(strokeWidth=2.5, color=palette.treated).encode(
+        y=group, x=alt.X("low:Q", title="Came back", axis=axis), x2="high:Q"
+    )
+    dot = data.mark_circle(size=90, opacity=1, color=palette.treated).encode(
+        y=group, x="rate:Q"
+    )
+    height = max(1, len(rows)) * _ROW_HEIGHT
+    return alt.layer(span, dot).properties(width=_WIDTH - 160, height=height)
+
+
+def gain_curve(
+    accounts: Sequence[float], gain: Sequence[float], *, palette: Palette = LIGHT
+) -> Drawing:
+    """Return what mailing the first so many accounts brings, beside any other order.
+
+    Args:
+        accounts: How many were mailed, from 0 to all.
+        gain: How many came back because of it.
+        palette: Its colours.
+    """
+    step = max(1, len(accounts) // _MOST_POINTS)
+    places = sorted({*range(0, len(accounts), step), len(accounts) - 1})
+    rows: list[dict[str, Any]] = [
+        {"share": accounts[i] / accounts[-1], "gain": gain[i]} for i in places
+    ]
+    share = alt.X("share:Q", title="Share mailed", axis=alt.Axis(format=".0%"))
+    brought = alt.Y("gain:Q", title="Accounts brought back by the mails")
+    line = _chart(rows).mark_line(strokeWidth=2.5, color=palette.treated)
+    ends: list[dict[str, Any]] = [
+        {"share": 0, "gain": 0},
+        {"share": 1, "gain": gain[-1]},
+    ]
+    straight = _chart(ends).mark_line(
+        color=palette.text, strokeDash=[6, 4], strokeWidth=1
+    )
+    chart = alt.layer(
+        straight.encode(x=share, y=brought), line.encode(x=share, y=brought)
+    )
+    return chart.properties(width=_WIDTH, height=_HEIGHT)
 
 
 def _lift(row: dict[str, Any]) -> float:

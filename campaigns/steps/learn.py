@@ -242,19 +242,30 @@ def _train_segments(learning: Learning, as_of: datetime) -> scoring.Kept:
 
 
 def _train_propensity(learning: Learning, as_of: datetime) -> scoring.Kept:
-    with learning.sessions.begin() as session:
-        until = imports.known_until(session, telling_kinds(learning.win_back))
-        spared = trials.unmailed(session)
-    if until is None:
-        raise ConfigError("who comes back: no usage or subscriptions were imported yet")
-    until = min(until, as_of)
-    windows = list(past_windows(learning, spared, until=until))
+    until, windows = unprompted(learning, as_of=as_of)
     return scoring.train_propensity(
         windows,
         horizon=learning.win_back.window,
         as_of=until,
         folder=learning.models_folder,
     )
+
+
+def unprompted(
+    learning: Learning, *, as_of: datetime
+) -> tuple[datetime, list[scoring.PastWindow]]:
+    """Return up to when returns are known, and who came back unprompted before that.
+
+    Raises:
+        ConfigError: Nothing that tells of returns was imported.
+    """
+    with learning.sessions.begin() as session:
+        known_until = imports.known_until(session, telling_kinds(learning.win_back))
+        spared = trials.unmailed(session)
+    if known_until is None:
+        raise ConfigError("who comes back: no usage or subscriptions were imported yet")
+    until = min(known_until, as_of)
+    return until, list(past_windows(learning, spared, until=until))
 
 
 def past_windows(
@@ -301,6 +312,21 @@ def _returns(
 
 
 def _train_uplift(learning: Learning, as_of: datetime) -> scoring.Kept:
+    return scoring.train_uplift(
+        trial_rows(learning, as_of=as_of),
+        as_of=as_of,
+        folder=learning.models_folder,
+        costs=learning.costs,
+        confidence=CONFIDENCE,
+    )
+
+
+def trial_rows(learning: Learning, *, as_of: datetime) -> scoring.TrialRows:
+    """Return the enrolments whose window closed, with what was known at their scores.
+
+    Raises:
+        ConfigError: There is none.
+    """
     with learning.sessions.begin() as session:
         rows = [row for row in trials.settled(session) if row.settled_at <= as_of]
         found = {
@@ -320,15 +346,27 @@ def _train_uplift(learning: Learning, as_of: datetime) -> scoring.Kept:
     table = outcomes.join(
         pl.concat(tables), on=["account", "as_of"], how="inner", maintain_order="left"
     )
-    return scoring.train_uplift(
-        scoring.TrialRows(
-            table, table["is_treated"].to_list(), table["came_back"].to_list()
-        ),
-        as_of=as_of,
-        folder=learning.models_folder,
-        costs=learning.costs,
-        confidence=CONFIDENCE,
+    return scoring.TrialRows(
+        table, table["is_treated"].to_list(), table["came_back"].to_list()
     )
+
+
+def propose(
+    learning: Learning, model: object, metadata: dict[str, Any], *, now: datetime
+) -> str:
+    """Keep a model that was made elsewhere, such as in a notebook; return its version.
+
+    It is used once a person promotes it.
+
+    Raises:
+        ModelMismatchError: It holds types that are not trusted, or does not fit.
+    """
+    kept = scoring.keep(model, metadata, learning.models_folder)
+    kind = ModelKind(metadata["kind"])
+    with learning.sessions.begin() as session:
+        _keep(session, kept, now)
+        _decide(session, kind, kept.metadata, ModelAction.TRAINED, now)
+    return str(kept.metadata["version"])
 
 
 _TRAINED: Final[dict[ModelKind, Callable[[Learning, datetime], scoring.Kept]]] = {

@@ -41,7 +41,6 @@ class Learning(NamedTuple):
         snapshots_folder: Where the features that scores were made from are kept.
         costs: Of a mail: mail, discount, unsubscribe, unsubscribed.
         promotes: Whether a model whose numbers allow it is used without being asked.
-        is_weekly: Whether models are learnt anew every week.
     """
 
     sessions: Sessions
@@ -53,7 +52,6 @@ class Learning(NamedTuple):
     snapshots_folder: Path
     costs: Mapping[str, float] = MappingProxyType({})
     promotes: bool = False
-    is_weekly: bool = True
 
 
 class ScoreResult(NamedTuple):

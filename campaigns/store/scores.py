@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session
@@ -80,3 +80,17 @@ def sizes(session: Session, as_of: datetime) -> dict[str, int]:
         .order_by(func.count().desc(), ScoreRow.segment)
     )
     return dict(session.execute(query).all())
+
+
+def opinions(session: Session, as_of: datetime) -> list[dict[str, Any]]:
+    """Return what was thought of each account as of a date, as plain values."""
+    query = select(
+        ScoreRow.account,
+        ScoreRow.segment,
+        ScoreRow.confidence,
+        ScoreRow.reasons,
+        ScoreRow.chance,
+        ScoreRow.uplift,
+    ).where(ScoreRow.as_of == as_of)
+    rows = session.execute(query.order_by(ScoreRow.account))
+    return [row._asdict() for row in rows]

@@ -31,7 +31,7 @@ from campaigns.present.pages import Pages
 from campaigns.rules.pacing import Policy
 from campaigns.schedule import Work
 from campaigns.shipped import templates_folder
-from campaigns.steps import distribute, receive, restart, sync
+from campaigns.steps import distribute, learn, receive, restart, sync
 from campaigns.steps.compose import Composer, Render
 from campaigns.steps.desk import Desk
 from campaigns.store import instance
@@ -281,11 +281,18 @@ def sending_work(
             import_place=workspace.import_place(),
             sync=partial(sync.sync, ses_list(workspace, ses)),
             settle=workspace.settle,
+            learn=partial(_learn, workspace),
             beat=partial(beat, workspace.sessions, workspace.watermark, presence),
             publish=partial(publish, workspace),
             distribution=distribution(workspace, sender.send),
             stop=stop,
         )
+
+
+def _learn(workspace: Workspace, now: datetime) -> list[learn.Learnt]:
+    if not workspace.settings.learning.weekly:
+        return []
+    return learn.learn(workspace.learning(), now=now)
 
 
 def distribution(

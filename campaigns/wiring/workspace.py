@@ -91,7 +91,6 @@ class Workspace:
             self.root / "snapshots",
             self.settings.learning.costs,
             self.settings.learning.promotes,
-            self.settings.learning.weekly,
         )
 
     def address_hash(self) -> Callable[[str], str]:

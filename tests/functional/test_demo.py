@@ -13,7 +13,10 @@ import nbclient
 import pytest
 from sqlalchemy import text
 
+from campaigns.cli.notebook import lay_out, need
+from campaigns.errors import ConfigError
 from campaigns.store.session import open_engine
+from campaigns.wiring.workspace import open_workspace
 from tests.conftest import ROOT
 
 
@@ -168,6 +171,29 @@ def test_notebooks_run_on_the_demos_workspace(notebook, demo, monkeypatch):
         for output in cell.get("outputs", [])
     )
     assert "accounts" in said
+
+
+def test_notebooks_are_laid_out_once_and_stay_whose_they_are(demo, tmp_path):
+    copy = tmp_path / "demo"
+    shutil.copytree(demo[0], copy)
+    here = open_workspace(copy)
+    mine = copy / "notebooks" / "5_did_it_work.ipynb"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    paths = lay_out(here)
+
+    assert [path.stem[0] for path in paths] == list("123456")
+    assert mine.read_text() == "mine"
+    (first, *_) = paths
+    assert "# # Who left" not in first.read_text()
+    assert json.loads(first.read_text())["cells"][0]["source"][0] == (
+        "# Who left, and how did they use the product?\n"
+    )
+
+
+def test_what_notebooks_need_is_said(demo):
+    with pytest.raises(ConfigError, match=r"need nothing_like_it.*winback\[notebook\]"):
+        need("nothing_like_it")
 
 
 def test_status_says_what_ran_what_is_due_and_what_is_stuck(demo, walk, tmp_path):

@@ -69,6 +69,7 @@ def work(sessions, clock, tmp_path, settling, syncing):
         desk=None,
         post=None,
         learning=None,
+        learn=lambda _now: [],
         programme=None,
         reporting=reporting,
         import_place=None,

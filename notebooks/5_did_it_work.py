@@ -14,7 +14,8 @@
 # %% [markdown]
 # # Did it work?
 #
-# The same numbers as in the weekly report, from the same functions, on the workspace
+# Did mails bring accounts back that would not have come by themselves? The same numbers
+# as in the weekly report, from the same functions, on the workspace
 # that `make demo` leaves in `./demo`. Another workspace: set `WINBACK_WORKSPACE`.
 
 # %%
@@ -60,3 +61,9 @@ charts.lift_over_time(campaign.cohorts)
 # %%
 print(campaign.stay_sentence)
 campaign.stays
+
+# %% [markdown]
+# ## What to do
+
+# %%
+print(campaign.next_step)

@@ -1,0 +1,106 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Whom does a mail help?
+#
+# Not who comes back, but who comes back *because of* a mail. Only accounts that were
+# mailed, or not, by lot can tell; that is what the holdout is for.
+
+# %%
+from campaigns.cli.options import workspace_in_use
+from campaigns.errors import ConfigError
+from campaigns.present import charts
+from campaigns.steps import learn
+from campaigns.wiring.workspace import open_workspace
+from models.balance import balance
+from models.definitions import FEATURE_NAMES
+from models.policy import judge
+from models.qini import qini_curve
+from models.synthetic.trials import make_trial
+from models.training import matrix
+from models.trial import trial
+from models.uplift import Combined, OneFlag
+
+workspace = open_workspace(workspace_in_use(default="demo"))
+try:
+    rows = learn.trial_rows(workspace.learning(), as_of=workspace.clock())
+    mine = trial(matrix(rows.features), rows.came_back, rows.mailed, None)
+    print(
+        f"{len(mine.y):,} accounts, {mine.mailed.mean():.0%} mailed; "
+        f"{mine.y.mean():.1%} came back"
+    )
+except ConfigError as nothing_yet:
+    mine = None
+    print(nothing_yet, "(no accounts)")
+
+# %% [markdown]
+# ## Was it a lot?
+#
+# If the arms differ in what was known before, they teach nothing.
+
+# %%
+if mine:
+    alike = balance(mine, FEATURE_NAMES)
+    print(f"p = {alike.p_value:.2f}; they differ most in {alike.differences}")
+
+# %% [markdown]
+# ## Is it worth choosing whom to mail?
+
+# %%
+try:
+    print(
+        judge(Combined(random_state=0), mine).sentence
+        if mine
+        else "Nothing to judge yet."
+    )
+except ValueError as too_few:
+    print(too_few)
+
+# %% [markdown]
+# ## What it looks like where it is
+#
+# A made trial of 40,000 accounts, of which a mail puts one in seven off. The curve
+# shows what mailing the first so many brings, those first whom the model says it helps
+# most; the dashed line is any other order. Where the curve falls again, stop.
+
+# %%
+made = make_trial(40_000, seed=7)
+X, y, mailed, chance = made.trial
+half = len(y) // 2
+model = Combined(random_state=0).fit(X[:half], y[:half], treatment=mailed[:half])
+curve = qini_curve(y[half:], model.predict(X[half:]), mailed[half:])
+charts.gain_curve(curve.accounts, curve.gain)
+
+# %%
+print(judge(Combined(random_state=0), made.trial).sentence)
+
+# %% [markdown]
+# A rule of one feature is what a model has to beat:
+
+# %%
+rule = OneFlag().fit(X, y, treatment=mailed)
+below, above = rule.uplifts_
+print(
+    f"{FEATURE_NAMES[rule.feature_]} up to {rule.above_:.2f}: {below:+.1%}; "
+    f"above: {above:+.1%}"
+)
+
+# %% [markdown]
+# ## What to do
+#
+# - "No gain to be had" is the usual answer: then mail all, and write better texts.
+# - If there is a gain, `winback learn` proposes the model week by week, and
+#   `winback models promote VERSION` uses it: those no mail helps are left alone, but
+#   for a tenth that keeps it known.
+# - Keep the holdout. Without it none of this can be known.
