@@ -22,7 +22,7 @@ from rich.table import Table
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
 
-from benchmarks import real_data
+from benchmarks import made_worlds, real_data
 from benchmarks.real_data import MENS, NONE, WOMENS, Mailing
 from models.calibration import calibration
 from models.policy import judge
@@ -196,11 +196,14 @@ def came_back(what: str, log: real_data.Log, at: Cutoffs) -> Iterator[Row]:
     )
 
 
-CASES: Final[dict[str, Callable[[], Iterator[Row]]]] = {
+CASES: Final[dict[str, Callable[[], Iterator[tuple[str, str, str, str]]]]] = {
     "cdnow": cdnow,
     "contributors": contributors,
     "arms": arms,
     "hillstrom": hillstrom,
+    "segments": made_worlds.segments,
+    "policy": made_worlds.policy,
+    "alike": made_worlds.alike,
 }
 
 
@@ -213,7 +216,7 @@ def main(names: list[str]) -> int:
         print("the peers are not installed: run `make bench-learning`")
         return 1
     warnings.filterwarnings("ignore")
-    rows = [row for name in names or CASES for row in CASES[name]()]
+    rows = [Row(*row) for name in names or CASES for row in CASES[name]()]
     table = Table("what", "who", "result", "beside", box=None)
     before = ""
     for row in rows:

@@ -170,7 +170,7 @@ def main() -> None:
             **dict.fromkeys(
                 (
                     *("post", "learning", "programme", "reporting", "import_place"),
-                    *("sync", "settle", "publish", "distribution"),
+                    *("sync", "settle", "learn", "publish", "distribution"),
                 ),
                 nothing,
             ),

@@ -244,45 +244,49 @@ class Scored(NamedTuple):
     """What was made of the churned accounts.
 
     Attributes:
-        scores: Segment, confidence, reasons and facts of each.
+        scores: Of each account, by each model of segments.
         features: What they were made from.
         definition: The version of the features' definitions.
         drift: The features that moved since the model was trained, as plain values.
     """
 
-    scores: list[Score]
+    scores: dict[str, list[Score]]
     features: pl.DataFrame
     definition: str
     drift: list[dict[str, Any]]
 
 
 def score(
-    known: Known, *, as_of: datetime, folders: Mapping[ModelKind, Path]
+    known: Known,
+    *,
+    as_of: datetime,
+    segments: Mapping[str, Path],
+    others: Mapping[ModelKind, Path],
 ) -> Scored:
     """Return the scores of the churned accounts, and what they were made from.
 
     Args:
         known: What is known of them.
         as_of: The date.
-        folders: Of the models to use: of segments, and of chances and uplifts where
-            there are any.
+        segments: The folders of the models of segments, by version; the used one first.
+        others: Those of the models of chances and uplifts, where there are any.
 
     Raises:
         ModelMismatchError: A model does not fit this code.
     """
     from models.drift import find_drift
 
-    classifier, metadata = _loaded(folders[ModelKind.SEGMENTS])
-    others: dict[ModelKind, Any] = {
-        kind: _loaded(folder)[0]
-        for kind, folder in folders.items()
-        if kind is not ModelKind.SEGMENTS
-    }
-    features = features_of(known, as_of=as_of)
+    classifiers = {version: _loaded(folder) for version, folder in segments.items()}
+    opinions = {kind: _loaded(folder)[0] for kind, folder in others.items()}
+    features, facts = features_of(known, as_of=as_of), _facts(known, as_of=as_of)
+    (_, metadata) = next(iter(classifiers.values()))
     drift = [
         each._asdict() for each in find_drift(features, metadata.get("reference", {}))
     ]
-    scores = _scores(classifier, others, features, _facts(known, as_of=as_of))
+    scores = {
+        version: _scores(classifier, opinions, features, facts)
+        for version, (classifier, _) in classifiers.items()
+    }
     return Scored(scores, features, DEFINITION, drift)
 
 

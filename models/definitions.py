@@ -298,3 +298,49 @@ FEATURES: Final[tuple[Feature, ...]] = (
 )
 
 FEATURE_NAMES: Final = tuple(feature.name for feature in FEATURES)
+
+THEMES: Final[dict[str, tuple[str, ...]]] = {
+    "how much it used it": (
+        "events_7d",
+        "events_30d",
+        "events_90d",
+        "active_days_7d",
+        "active_days_30d",
+        "active_days_90d",
+        "decline_per_week",
+        "longest_gap",
+        "earlier_returns",
+        "first_month_events",
+        "events_per_active_day",
+    ),
+    "what for": (
+        "breadth",
+        "top_feature_share",
+        "usage_entropy",
+        "weekend_share",
+        "integrations_connected",
+        "onboarding_step",
+        "days_to_onboarding_step",
+    ),
+    "what failed": (
+        "failure_rate",
+        "integration_failure_rate",
+        "integration_attempts",
+        "tickets_90d",
+    ),
+    "who": (
+        "top_contact_share",
+        "top_contact_silence",
+        "active_users_30d",
+        "active_users_90d",
+        "seat_use",
+    ),
+    "price": ("mrr_growth", "plan_changes", "discount_share", "ended_for_price"),
+    "what it said": ("nps",),
+}
+"""Features that say much the same: a reason is the sum of a theme's, named by its most.
+
+Where features say the same, a model shares its weight out among them, and none alone
+says how much speaks for a segment. How long an account was here, or is gone, what it
+paid and how large it was are in no theme: they tell segments apart, and explain none.
+"""

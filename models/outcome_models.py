@@ -11,7 +11,8 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
 )
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression, LogisticRegressionCV, Ridge
+from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -19,6 +20,9 @@ Numbers = NDArray[np.float64]
 Learner = Literal["logistic", "trees"]
 
 _MAX_ITER: Final = 1000
+_FOLDS: Final = 3
+_FEWEST_FOR_FOLDS: Final = 30
+_PENALTIES: Final = (0.0003, 0.001, 0.01, 0.1, 1.0)
 _TREES: Final[dict[str, Any]] = {
     # What mails add is small beside what else moves an account: small, slow trees.
     "learning_rate": 0.05,
@@ -49,8 +53,9 @@ def chance_model(
         return amount_model(learner, X, y, weight, random_state=random_state)
     if learner == "trees":
         return trees_of_chances(X, random_state).fit(X, y, trees__sample_weight=weight)
-    linear = LogisticRegression(max_iter=_MAX_ITER, random_state=random_state)
-    return _on_scaled(linear, learner).fit(X, y, linear__sample_weight=weight)
+    return _on_scaled(linear_model_of(y, random_state), learner).fit(
+        X, y, linear__sample_weight=weight
+    )
 
 
 def amount_model(
@@ -90,6 +95,27 @@ def _on_varying(trees: Any, X: Numbers) -> Pipeline:  # noqa: ANN401
     known = SimpleImputer(strategy="constant", fill_value=0.0, keep_empty_features=True)
     first = [] if len(varies) else [("known", known)]
     return Pipeline([("varying", chosen), *first, ("trees", trees)])
+
+
+def linear_model_of(y: NDArray[Any], random_state: int | None) -> Any:  # noqa: ANN401
+    """Return a logistic model, not fitted, with as much penalty as its data ask for.
+
+    How much is found on folds: with many features and few outcomes of one kind most of
+    what an unpenalised model sees is noise. Where outcomes are too few for folds, the
+    penalty is scikit-learn's own.
+    """
+    fewest = int(np.unique(y, return_counts=True)[1].min())
+    if fewest < _FEWEST_FOR_FOLDS:
+        return LogisticRegression(max_iter=_MAX_ITER, random_state=random_state)
+    return LogisticRegressionCV(
+        Cs=_PENALTIES,
+        l1_ratios=(0.0,),
+        cv=StratifiedKFold(_FOLDS, shuffle=True, random_state=random_state),
+        scoring="neg_log_loss",
+        max_iter=_MAX_ITER,
+        random_state=random_state,
+        use_legacy_attributes=False,
+    )
 
 
 def _on_scaled(linear: Any, learner: str) -> Pipeline:  # noqa: ANN401

@@ -12,13 +12,12 @@ from scipy.optimize import minimize
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from models.outcome_models import Learner, trees_of_chances
+from models.outcome_models import Learner, linear_model_of, trees_of_chances
 
 Numbers = NDArray[np.float64]
 
@@ -119,21 +118,22 @@ class ReturnModel(_Returns):
             raise ValueError(
                 f"there is no learner {self.learner!r}; there are logistic, trees"
             )
-        self.model_ = _on_logarithms(self.random_state).fit(X, y)
-        self.n_iter_ = int(self.model_[-1].n_iter_.max())
+        linear = linear_model_of(y, self.random_state)
+        self.model_ = _on_logarithms(linear).fit(X, y)
+        self.n_iter_ = int(np.max(self.model_[-1].n_iter_))
 
     def _chance(self, X: Numbers) -> Numbers:
         return np.asarray(self.model_.predict_proba(X)[:, 1])
 
 
-def _on_logarithms(random_state: int | None) -> Pipeline:
+def _on_logarithms(linear: Any) -> Pipeline:  # noqa: ANN401
     return Pipeline(
         [
             ("known", SimpleImputer(strategy="median", keep_empty_features=True)),
             # Counts and spans of accounts differ by factors, not by amounts.
             ("logarithm", FunctionTransformer(signed_logarithm)),
             ("scale", StandardScaler()),
-            ("linear", LogisticRegression(max_iter=1000, random_state=random_state)),
+            ("linear", linear),
         ]
     )
 

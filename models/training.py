@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from models.definitions import FEATURE_NAMES, FEATURES
+from models.definitions import FEATURE_NAMES, FEATURES, THEMES
 from models.drift import reference_of
 from models.evaluation import Metrics, cross_validate
 from models.segments import SegmentClassifier
@@ -22,6 +22,9 @@ FEWEST_LABELS: Final = 10
 _REASONS: Final = 3
 _NOTEWORTHY: Final = 0.25
 _FOLDS: Final = 5
+_PLACES: Final = [
+    [FEATURE_NAMES.index(name) for name in names] for names in THEMES.values()
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,8 @@ class TrainedSegments:
         as_of: The date the features were computed for.
         metrics: What it reaches on folds it did not learn from.
         reference: What the features of all accounts were like then.
+        agreement: How many labels of people there were, to how many of those accounts
+            the starter rules said something, and how often the same.
         speaks_for: What speaks for each segment most of all.
         shuffled: The share it gets right of labels without meaning.
     """
@@ -49,6 +54,7 @@ class TrainedSegments:
     as_of: datetime
     metrics: Metrics
     reference: dict[str, Any]
+    agreement: dict[str, int]
     speaks_for: dict[str, list[str]]
     shuffled: float
 
@@ -65,6 +71,7 @@ class TrainedSegments:
             left_out=self.left_out,
             is_calibrated=self.classifier.is_calibrated_,
             metrics=self.metrics._asdict(),
+            rules_against_people=self.agreement,
             reasons=self.speaks_for,
             controls={"shuffled_labels": self.shuffled},
             reference=self.reference,
@@ -123,11 +130,18 @@ def train_segments(
             classifier, X, y, folds=_FOLDS, random_state=random_state
         ),
         reference=reference_of(features),
+        agreement=_agreement(people, rules),
         speaks_for=_speaks_for(fitted),
         shuffled=cross_validate(
             classifier, X, shuffled, folds=_FOLDS, random_state=random_state
         ).accuracy,
     )
+
+
+def _agreement(people: Mapping[str, str], rules: Mapping[str, str]) -> dict[str, int]:
+    both = [account for account in people if account in rules]
+    same = sum(people[account] == rules[account] for account in both)
+    return {"people": len(people), "rules_too": len(both), "same": same}
 
 
 def _speaks_for(classifier: SegmentClassifier) -> dict[str, list[str]]:
@@ -155,22 +169,29 @@ def reasons(
 ) -> list[tuple[str, ...]]:
     """Return, for each row, in words what spoke most for its segment.
 
-    Only terms that speak for the segment by a noteworthy amount are named, at most
-    three, the strongest first. A missing number is never named.
+    Only themes that speak for the segment by a noteworthy amount are named, at most
+    three, the strongest first, each by its feature that speaks most. A missing number
+    is never named.
     """
     X = matrix(features)
     terms = np.where(np.isnan(X), 0.0, classifier.contributions(X, segments))
     scaled = classifier.standardised(X)
+    sums = np.column_stack([terms[:, places].sum(axis=1) for places in _PLACES])
     found = []
     for row in range(len(X)):
-        strongest = np.argsort(-terms[row], kind="stable")[:_REASONS]
+        strongest = np.argsort(-sums[row], kind="stable")[:_REASONS]
+        most = [
+            _PLACES[theme][int(terms[row, _PLACES[theme]].argmax())]
+            for theme in strongest
+            if sums[row, theme] > _NOTEWORTHY
+        ]
         found.append(
             tuple(
                 (FEATURES[at].high if scaled[row, at] > 0 else FEATURES[at].low).format(
                     value=abs(X[row, at])
                 )
-                for at in strongest
-                if terms[row, at] > _NOTEWORTHY
+                for at in most
+                if terms[row, at] > 0
             )
         )
     return found

@@ -101,6 +101,17 @@ def resume(name: str, workspace: WorkspaceOption = Path()) -> None:
     print(f"Campaign {name} is running.")
 
 
+@app.command()
+def pin(name: str, workspace: WorkspaceOption = Path()) -> None:
+    """Let a campaign go by the model of segments that is used now, from here on."""
+    from campaigns.steps.launch import pin as pin_model
+    from campaigns.wiring.workspace import open_workspace
+
+    with open_workspace(workspace).sessions.begin() as session:
+        model = pin_model(session, name)
+    print(f"Campaign {name} goes by model {model}." if model else "No model is in use.")
+
+
 @app.command("list")
 def list_(workspace: WorkspaceOption = Path()) -> None:
     """List all campaigns with their state."""

@@ -146,7 +146,18 @@ def _of_segments(metadata: Mapping[str, Any]) -> tuple[Section, ...]:
             ("segment", "most of all"),
             tuple((name, ", ".join(why)) for name, why in metadata["reasons"].items()),
         ),
-        Section("Labels", ("segment", "labels"), labels),
+        Section("Labels", ("segment", "labels"), labels, _agreed(metadata)),
+    )
+
+
+def _agreed(metadata: Mapping[str, Any]) -> str:
+    found = metadata["rules_against_people"]
+    if not found["people"]:
+        return "Nobody gave a label: whether the starter rules are right is not known."
+    return (
+        f"Of {number(found['people'])} accounts that people gave a label, the starter "
+        f"rules said something of {number(found['rules_too'])}, and the same of "
+        f"{number(found['same'])}."
     )
 
 

@@ -10,7 +10,7 @@ from campaigns.domain.campaign import CampaignDefinition
 from campaigns.domain.definitions import WinBackDefinition
 from campaigns.domain.records import zone_or
 from campaigns.domain.values import Candidate, CandidateContact, Cohort, NewEnrolment
-from campaigns.domain.words import Arm, ContactChoice, EnrolmentRefusal
+from campaigns.domain.words import Arm, ContactChoice, EnrolmentRefusal, ModelKind
 from campaigns.errors import ActionRefusedError
 from campaigns.rules.allocation import texts_of
 from campaigns.rules.eligibility import choose_contact, holdout_stratum, refusal_of
@@ -22,6 +22,7 @@ from campaigns.store import (
     cohorts,
     enrolments,
     episodes,
+    model_versions,
     records,
     scores,
 )
@@ -89,7 +90,11 @@ def enrol(
             )
         campaign = campaigns.definition_of(session, cohort.campaign)
         candidates = enrolments.candidates(
-            session, campaign.name, scored_as_of=scored_as_of, now=now
+            session,
+            campaign.name,
+            scored_as_of=scored_as_of,
+            model=goes_by(session, campaign.name),
+            now=now,
         )
         chosen, refused = choose(session, campaign, candidates, programme, now)
         arms, stratum_of, torn = _arms(session, chosen, cohort, programme, now)
@@ -128,6 +133,15 @@ def enrol(
     )
     logger.info("enrolled", **result._asdict())
     return result
+
+
+def goes_by(session: Session, campaign: str) -> str | None:
+    """Return the model whose segments a campaign goes by: its own, or the used one."""
+    pinned = campaigns.model_of(session, campaign)
+    if pinned is not None:
+        return pinned
+    used = model_versions.active(session, ModelKind.SEGMENTS)
+    return used.version if used else None
 
 
 def choose(

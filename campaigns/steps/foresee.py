@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 from campaigns.domain.campaign import Caps
 from campaigns.errors import ActionRefusedError
-from campaigns.steps.enrol import Programme, choose
+from campaigns.steps.enrol import Programme, choose, goes_by
 from campaigns.store import campaigns, enrolments, scores
 from campaigns.store.session import Sessions
 
@@ -70,7 +70,11 @@ def foresee(
         no_cap = definition.model_copy(update={"caps": Caps()})
         scored_as_of = scores.latest_batch(session, before=now) or now
         candidates = enrolments.candidates(
-            session, name, scored_as_of=scored_as_of, now=now
+            session,
+            name,
+            scored_as_of=scored_as_of,
+            model=goes_by(session, name),
+            now=now,
         )
         chosen, _ = choose(session, no_cap, candidates, programme, now)
     since = now - _LOOKED_BACK

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from campaigns.domain.campaign import Schedule
+from campaigns.domain.words import ModelKind
 from campaigns.errors import ActionRefusedError
-from campaigns.store import campaigns
-from campaigns.store.session import Sessions
+from campaigns.store import campaigns, model_versions
+from campaigns.store.session import Session, Sessions
 
 Occurrences = Callable[[Schedule, datetime], Sequence[datetime]]
 
@@ -35,4 +36,16 @@ def launch(
                 f"{at:%Y-%m-%d %H:%M} UTC on; set a later schedule.on and apply again"
             )
         campaigns.launch(session, name, cohorts=cohorts, now=at)
+        pin(session, name)
     return cohorts
+
+
+def pin(session: Session, name: str) -> str | None:
+    """Let a campaign go by the model of segments that is used now; return it.
+
+    So its cohorts can be compared: one that is promoted later changes none of them.
+    """
+    used = model_versions.active(session, ModelKind.SEGMENTS)
+    model = used.version if used else None
+    campaigns.pin(session, name, model)
+    return model

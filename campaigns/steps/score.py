@@ -15,6 +15,7 @@ from campaigns.errors import NotFoundError
 from campaigns.rules.churn import find_churn
 from campaigns.steps.settle import record_returns
 from campaigns.store import (
+    campaigns,
     episodes,
     instance,
     model_versions,
@@ -83,9 +84,14 @@ def score(learning: Learning, *, as_of: datetime) -> ScoreResult:
     """
     with learning.sessions.begin() as session:
         models = {kind: model_versions.active(session, kind) for kind in ModelKind}
-    model = models[ModelKind.SEGMENTS]
-    if model is None:
-        raise NotFoundError("no model was trained yet; run `winback train segments`")
+        model = models.pop(ModelKind.SEGMENTS)
+        if model is None:
+            raise NotFoundError("no model was trained yet: `winback train segments`")
+        pinned = [
+            model_versions.find(session, each)
+            for each in campaigns.pinned_models(session)
+            if each != model.version
+        ]
     with learning.sessions.begin() as session:
         # First of all: a return must not be swallowed by a later churn.
         record_returns(session, learning.lake, definition=learning.win_back, now=as_of)
@@ -93,7 +99,11 @@ def score(learning: Learning, *, as_of: datetime) -> ScoreResult:
     found = scoring.score(
         known,
         as_of=as_of,
-        folders={
+        segments={
+            each.version: learning.models_folder / each.path
+            for each in (model, *pinned)
+        },
+        others={
             kind: learning.models_folder / each.path
             for kind, each in models.items()
             if each is not None
@@ -104,7 +114,9 @@ def score(learning: Learning, *, as_of: datetime) -> ScoreResult:
             session, known.churned_at, definition=learning.churn.version
         )
         instance.forget_returns_known(session)
-        scores.replace_batch(session, found.scores, as_of=as_of, model=model.version)
+        for version, by_model in found.scores.items():
+            scores.replace_batch(session, by_model, as_of=as_of, model=version)
+        scores.keep_only(session, found.scores.keys(), as_of=as_of)
         snapshots.keep(
             session,
             learning.snapshots_folder,
@@ -113,13 +125,14 @@ def score(learning: Learning, *, as_of: datetime) -> ScoreResult:
             definition=found.definition,
             drift=found.drift,
         )
-        sizes = scores.sizes(session, as_of)
+        sizes = scores.sizes(session, as_of, model=model.version)
     # Once the new one counts, what it took the place of may go.
     with learning.sessions.begin() as session:
         snapshots.sweep(session, learning.snapshots_folder)
-    scored = len(found.scores)
+    by_used = found.scores[model.version]
+    scored = len(by_used)
     logger.info("scored", scored=scored, opened=opened, drifted=len(found.drift))
-    chances = [each.chance for each in found.scores if each.chance is not None]
+    chances = [each.chance for each in by_used if each.chance is not None]
     chance = sum(chances) / len(chances) if chances else None
     return ScoreResult(as_of, scored, opened, sizes, found.drift, chance)
 

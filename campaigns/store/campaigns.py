@@ -123,6 +123,28 @@ def launch(
     session.execute(insert(CohortRow), values)
 
 
+def pin(session: Session, name: str, model: str | None) -> None:
+    """Let a campaign's enrolments go by this model of segments from now on."""
+    _get(session, name).model = model
+
+
+def model_of(session: Session, name: str) -> str | None:
+    """Return the model of segments that a campaign goes by; None for no certain one."""
+    return _get(session, name).model
+
+
+def pinned_models(session: Session) -> list[str]:
+    """Return the models that campaigns go by which enrol still."""
+    query = (
+        select(CampaignRow.model)
+        .join(CohortRow, CohortRow.campaign == CampaignRow.name)
+        .where(CampaignRow.model.is_not(None), CohortRow.enrolled_at.is_(None))
+        .distinct()
+        .order_by(CampaignRow.model)
+    )
+    return [model for model in session.scalars(query) if model]
+
+
 BY_A_PERSON: Final = "by a person"
 _LONGEST_REASON: Final = 500
 

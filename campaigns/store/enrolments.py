@@ -22,13 +22,18 @@ from campaigns.store.tables.records import AccountRow, ContactRow
 
 
 def candidates(
-    session: Session, campaign: str, *, scored_as_of: datetime, now: datetime
+    session: Session,
+    campaign: str,
+    *,
+    scored_as_of: datetime,
+    model: str | None,
+    now: datetime,
 ) -> list[Candidate]:
     """Return every account with an open episode, ordered by account.
 
     An account enrolled in this or another campaign in this episode says so.
     """
-    scored = scores.of_batch(session, scored_as_of)
+    scored = scores.of_batch(session, scored_as_of, model=model)
     enrolled: dict[int, set[str]] = {}
     for episode, name in session.execute(
         select(EnrolmentRow.episode, EnrolmentRow.campaign)

@@ -1,10 +1,10 @@
 """Scores: what was thought of churned accounts, batch by batch."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import and_, delete, func, insert, select
 from sqlalchemy.orm import Session
 
 from campaigns.domain.values import Score
@@ -14,15 +14,13 @@ from campaigns.store.tables.programme import EnrolmentRow, ScoreRow
 def replace_batch(
     session: Session, scores: Sequence[Score], *, as_of: datetime, model: str
 ) -> None:
-    """Store the scores as of a date; an earlier batch of that date goes.
+    """Store a model's scores as of a date; an earlier batch of both goes.
 
     Scores that an enrolment was decided by stay as they were.
     """
-    used = select(EnrolmentRow.score).where(EnrolmentRow.score.is_not(None))
-    session.execute(
-        delete(ScoreRow).where(ScoreRow.as_of == as_of, ScoreRow.id.not_in(used))
-    )
-    kept = set(session.scalars(select(ScoreRow.account).where(ScoreRow.as_of == as_of)))
+    same = and_(ScoreRow.as_of == as_of, ScoreRow.model == model)
+    session.execute(delete(ScoreRow).where(same, ScoreRow.id.not_in(_used())))
+    kept = set(session.scalars(select(ScoreRow.account).where(same)))
     values = [
         {
             "as_of": as_of,
@@ -40,6 +38,21 @@ def replace_batch(
     ]
     if values:
         session.execute(insert(ScoreRow), values)
+
+
+def keep_only(session: Session, models: Collection[str], *, as_of: datetime) -> None:
+    """Delete what other models said as of a date, unless an enrolment went by it."""
+    session.execute(
+        delete(ScoreRow).where(
+            ScoreRow.as_of == as_of,
+            ScoreRow.model.not_in(models),
+            ScoreRow.id.not_in(_used()),
+        )
+    )
+
+
+def _used() -> Any:  # noqa: ANN401 — a subquery
+    return select(EnrolmentRow.score).where(EnrolmentRow.score.is_not(None))
 
 
 def exist(session: Session) -> bool:
@@ -62,28 +75,33 @@ class Scored(NamedTuple):
     uplift: float | None
 
 
-def of_batch(session: Session, as_of: datetime) -> dict[str, Scored]:
-    """Return the score of each account scored as of a date."""
+def of_batch(
+    session: Session, as_of: datetime, *, model: str | None = None
+) -> dict[str, Scored]:
+    """Return the score of each account as of a date, by a model or by the latest."""
     query = select(ScoreRow.account, ScoreRow.id, ScoreRow.segment, ScoreRow.uplift)
-    rows = session.execute(query.where(ScoreRow.as_of == as_of))
+    if model is not None:
+        query = query.where(ScoreRow.model == model)
+    query = query.where(ScoreRow.as_of == as_of).order_by(ScoreRow.id)
+    rows = session.execute(query)
     return {
         account: Scored(id_, segment, uplift) for account, id_, segment, uplift in rows
     }
 
 
-def sizes(session: Session, as_of: datetime) -> dict[str, int]:
-    """Return how many accounts each segment has as of a date, largest first."""
+def sizes(session: Session, as_of: datetime, *, model: str) -> dict[str, int]:
+    """Return how many accounts each segment has by a model, largest first."""
     query = (
         select(ScoreRow.segment, func.count())
-        .where(ScoreRow.as_of == as_of)
+        .where(ScoreRow.as_of == as_of, ScoreRow.model == model)
         .group_by(ScoreRow.segment)
         .order_by(func.count().desc(), ScoreRow.segment)
     )
     return dict(session.execute(query).all())
 
 
-def opinions(session: Session, as_of: datetime) -> list[dict[str, Any]]:
-    """Return what was thought of each account as of a date, as plain values."""
+def opinions(session: Session, as_of: datetime, *, model: str) -> list[dict[str, Any]]:
+    """Return what a model thought of each account as of a date, as plain values."""
     query = select(
         ScoreRow.account,
         ScoreRow.segment,
@@ -91,6 +109,6 @@ def opinions(session: Session, as_of: datetime) -> list[dict[str, Any]]:
         ScoreRow.reasons,
         ScoreRow.chance,
         ScoreRow.uplift,
-    ).where(ScoreRow.as_of == as_of)
+    ).where(ScoreRow.as_of == as_of, ScoreRow.model == model)
     rows = session.execute(query.order_by(ScoreRow.account))
     return [row._asdict() for row in rows]

@@ -4,8 +4,9 @@ from typing import Any, Final
 
 import polars as pl
 
+from campaigns.domain.words import ModelKind
 from campaigns.errors import NotFoundError
-from campaigns.store import scores, snapshots
+from campaigns.store import model_versions, scores, snapshots
 from campaigns.wiring.workspace import Workspace
 
 _OPINIONS: Final[dict[str, Any]] = {
@@ -31,7 +32,8 @@ def churned_accounts(workspace: Workspace) -> pl.DataFrame:
         as_of = scores.latest_batch(session, before=workspace.clock())
         if as_of is None:
             raise NotFoundError("nothing was scored yet; run `winback score`")
-        thought = scores.opinions(session, as_of)
+        used = model_versions.active(session, ModelKind.SEGMENTS)
+        thought = scores.opinions(session, as_of, model=used.version if used else "")
         snapshot = snapshots.of(session, as_of)
     known = pl.read_parquet(workspace.root / "snapshots" / snapshot.file)
     table = pl.DataFrame(thought, schema=_OPINIONS)

@@ -80,7 +80,7 @@ def work(sessions, clock, tmp_path, office):
     nothing = dict.fromkeys(
         (
             *("desk", "post", "learning", "programme", "import_place"),
-            *("sync", "settle", "beat", "publish"),
+            *("sync", "settle", "learn", "beat", "publish"),
         )
     )
     return schedule.Work(

@@ -22,7 +22,17 @@ from campaigns.present.pages import Pages
 from campaigns.rules.policy import Policy
 from campaigns.shipped import templates_folder
 from campaigns.steps import learn, score
-from campaigns.store import imports, model_versions, records, snapshots
+from campaigns.steps.enrol import enrol
+from campaigns.steps.launch import launch as launch_campaign
+from campaigns.steps.launch import pin
+from campaigns.store import (
+    campaigns,
+    cohorts,
+    imports,
+    model_versions,
+    records,
+    snapshots,
+)
 from campaigns.store.tables.programme import (
     EnrolmentRow,
     EpisodeRow,
@@ -41,6 +51,7 @@ from tests.factories import (
     churn,
     keep_usage,
     launch,
+    programme,
     subscription,
     usage,
 )
@@ -172,8 +183,6 @@ def tried(learning, rng, *, size=1600, harm=-0.25, start=0):
 
 
 def launched(session):
-    from campaigns.store import campaigns
-
     if campaigns.apply(session, campaign("past"), now=NOON)[1]:
         campaigns.launch(session, "past", cohorts=[NOON], now=NOON)
         add_account(session, "writes-to-all")
@@ -272,14 +281,7 @@ def test_a_changed_file_is_not_promoted(learning):
 def test_scores_hold_chances_and_uplifts_once_there_are_models(learning):
     lived(learning, 240, returns_of=lambda number: number % 4 in {0, 2, 3})
     tried(learning, np.random.default_rng(6))
-    segments = ("slow-fade", "champion-left")
-    labels = [
-        Label(account=f"a{number:03}", segment=segments[number % 2], by="people",
-              as_of=NOON - 30 * DAY)
-        for number in range(240)
-    ]  # fmt: skip
-    with learning.sessions.begin() as session:
-        records.put(session, "labels", labels, address_hash=address_hash)
+    labelled(learning)
     before = learn.train(learning, ModelKind.SEGMENTS, as_of=NOON, now=NOON)
     assert score.score(learning, as_of=NOON).chance is None
     learn.train(learning, ModelKind.PROPENSITY, as_of=NOON, now=NOON)
@@ -333,3 +335,45 @@ def test_a_mail_has_to_be_worth_its_costs(uplift, is_left):
     policy = Policy(settings.least_uplift, exploration_share=1e-9)
     assert policy.leaves_alone(uplift, key=b"k" * 32, episode=1) == is_left
     assert EnrolmentRefusal.NOT_HELPED == "not_helped"
+
+
+def labelled(learning, first="slow-fade", other="champion-left"):
+    segments = (first, other)
+    labels = [
+        Label(account=f"a{number:03}", segment=segments[number % 2], by="people",
+              as_of=NOON - 30 * DAY)
+        for number in range(240)
+    ]  # fmt: skip
+    with learning.sessions.begin() as session:
+        records.put(session, "labels", labels, address_hash=address_hash)
+
+
+def test_a_campaign_keeps_to_the_model_it_was_launched_with(learning):
+    lived(learning, 240, returns_of=lambda _: False)
+    labelled(learning)
+    first = learn.train(learning, ModelKind.SEGMENTS, as_of=NOON, now=NOON)
+    score.score(learning, as_of=NOON)
+    with learning.sessions.begin() as session:
+        campaigns.apply(session, campaign("pinned"), now=NOON)
+    launch_campaign(
+        learning.sessions, "pinned", at=NOON, occurrences=lambda *_: [NOON + DAY]
+    )
+    labelled(learning, "price-sensitive", "never-activated")
+    second = learn.train(learning, ModelKind.SEGMENTS, as_of=NOON, now=NOON)
+    result = score.score(learning, as_of=NOON + DAY)
+
+    assert second["version"] != first["version"]
+    assert set(result.sizes) <= {"price-sensitive", "never-activated", "general"}
+    with learning.sessions.begin() as session:
+        (cohort,) = cohorts.due_cohorts(session, now=NOON + DAY)
+    enrol(learning.sessions, cohort, programme=programme(), now=NOON + DAY)
+    with learning.sessions.begin() as session:
+        rows = session.query(EnrolmentRow).all()
+        assert rows
+        assert {row.segment for row in rows} <= {
+            "slow-fade", "champion-left", "general",
+        }  # fmt: skip
+        # Nobody goes by the first any more: it is not scored with again.
+        assert campaigns.pinned_models(session) == []
+        assert pin(session, "pinned") == second["version"]
+        assert campaigns.model_of(session, "pinned") == second["version"]

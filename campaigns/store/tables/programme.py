@@ -43,7 +43,7 @@ class ScoreRow(Base):
 
     __tablename__ = "scores"
     __table_args__ = (
-        UniqueConstraint("as_of", "account"),
+        UniqueConstraint("as_of", "account", "model"),
         CheckConstraint("confidence BETWEEN 0 AND 1", name="confidence"),
     )
 
@@ -77,6 +77,7 @@ class CampaignRow(Base):
     posted_today: Mapped[int] = mapped_column(default=0)
     posted_on: Mapped[date | None]
     may_post: Mapped[int | None]
+    model: Mapped[str | None] = mapped_column(HASH)
 
 
 class CampaignVersionRow(Base):

@@ -9,7 +9,7 @@ from sklearn.exceptions import SkipTestWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from models import artifacts
-from models.definitions import DEFINITION, FEATURE_NAMES
+from models.definitions import DEFINITION, FEATURE_NAMES, THEMES
 from models.evaluation import calibration_error
 from models.segments import SegmentClassifier
 from models.taxonomy import read_taxonomy, weak_labels
@@ -83,6 +83,14 @@ def test_rules_are_used_only_where_people_say_too_little():
     )
 
 
+def test_how_far_the_rules_agree_with_people_is_said():
+    features, people = fading_and_blocked()
+    rules = dict(list(people.items())[:20]) | {"a059": "slow-fade"}
+    trained = train_segments(features, people=people, rules=rules, as_of=AS_OF)
+
+    assert trained.agreement == {"people": 60, "rules_too": 21, "same": 20}
+
+
 def test_too_few_labels_are_refused_with_the_remedy():
     features, _ = fading_and_blocked()
 
@@ -108,6 +116,33 @@ def test_reasons_name_what_spoke_for_the_segment():
     (why,) = reasons(classifier, features[59:60], ["blocked-integration"])
 
     assert "its integrations failed 70% of the time" in why
+
+
+def test_without_what_a_reason_names_its_segment_is_less_likely():
+    features, people = fading_and_blocked()
+    trained = train_segments(features, people=people, rules={}, as_of=AS_OF)
+    classifier = trained.classifier
+    segments = [people[account] for account in features["account"]]
+    places = [list(classifier.classes_).index(segment) for segment in segments]
+    X = features.select(FEATURE_NAMES).to_numpy()
+    before = classifier.predict_proba(X)[range(len(X)), places]
+    for theme, word in (("what failed", "failed"), ("how much it used it", "use fell")):
+        spoken = [
+            any(word in reason for reason in why)
+            for why in reasons(classifier, features, segments)
+        ]
+        # As unknown, the features of the theme tell nothing.
+        without = X.copy()
+        without[:, [FEATURE_NAMES.index(name) for name in THEMES[theme]]] = np.nan
+        after = classifier.predict_proba(without)[range(len(X)), places]
+        assert sum(spoken) >= 20
+        assert (after < before)[spoken].mean() > 0.95
+
+
+def test_each_theme_names_features_and_none_twice():
+    named = [name for names in THEMES.values() for name in names]
+    assert len(set(named)) == len(named)
+    assert set(named) < set(FEATURE_NAMES)
 
 
 def test_terms_add_up_to_the_models_own_score():
