@@ -129,6 +129,54 @@ def report(folder: Path):
     return act
 
 
+def scores_written(folder: Path):
+    from benchmarks.scores import write
+
+    return lambda: write(folder, accounts=_count(folder))
+
+
+def scores_logistic(folder: Path):
+    from benchmarks.scores import ours
+
+    return ours(folder, "logistic")
+
+
+def scores_logistic_bare(folder: Path):
+    from benchmarks.scores import bare
+
+    return bare(folder, "logistic")
+
+
+def scores_trees(folder: Path):
+    from benchmarks.scores import ours
+
+    return ours(folder, "trees")
+
+
+def scores_trees_bare(folder: Path):
+    from benchmarks.scores import bare
+
+    return bare(folder, "trees")
+
+
+def reasons(folder: Path):
+    from benchmarks.scores import explained
+
+    return explained(folder)
+
+
+def drift(folder: Path):
+    from benchmarks.scores import drifted
+
+    return drifted(folder)
+
+
+def training(folder: Path):
+    from benchmarks.scores import trained
+
+    return trained(folder)
+
+
 def events(folder: Path):
     from benchmarks.ingest import bodies, take_all
     from campaigns.store.session import make_sessions, open_engine
@@ -152,6 +200,14 @@ CASES = (
     features_pandas,
     enrol,
     report,
+    scores_written,
+    scores_logistic,
+    scores_logistic_bare,
+    scores_trees,
+    scores_trees_bare,
+    reasons,
+    drift,
+    training,
     events,
 )
 

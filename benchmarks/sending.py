@@ -11,13 +11,15 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
+from campaigns.domain.values import Email
+from campaigns.errors import SendError
 from tests.factories import NOON
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -31,7 +33,7 @@ class Load:
     Attributes:
         url: The ledger's database; it holds the planned messages.
         port: Where the null SES listens.
-        mails: How many, in all.
+        mails: How many, in all; more may be planned.
         processes: How many at a time …
         threads: … with so many requests under way each.
         is_bulk: Whether a request holds fifty mails.
@@ -130,12 +132,20 @@ def ours(load: Load) -> Callable[[], int]:
     room = RenderRoom([templates_folder() / "email"])
     ses = sender(load)
     list(room.render([]))  # or the start of a process would be timed
+    begun = 0
+
+    def send(mails: Sequence[Email]) -> Sequence[str | SendError]:
+        nonlocal begun
+        begun += len(mails)  # two at once may count as one: then a few more are sent
+        return ses.send_all(mails)
 
     def act() -> int:
         with ThreadPoolExecutor(load.threads) as pool, closing(room):
             at = desk(
                 sessions,
                 ses,
+                send=send,
+                should_stop=lambda: begun >= load.mails,
                 composer=composer()._replace(render=room.render),
                 start=pool.submit,
                 senders=load.threads,
@@ -190,7 +200,7 @@ def measured(what: str, load: Load, folder: Path) -> dict[str, float]:
     for ready in folder.glob("ready-*"):
         ready.unlink()
     mails = sum(each["mails"] for each in said)
-    assert mails == load.mails, (what, said)
+    assert mails >= load.mails, (what, said)
     seconds = max(each["until"] for each in said) - min(each["since"] for each in said)
     return {
         "per_second": mails / seconds,

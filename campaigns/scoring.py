@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
@@ -15,6 +15,9 @@ from campaigns.rules.confidence import segment_or_general
 from models.definitions import DEFINITION, FEATURE_NAMES
 from models.features import Inputs, features_as_of, used_features
 from models.taxonomy import Segment, read_taxonomy, weak_labels
+
+if TYPE_CHECKING:
+    from models.scores import Models
 
 FEATURE_DEFINITION: Final = DEFINITION
 """The version of what features mean; those of another are not comparable."""
@@ -244,13 +247,14 @@ class Scored(NamedTuple):
     """What was made of the churned accounts.
 
     Attributes:
-        scores: Of each account, by each model of segments.
+        scores: Of the accounts, some at a time, by each model of segments. They are
+            made as they are asked for, once.
         features: What they were made from.
         definition: The version of the features' definitions.
         drift: The features that moved since the model was trained, as plain values.
     """
 
-    scores: dict[str, list[Score]]
+    scores: dict[str, Iterator[list[Score]]]
     features: pl.DataFrame
     definition: str
     drift: list[dict[str, Any]]
@@ -275,62 +279,59 @@ def score(
         ModelMismatchError: A model does not fit this code.
     """
     from models.drift import find_drift
+    from models.scores import Models
 
     classifiers = {version: _loaded(folder) for version, folder in segments.items()}
     opinions = {kind: _loaded(folder)[0] for kind, folder in others.items()}
-    features, facts = features_of(known, as_of=as_of), _facts(known, as_of=as_of)
+    features = features_of(known, as_of=as_of)
+    used: pl.DataFrame = used_features(known.inputs(), as_of=as_of).to_native()
     (_, metadata) = next(iter(classifiers.values()))
     drift = [
         each._asdict() for each in find_drift(features, metadata.get("reference", {}))
     ]
+    chance, uplift = map(opinions.get, (ModelKind.PROPENSITY, ModelKind.UPLIFT))
     scores = {
-        version: _scores(classifier, opinions, features, facts)
+        version: _scores(Models(classifier, chance, uplift), features, used)
         for version, (classifier, _) in classifiers.items()
     }
     return Scored(scores, features, DEFINITION, drift)
 
 
 def _scores(
-    classifier: Any,  # noqa: ANN401 — scikit-learn has no types
-    others: Mapping[ModelKind, Any],
-    features: pl.DataFrame,
-    facts: Mapping[str, dict[str, Any]],
-) -> list[Score]:
-    from models.training import matrix, reasons
+    models: "Models", features: pl.DataFrame, used: pl.DataFrame
+) -> Iterator[list[Score]]:
+    from models.scores import scored
+    from models.training import reasons
 
-    if features.is_empty():
-        return []
-    rows = matrix(features)
-    segments = classifier.predict_proba(rows)
-    names = [str(name) for name in classifier.classes_]
-    likeliest = [names[place] for place in segments.argmax(axis=1)]
-    nothing = [None] * len(rows)
-    chance = others.get(ModelKind.PROPENSITY)
-    uplift = others.get(ModelKind.UPLIFT)
-    return [
-        Score(
-            account=account,
-            segment=segment_or_general(dict(zip(names, row, strict=True))),
-            confidence=float(max(row)),
-            reasons=why,
-            facts=facts.get(account, {}),
-            chance=to_return,
-            uplift=added,
-        )
-        for account, row, why, to_return, added in zip(
-            features["account"],
-            segments.tolist(),
-            reasons(classifier, features, likeliest),
-            chance.predict_proba(rows)[:, 1].tolist() if chance else nothing,
-            uplift.predict(rows).tolist() if uplift else nothing,
-            strict=True,
-        )
-    ]
+    names = [str(name) for name in models.segments.classes_]
+    for some in scored(models, features):
+        is_of_some = pl.col("account").is_in(some.features["account"].implode())
+        facts = _facts(used.filter(is_of_some))
+        likeliest = [names[place] for place in some.segments.argmax(axis=1)]
+        nothing = [None] * len(likeliest)
+        yield [
+            Score(
+                account=account,
+                segment=segment_or_general(dict(zip(names, row, strict=True))),
+                confidence=float(max(row)),
+                reasons=why,
+                facts=facts.get(account, {}),
+                chance=to_return,
+                uplift=added,
+            )
+            for account, row, why, to_return, added in zip(
+                some.features["account"],
+                some.segments.tolist(),
+                reasons(models.segments, some.features, likeliest),
+                nothing if some.chance is None else some.chance.tolist(),
+                nothing if some.uplift is None else some.uplift.tolist(),
+                strict=True,
+            )
+        ]
 
 
-def _facts(known: Known, *, as_of: datetime) -> dict[str, dict[str, Any]]:
+def _facts(used: pl.DataFrame) -> dict[str, dict[str, Any]]:
     """Return what a mail may mention of each account, as plain values."""
-    used: pl.DataFrame = used_features(known.inputs(), as_of=as_of).to_native()
     facts: dict[str, dict[str, Any]] = {}
     for row in used.iter_rows(named=True):
         mine = facts.setdefault(

@@ -90,7 +90,7 @@ def churn(session, *accounts, days_ago=10, segment="general", now=NOON):
         "failures": 0,
     }
     found = [Score(a, segment, 0.9, ("because",), facts) for a in accounts]
-    scores.replace_batch(session, found, as_of=now, model="m")
+    scores.replace_batch(session, [found], as_of=now, model="m")
 
 
 def programme(**changes) -> Programme:

@@ -98,7 +98,7 @@ def settle_in(world: SmallWorld, sessions: Sessions) -> None:
         left = dict.fromkeys(world.accounts, START - timedelta(days=40))
         episodes.record_churn(session, left, definition="ended")
         found = [Score(each, "general", 0.9, ("left",), _FACTS) for each in left]
-        scores.replace_batch(session, found, as_of=START, model="simulated")
+        scores.replace_batch(session, [found], as_of=START, model="simulated")
         campaigns.apply(session, _campaign(world), now=START)
         campaigns.launch(session, CAMPAIGN, cohorts=[START], now=START)
         (cohort,) = cohorts.due_cohorts(session, now=START)

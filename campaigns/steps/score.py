@@ -114,8 +114,8 @@ def score(learning: Learning, *, as_of: datetime) -> ScoreResult:
             session, known.churned_at, definition=learning.churn.version
         )
         instance.forget_returns_known(session)
-        for version, by_model in found.scores.items():
-            scores.replace_batch(session, by_model, as_of=as_of, model=version)
+        for version, made in found.scores.items():
+            scores.replace_batch(session, made, as_of=as_of, model=version)
         scores.keep_only(session, found.scores.keys(), as_of=as_of)
         snapshots.keep(
             session,
@@ -126,14 +126,12 @@ def score(learning: Learning, *, as_of: datetime) -> ScoreResult:
             drift=found.drift,
         )
         sizes = scores.sizes(session, as_of, model=model.version)
+        chance = scores.mean_chance(session, as_of, model=model.version)
     # Once the new one counts, what it took the place of may go.
     with learning.sessions.begin() as session:
         snapshots.sweep(session, learning.snapshots_folder)
-    by_used = found.scores[model.version]
-    scored = len(by_used)
+    scored = sum(sizes.values())
     logger.info("scored", scored=scored, opened=opened, drifted=len(found.drift))
-    chances = [each.chance for each in by_used if each.chance is not None]
-    chance = sum(chances) / len(chances) if chances else None
     return ScoreResult(as_of, scored, opened, sizes, found.drift, chance)
 
 

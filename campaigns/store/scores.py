@@ -1,6 +1,6 @@
 """Scores: what was thought of churned accounts, batch by batch."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -12,32 +12,37 @@ from campaigns.store.tables.programme import EnrolmentRow, ScoreRow
 
 
 def replace_batch(
-    session: Session, scores: Sequence[Score], *, as_of: datetime, model: str
+    session: Session, scores: Iterable[Sequence[Score]], *, as_of: datetime, model: str
 ) -> None:
-    """Store a model's scores as of a date; an earlier batch of both goes.
+    """Store a model's scores as of a date, some at a time; an earlier batch goes.
 
     Scores that an enrolment was decided by stay as they were.
     """
     same = and_(ScoreRow.as_of == as_of, ScoreRow.model == model)
     session.execute(delete(ScoreRow).where(same, ScoreRow.id.not_in(_used())))
     kept = set(session.scalars(select(ScoreRow.account).where(same)))
-    values = [
-        {
-            "as_of": as_of,
-            "account": score.account,
-            "segment": score.segment,
-            "confidence": score.confidence,
-            "reasons": list(score.reasons),
-            "facts": score.facts,
-            "model": model,
-            "chance": score.chance,
-            "uplift": score.uplift,
-        }
-        for score in scores
-        if score.account not in kept
-    ]
-    if values:
-        session.execute(insert(ScoreRow), values)
+    for some in scores:
+        values = [
+            _values(each, as_of=as_of, model=model)
+            for each in some
+            if each.account not in kept
+        ]
+        if values:
+            session.execute(insert(ScoreRow), values)
+
+
+def _values(score: Score, *, as_of: datetime, model: str) -> dict[str, Any]:
+    return {
+        "as_of": as_of,
+        "account": score.account,
+        "segment": score.segment,
+        "confidence": score.confidence,
+        "reasons": list(score.reasons),
+        "facts": score.facts,
+        "model": model,
+        "chance": score.chance,
+        "uplift": score.uplift,
+    }
 
 
 def keep_only(session: Session, models: Collection[str], *, as_of: datetime) -> None:
@@ -98,6 +103,15 @@ def sizes(session: Session, as_of: datetime, *, model: str) -> dict[str, int]:
         .order_by(func.count().desc(), ScoreRow.segment)
     )
     return dict(session.execute(query).all())
+
+
+def mean_chance(session: Session, as_of: datetime, *, model: str) -> float | None:
+    """Return the mean chance to come back unprompted; None if none is known."""
+    return session.scalar(
+        select(func.avg(ScoreRow.chance)).where(
+            ScoreRow.as_of == as_of, ScoreRow.model == model
+        )
+    )
 
 
 def opinions(session: Session, as_of: datetime, *, model: str) -> list[dict[str, Any]]:

@@ -7,11 +7,12 @@ import polars as pl
 import pytest
 
 from campaigns.config import ChurnSettings, WinBackSettings
+from campaigns.domain.records import Nps, Ticket
 from campaigns.domain.words import ModelKind
 from campaigns.errors import NotFoundError
 from campaigns.steps import score
 from campaigns.steps.learn import train
-from campaigns.store import records, snapshots
+from campaigns.store import model_versions, records, scores, snapshots
 from campaigns.store.usage import UsageLake
 from models.definitions import DEFINITION, FEATURE_NAMES
 from tests.factories import (
@@ -128,6 +129,49 @@ def test_what_moved_since_the_training_is_said(trained):
     assert moved["days_since_churn"]["was"] == pytest.approx(30)
     assert moved["days_since_churn"]["now"] == pytest.approx(230)
     assert "events_30d" not in moved
+
+
+def test_a_past_date_is_scored_alike_today_and_after_much_has_happened(trained):
+    score.score(trained, as_of=NOON)
+    before = _opinions(trained), _snapshot(trained)
+    keep_usage(
+        trained.lake,
+        *(
+            usage(f"a{n}", when=(NOON + timedelta(days=1)).isoformat())
+            for n in range(ACCOUNTS)
+        ),
+    )
+    happened = NOON + timedelta(days=2)
+    with trained.sessions.begin() as session:
+        add_account(session, "a-new")
+        for kind, row in (
+            ("subscriptions", subscription("a0", started_at=happened)),
+            ("tickets", Ticket(id="t1", account="a1", opened_at=happened)),
+            ("nps", Nps(account="a2", at=happened, score=0)),
+        ):
+            records.put(session, kind, [row], address_hash=address_hash)
+
+    score.score(trained, as_of=NOON)
+
+    opinions, features = _opinions(trained), _snapshot(trained)
+    assert len(opinions) == ACCOUNTS
+    assert opinions == before[0]
+    assert features.equals(before[1])
+    # What has happened counts as of later.
+    score.score(trained, as_of=NOON + timedelta(days=40))
+    assert _opinions(trained, NOON + timedelta(days=40)) != opinions
+
+
+def _opinions(learning, as_of=NOON):
+    with learning.sessions.begin() as session:
+        model = model_versions.active(session, ModelKind.SEGMENTS)
+        return scores.opinions(session, as_of, model=model.version)
+
+
+def _snapshot(learning):
+    with learning.sessions.begin() as session:
+        kept = snapshots.of(session, NOON)
+    return pl.read_parquet(Path(learning.snapshots_folder) / kept.file)
 
 
 def test_a_model_of_other_features_is_not_used(trained):

@@ -11,9 +11,12 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from models import artifacts
 from models.definitions import DEFINITION, FEATURE_NAMES, THEMES
 from models.evaluation import calibration_error
+from models.propensity import ReturnModel
+from models.scores import Models, scored
 from models.segments import SegmentClassifier
 from models.taxonomy import read_taxonomy, weak_labels
-from models.training import reasons, train_segments
+from models.training import matrix, reasons, train_segments
+from models.uplift import TwoModel
 from tests.factories import ROOT, at
 
 TAXONOMY = ROOT / "templates" / "workspace" / "segments.toml"
@@ -156,6 +159,30 @@ def test_terms_add_up_to_the_models_own_score():
     terms = classifier.contributions(X, ["slow-fade"] * len(X)).sum(axis=1)
 
     assert terms + linear[-1].intercept_ == pytest.approx(linear.decision_function(X))
+
+
+def test_accounts_scored_some_at_a_time_are_scored_as_all_at_once():
+    features, labels = fading_and_blocked()
+    classifier = train_segments(
+        features, people=labels, rules={}, as_of=AS_OF
+    ).classifier
+    rows, y = matrix(features), np.arange(len(labels)) % 3 == 0
+    chance = ReturnModel(random_state=0).fit(rows, y)
+    uplift = TwoModel(random_state=0).fit(rows, y, treatment=np.arange(len(y)) % 2)
+
+    some = list(scored(Models(classifier, chance, uplift), features, rows_at_once=7))
+    bare = list(scored(Models(classifier), features))
+
+    assert [len(each.features) for each in some] == [7] * (60 // 7) + [60 % 7]
+    for name, at_once in (
+        ("segments", classifier.predict_proba(rows)),
+        ("chance", chance.predict_proba(rows)[:, 1]),
+        ("uplift", uplift.predict(rows)),
+    ):
+        parts = np.concatenate([getattr(each, name) for each in some])
+        assert np.allclose(parts, at_once, rtol=1e-12, atol=0), name
+    assert (bare[0].chance, bare[0].uplift) == (None, None)
+    assert list(scored(Models(classifier), features.clear())) == []
 
 
 @pytest.fixture
