@@ -17,6 +17,7 @@ from models.features import Inputs, features_as_of, used_features
 from models.taxonomy import Segment, read_taxonomy, weak_labels
 
 if TYPE_CHECKING:
+    from models.discovery import Discovery
     from models.scores import Models
 
 FEATURE_DEFINITION: Final = DEFINITION
@@ -199,6 +200,18 @@ def train_uplift(
             confidence=confidence,
         )
     return keep(*trained, folder)
+
+
+def discover(features: pl.DataFrame) -> "Discovery":
+    """Return groups of accounts that used the product alike, with proposed names.
+
+    Raises:
+        ConfigError: There are too few accounts.
+    """
+    from models import discovery
+
+    with _said("groups"):
+        return discovery.discover(features)
 
 
 @contextmanager

@@ -152,6 +152,15 @@ def learn(workspace: WorkspaceOption = Path()) -> None:
 
 
 @app.command()
+def discover(workspace: WorkspaceOption = Path()) -> None:
+    """Look for groups among churned accounts that could become segments."""
+    from campaigns.cli.discovering import discover as discover_groups
+    from campaigns.wiring.workspace import open_workspace
+
+    discover_groups(open_workspace(workspace))
+
+
+@app.command()
 def notebook(
     run: Annotated[
         bool, typer.Option("--run", help="run all of them; open none")

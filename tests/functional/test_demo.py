@@ -15,6 +15,7 @@ from sqlalchemy import text
 
 from campaigns.cli.notebook import lay_out, need
 from campaigns.errors import ConfigError
+from campaigns.scoring import read_segments
 from campaigns.store.session import open_engine
 from campaigns.wiring.workspace import open_workspace
 from tests.conftest import ROOT
@@ -189,6 +190,19 @@ def test_notebooks_are_laid_out_once_and_stay_whose_they_are(demo, tmp_path):
     assert json.loads(first.read_text())["cells"][0]["source"][0] == (
         "# Who left, and how did they use the product?\n"
     )
+
+
+def test_groups_that_nobody_has_named_are_shown_as_segments_would_be(
+    demo, walk, tmp_path
+):
+    told = walk("discover", workspace=demo[0])
+
+    blocks = re.findall(r"^\[\[segments\]\]\n.*?^\]$", told, re.DOTALL | re.MULTILINE)
+    (tmp_path / "segments.toml").write_text("\n".join(blocks), "utf-8")
+    segments = read_segments(tmp_path / "segments.toml")
+    assert len(segments) == int(re.match(r"(\d+) groups among", told)[1]) >= 2
+    assert all(len(each.rule) == 2 for each in segments)
+    assert "Nothing of this is used" in told
 
 
 def test_what_notebooks_need_is_said(demo):
