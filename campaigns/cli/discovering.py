@@ -56,8 +56,8 @@ def _print(number: int, group: "Group", segments: Counter[str]) -> None:
     print(
         f"\n{number}. {size:,} accounts: {'; '.join(group.in_words)}.\n"
         f"   Their segments now: {', '.join(now)}.\n"
-        f"   The rule holds for {group.recall:.0%} of them, and {group.precision:.0%} of those it "
-        "holds for are of this group.\n"
+        f"   The rule holds for {group.recall:.0%} of them, and "
+        f"{group.precision:.0%} of those it holds for are of this group.\n"
     )
     print(_toml(group))
 
