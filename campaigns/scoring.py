@@ -109,6 +109,7 @@ def train_segments(
     people: Mapping[str, str],
     segments: tuple[Segment, ...],
     as_of: datetime,
+    earlier: Mapping[datetime, pl.DataFrame],
     folder: Path,
 ) -> Kept:
     """Learn the segments, and keep the model.
@@ -120,7 +121,11 @@ def train_segments(
 
     with _said("training"):
         trained = training.train_segments(
-            features, people=people, rules=weak_labels(features, segments), as_of=as_of
+            features,
+            people=people,
+            rules=weak_labels(features, segments),
+            as_of=as_of,
+            earlier=earlier,
         )
     return keep(trained.classifier, trained.metadata(), folder)
 

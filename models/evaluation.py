@@ -1,24 +1,31 @@
 """How good a classifier is, on rows it did not learn from."""
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.metrics import balanced_accuracy_score, confusion_matrix, log_loss
+from sklearn.metrics import confusion_matrix, log_loss
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
+from models.calibration import Bin, calibration
+
+_LAST: Final = 0.25
+_FEWEST: Final = 20
 
 
 class Metrics(NamedTuple):
-    """What a classifier reached on held-back folds.
+    """What a classifier reached on accounts that were held back.
 
     Attributes:
         accuracy: Share of accounts given the right segment.
         balanced_accuracy: The same, each segment weighing alike.
         chance: Accuracy of always naming the commonest segment.
         log_loss: In nats; lower is better.
-        expected_calibration_error: Mean gap between stated and true probability of
-            the likeliest segment, over ten bins of equal width.
+        calibration_error: Mean gap between what was stated of the likeliest segment
+            and how often it was right.
+        calibration_noise: The gap that luck alone would leave.
+        bins: The reliability curve of that.
         accounts: How many labels this was measured on.
         confusion: How often each segment, in order, was given each: rows are labels.
     """
@@ -27,7 +34,9 @@ class Metrics(NamedTuple):
     balanced_accuracy: float
     chance: float
     log_loss: float
-    expected_calibration_error: float
+    calibration_error: float
+    calibration_noise: float
+    bins: tuple[Bin, ...]
     accounts: int
     confusion: tuple[tuple[int, ...], ...]
 
@@ -45,31 +54,57 @@ def cross_validate(
     chances = cross_val_predict(
         clone(classifier), X, y, cv=split, method="predict_proba"
     )
-    classes, counts = np.unique(y, return_counts=True)
+    return _metrics(y, chances, np.unique(y))
+
+
+def on_the_last(
+    classifier: Any,  # noqa: ANN401 — scikit-learn has no types
+    X: NDArray[np.float64],
+    y: NDArray[Any],
+    days_ago: NDArray[np.float64],
+) -> Metrics | None:
+    """Return what `classifier` reaches on the last to leave, from those before them.
+
+    Folds mix all times; in use a model meets accounts that left after all it knows.
+
+    Args:
+        classifier: Not necessarily fitted.
+        X: Features (n_accounts, n_features).
+        y: The segment of each account.
+        days_ago: When each left; the last quarter is held back.
+
+    Returns:
+        None where too few are left to learn from, or to judge by.
+    """
+    is_last = days_ago <= np.quantile(days_ago, _LAST)
+    segments, counts = np.unique(y[~is_last], return_counts=True)
+    if is_last.sum() < _FEWEST or len(segments) < 2 or counts.min() < 2:  # noqa: PLR2004
+        return None
+    fitted = clone(classifier).fit(X[~is_last], y[~is_last])
+    classes = np.unique(y)
+    chances = np.zeros((int(is_last.sum()), len(classes)))
+    # A segment that none had before them is never named, and counts as missed.
+    chances[:, np.isin(classes, fitted.classes_)] = fitted.predict_proba(X[is_last])
+    return _metrics(y[is_last], chances, classes)
+
+
+def _metrics(
+    y: NDArray[Any], chances: NDArray[np.float64], classes: NDArray[Any]
+) -> Metrics:
     predicted = classes[chances.argmax(axis=1)]
+    kept = calibration(predicted == y, chances.max(axis=1))
+    given, counts = np.unique(y, return_counts=True)
+    confusion = confusion_matrix(y, predicted, labels=classes)
+    is_given = np.isin(classes, given)
+    recalls = np.diag(confusion)[is_given] / counts
     return Metrics(
         accuracy=float(np.mean(predicted == y)),
-        balanced_accuracy=float(balanced_accuracy_score(y, predicted)),
+        balanced_accuracy=float(recalls.mean()),
         chance=float(counts.max() / len(y)),
         log_loss=float(log_loss(y, chances, labels=classes)),
-        expected_calibration_error=calibration_error(
-            chances.max(axis=1), predicted == y
-        ),
+        calibration_error=kept.error,
+        calibration_noise=kept.noise,
+        bins=kept.bins,
         accounts=len(y),
-        confusion=tuple(map(tuple, confusion_matrix(y, predicted).tolist())),
+        confusion=tuple(map(tuple, confusion.tolist())),
     )
-
-
-def calibration_error(
-    stated: NDArray[np.float64], was_right: NDArray[np.bool_], *, bins: int = 10
-) -> float:
-    """Return the mean gap between stated and observed probability.
-
-    Source: M. Naeini, G. Cooper, M. Hauskrecht, AAAI 2015.
-    """
-    places = np.minimum((stated * bins).astype(int), bins - 1)
-    gap = 0.0
-    for place in np.unique(places):
-        inside = places == place
-        gap += inside.mean() * abs(stated[inside].mean() - was_right[inside].mean())
-    return float(gap)

@@ -72,8 +72,11 @@ class SegmentClassifier(ClassifierMixin, BaseEstimator):
         self.is_calibrated_ = folds >= _FEWEST_TO_CALIBRATE
         model = self._linear_model()
         if self.is_calibrated_:
-            # ensemble=False: one model on all rows, so its terms are the reasons.
-            model = CalibratedClassifierCV(model, cv=folds, ensemble=False)
+            # ensemble=False: one model on all rows, so its terms are the reasons. One
+            # number for all segments: a few labels of each allow no more.
+            model = CalibratedClassifierCV(
+                model, method="temperature", cv=folds, ensemble=False
+            )
         self.model_ = model.fit(X, y)
         self.n_iter_ = int(self.linear_model()[-1].n_iter_.max())
         return self

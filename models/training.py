@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.definitions import FEATURE_NAMES, FEATURES, THEMES
 from models.drift import reference_of
-from models.evaluation import Metrics, cross_validate
+from models.evaluation import Metrics, cross_validate, on_the_last
 from models.segments import SegmentClassifier
 from models.trained import described, hash_of
 
@@ -22,6 +23,7 @@ FEWEST_LABELS: Final = 10
 _REASONS: Final = 3
 _NOTEWORTHY: Final = 0.25
 _FOLDS: Final = 5
+_DAYS_AGO: Final = FEATURE_NAMES.index("days_since_churn")
 _PLACES: Final = [
     [FEATURE_NAMES.index(name) for name in names] for names in THEMES.values()
 ]
@@ -39,6 +41,10 @@ class TrainedSegments:
         data_hash: Of the rows it learnt from.
         as_of: The date the features were computed for.
         metrics: What it reaches on folds it did not learn from.
+        last: What it reaches on the last to leave, from those before; None if they are
+            too few.
+        stability: Of each earlier date how many accounts there were, and how many of
+            them it puts into the same segment by what was known then as by now.
         reference: What the features of all accounts were like then.
         agreement: How many labels of people there were, to how many of those accounts
             the starter rules said something, and how often the same.
@@ -53,6 +59,8 @@ class TrainedSegments:
     data_hash: str
     as_of: datetime
     metrics: Metrics
+    last: Metrics | None
+    stability: list[dict[str, Any]]
     reference: dict[str, Any]
     agreement: dict[str, int]
     speaks_for: dict[str, list[str]]
@@ -71,6 +79,8 @@ class TrainedSegments:
             left_out=self.left_out,
             is_calibrated=self.classifier.is_calibrated_,
             metrics=self.metrics._asdict(),
+            metrics_of_the_last=self.last and self.last._asdict(),
+            stability=self.stability,
             rules_against_people=self.agreement,
             reasons=self.speaks_for,
             controls={"shuffled_labels": self.shuffled},
@@ -84,6 +94,7 @@ def train_segments(
     people: Mapping[str, str],
     rules: Mapping[str, str],
     as_of: datetime,
+    earlier: Mapping[datetime, pl.DataFrame] = MappingProxyType({}),
     random_state: int = 0,
 ) -> TrainedSegments:
     """Learn segments from labels that people gave or, failing these, from rules.
@@ -95,6 +106,7 @@ def train_segments(
         people: Segment by account, from people.
         rules: Segment by account, from starter rules.
         as_of: The date of the features.
+        earlier: The same columns as of earlier dates, to say how stable segments are.
         random_state: Makes the folds the same on every run.
 
     Raises:
@@ -129,6 +141,11 @@ def train_segments(
         metrics=cross_validate(
             classifier, X, y, folds=_FOLDS, random_state=random_state
         ),
+        last=on_the_last(classifier, X, y, X[:, _DAYS_AGO]),
+        stability=[
+            {"as_of": date.isoformat(), **_same(fitted, table, features)}
+            for date, table in sorted(earlier.items(), reverse=True)
+        ],
         reference=reference_of(features),
         agreement=_agreement(people, rules),
         speaks_for=_speaks_for(fitted),
@@ -136,6 +153,20 @@ def train_segments(
             classifier, X, shuffled, folds=_FOLDS, random_state=random_state
         ).accuracy,
     )
+
+
+def _same(
+    classifier: SegmentClassifier, earlier: pl.DataFrame, now: pl.DataFrame
+) -> dict[str, int]:
+    """Return how many accounts have the segment they had by what was known earlier."""
+    both = earlier.select("account").join(now.select("account"), on="account")
+    if both.is_empty():
+        return {"accounts": 0, "same": 0}
+    then, today = (
+        classifier.predict(matrix(both.join(each, on="account", maintain_order="left")))
+        for each in (earlier, now)
+    )
+    return {"accounts": both.height, "same": int((then == today).sum())}
 
 
 def _agreement(people: Mapping[str, str], rules: Mapping[str, str]) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """A model's card as a value: where it comes from, how good it is, and its limits."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from campaigns.domain.words import ModelKind
@@ -48,6 +48,7 @@ class Card(NamedTuple):
         is_active: Whether it is used.
         sections: The rest.
         bins: Accounts, stated and observed chances, for the chart; or none.
+        kept: What its chances are of, for the chart.
     """
 
     kind: ModelKind
@@ -57,6 +58,7 @@ class Card(NamedTuple):
     is_active: bool
     sections: tuple[Section, ...]
     bins: tuple[tuple[int, float, float], ...]
+    kept: str
 
 
 def card_of(
@@ -90,14 +92,26 @@ def card_of(
             Section("Decisions", ("day", "what", "why"), tuple(decisions)),
         ),
         bins=tuple(tuple(each) for each in _bins(metadata)),
+        kept="Right" if kind is ModelKind.SEGMENTS else "Came back",
     )
 
 
 def _bins(metadata: Mapping[str, Any]) -> Sequence[Any]:
-    if metadata["kind"] != ModelKind.PROPENSITY:
+    if metadata["kind"] == ModelKind.UPLIFT:
         return ()
-    found: Sequence[Any] = metadata["standings"][metadata["chosen"]]["bins"]
+    is_segments = metadata["kind"] == ModelKind.SEGMENTS
+    judged: Mapping[str, Any] = (
+        metadata["metrics"]
+        if is_segments
+        else metadata["standings"][metadata["chosen"]]
+    )
+    found: Sequence[Any] = judged["bins"]
     return found
+
+
+def _calibration(metrics: Mapping[str, Any]) -> str:
+    error, noise = (metrics[f"calibration_{name}"] for name in ("error", "noise"))
+    return f"{error:.3f} (by luck alone {noise:.3f})"
 
 
 def _origin(metadata: Mapping[str, Any]) -> Section:
@@ -113,14 +127,27 @@ def _origin(metadata: Mapping[str, Any]) -> Section:
     return Section("Where it comes from", ("what", "which"), tuple(rows))
 
 
+def _over_time(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield how good it is on the last to leave, and how often segments change."""
+    if last := metadata.get("metrics_of_the_last"):
+        said = f"{number(last['accounts'])} last to leave, from those before"
+        yield f"right, on the {said}", percent(last["accuracy"])
+        yield "calibration error on these", _calibration(last)
+    for each in metadata.get("stability", ()):
+        if each["accounts"]:
+            said = f"the same segment as on {each['as_of'][:10]}"
+            yield said, f"{percent(each['same'] / each['accounts'])} of accounts"
+
+
 def _of_segments(metadata: Mapping[str, Any]) -> tuple[Section, ...]:
     metrics = metadata["metrics"]
     measures = (
         ("right", percent(metrics["accuracy"])),
         ("right, each segment weighing alike", percent(metrics["balanced_accuracy"])),
         ("always naming the commonest", percent(metrics["chance"])),
-        ("calibration error", f"{metrics['expected_calibration_error']:.3f}"),
+        ("calibration error", _calibration(metrics)),
         ("labels shuffled, right", percent(metadata["controls"]["shuffled_labels"])),
+        *_over_time(metadata),
     )
     names = metadata["classes"]
     confused = tuple(

@@ -139,12 +139,16 @@ def lift_by_group(lines: Sequence[GroupLine], *, palette: Palette = LIGHT) -> Dr
 
 
 def stated_and_kept(
-    bins: Sequence[tuple[int, float, float]], *, palette: Palette = LIGHT
+    bins: Sequence[tuple[int, float, float]],
+    *,
+    kept: str = "Came back",
+    palette: Palette = LIGHT,
 ) -> Drawing:
-    """Return what was stated of accounts against the share that came back.
+    """Return what was stated of accounts against what came of them.
 
     Args:
-        bins: Accounts, mean chance stated, and share that came back.
+        bins: Accounts, mean chance stated, and the share it came true of.
+        kept: What came true.
         palette: Its colours.
     """
     rows = [
@@ -159,7 +163,7 @@ def stated_and_kept(
     dots = _chart(rows).mark_circle(size=110, opacity=1, color=palette.treated)
     chart = alt.layer(
         line.encode(x=stated, y="kept:Q"),
-        dots.encode(x=stated, y=alt.Y("kept:Q", title="Came back", axis=axis)),
+        dots.encode(x=stated, y=alt.Y("kept:Q", title=kept, axis=axis)),
     )
     return chart.properties(width=_WIDTH, height=_HEIGHT)
 

@@ -51,7 +51,10 @@ class Pages:
         """Return a model's card as one HTML page that needs nothing else."""
         drawings = {
             scheme: Markup(  # noqa: S704 — drawn by us
-                charts.svg(charts.stated_and_kept(card.bins, palette=palette), palette)
+                charts.svg(
+                    charts.stated_and_kept(card.bins, kept=card.kept, palette=palette),
+                    palette,
+                )
             )
             for scheme, palette in (("light", charts.LIGHT), ("dark", charts.DARK))
             if card.bins

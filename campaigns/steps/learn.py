@@ -28,6 +28,7 @@ logger = structlog.get_logger(__name__)
 JOB: Final = "learn"
 _CUTOFFS: Final = 6
 _BETWEEN_CUTOFFS: Final = timedelta(days=30)
+_MONTHS_BEFORE: Final = 3
 _ERROR_A_YEAR: Final = 0.05
 _TRIES_A_YEAR: Final = 52
 CONFIDENCE: Final = 1 - _ERROR_A_YEAR / _TRIES_A_YEAR
@@ -237,8 +238,20 @@ def _train_segments(learning: Learning, as_of: datetime) -> scoring.Kept:
         people=people,
         segments=segments,
         as_of=as_of,
+        earlier=dict(_features_before(learning, as_of)),
         folder=learning.models_folder,
     )
+
+
+def _features_before(
+    learning: Learning, as_of: datetime
+) -> Iterator[tuple[datetime, pl.DataFrame]]:
+    """Yield what was known of churned accounts in the months before a date."""
+    for number in range(1, _MONTHS_BEFORE + 1):
+        date = as_of - number * _BETWEEN_CUTOFFS
+        known = known_of(learning, date)
+        if known.churned_at:
+            yield date, scoring.features_of(known, as_of=date)
 
 
 def _train_propensity(learning: Learning, as_of: datetime) -> scoring.Kept:

@@ -306,7 +306,7 @@ def test_scores_hold_chances_and_uplifts_once_there_are_models(learning):
         assert f"Model {model.version}, in use" in told
         assert "## Limits" in told
         assert "shuffled" in page
-        assert ("<svg" in page) == (model.kind == "propensity")
+        assert ("<svg" in page) == (model.kind != "uplift")
     assert before["controls"]["shuffled_labels"] < 0.65
 
 

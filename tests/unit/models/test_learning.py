@@ -10,7 +10,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from models import artifacts
 from models.definitions import DEFINITION, FEATURE_NAMES, THEMES
-from models.evaluation import calibration_error
+from models.evaluation import on_the_last
 from models.propensity import ReturnModel
 from models.scores import Models, scored
 from models.segments import SegmentClassifier
@@ -59,7 +59,8 @@ def test_probabilities_are_calibrated_and_sum_to_one():
 
     assert trained.classifier.is_calibrated_
     assert trained.metrics.accuracy > 0.9 > trained.metrics.chance
-    assert trained.metrics.expected_calibration_error < 0.2
+    assert trained.metrics.calibration_error < 0.2
+    assert sum(each.accounts for each in trained.metrics.bins) == 60
 
 
 def test_a_segment_with_fewer_than_ten_labels_is_left_out_and_said():
@@ -126,9 +127,10 @@ def test_without_what_a_reason_names_its_segment_is_less_likely():
     trained = train_segments(features, people=people, rules={}, as_of=AS_OF)
     classifier = trained.classifier
     segments = [people[account] for account in features["account"]]
-    places = [list(classifier.classes_).index(segment) for segment in segments]
+    sign = np.where(np.array(segments) == classifier.classes_[1], 1, -1)
     X = features.select(FEATURE_NAMES).to_numpy()
-    before = classifier.predict_proba(X)[range(len(X)), places]
+    # Its log odds, up to a factor: chances so close to 1 are all 1.
+    before = sign * classifier.linear_model().decision_function(X)
     for theme, word in (("what failed", "failed"), ("how much it used it", "use fell")):
         spoken = [
             any(word in reason for reason in why)
@@ -137,7 +139,7 @@ def test_without_what_a_reason_names_its_segment_is_less_likely():
         # As unknown, the features of the theme tell nothing.
         without = X.copy()
         without[:, [FEATURE_NAMES.index(name) for name in THEMES[theme]]] = np.nan
-        after = classifier.predict_proba(without)[range(len(X)), places]
+        after = sign * classifier.linear_model().decision_function(without)
         assert sum(spoken) >= 20
         assert (after < before)[spoken].mean() > 0.95
 
@@ -183,6 +185,63 @@ def test_accounts_scored_some_at_a_time_are_scored_as_all_at_once():
         assert np.allclose(parts, at_once, rtol=1e-12, atol=0), name
     assert (bare[0].chance, bare[0].uplift) == (None, None)
     assert list(scored(Models(classifier), features.clear())) == []
+
+
+def test_the_last_to_leave_are_judged_by_those_before_them():
+    features, people = fading_and_blocked(each=60)
+    days = pl.Series("days_since_churn", [float(n % 60) for n in range(120)])
+    features = features.with_columns(days)
+    trained = train_segments(features, people=people, rules={}, as_of=AS_OF)
+    # Those of the last that are called what they are not are the ones counted wrong.
+    last = {f"a{n:03}" for n in range(120) if n % 60 < 15}
+    swap = {"slow-fade": "blocked-integration", "blocked-integration": "slow-fade"}
+    wrong = {a: swap[s] if a in last else s for a, s in people.items()}
+    misled = train_segments(features, people=wrong, rules={}, as_of=AS_OF)
+
+    assert trained.last.accounts == 30
+    assert trained.last.accuracy > 0.9
+    assert misled.last.accuracy < 0.1 < misled.metrics.accuracy
+
+
+def test_without_enough_of_the_last_nothing_is_said_of_them():
+    features, people = fading_and_blocked()
+
+    assert train_segments(features, people=people, rules={}, as_of=AS_OF).last is None
+
+
+def test_a_segment_that_none_had_before_is_counted_as_missed():
+    rng = np.random.default_rng(0)
+    y = np.array(["a", "b", "a", "b"] * 20 + ["c"] * 40)
+    X = np.column_stack([y == "b", rng.normal(size=120)]).astype(float)
+
+    found = on_the_last(SegmentClassifier(), X, y, np.arange(120)[::-1].astype(float))
+
+    assert found.accounts == 30
+    assert found.accuracy == 0
+    assert sum(map(sum, found.confusion)) == 30
+    assert found.confusion[2][2] == 0
+
+
+def test_how_many_accounts_keep_their_segment_is_said():
+    features, people = fading_and_blocked()
+    half = features.head(30)
+    other = features.with_columns(features.drop("account").reverse())
+    earlier = {
+        at("2025-12-01"): half,
+        at("2025-11-01"): other,
+        at("2025-10-01"): half[:0],
+    }
+
+    found = train_segments(
+        features, people=people, rules={}, as_of=AS_OF, earlier=earlier
+    ).stability
+
+    dates = [each["as_of"][:10] for each in found]
+    assert dates == ["2025-12-01", "2025-11-01", "2025-10-01"]
+    assert (found[0]["accounts"], found[0]["same"]) == (30, 30)
+    assert found[1]["accounts"] == 60
+    assert found[1]["same"] < 6
+    assert (found[2]["accounts"], found[2]["same"]) == (0, 0)
 
 
 @pytest.fixture
@@ -304,11 +363,3 @@ def test_a_wrong_taxonomy_says_where(tmp_path, text, message):
 
     with pytest.raises(ValueError, match=message):
         read_taxonomy(path)
-
-
-def test_calibration_error_of_a_known_case():
-    # Two bins: 0.9 stated and 0.5 observed, 0.6 stated and 0.5 observed.
-    stated = np.array([0.9, 0.9, 0.6, 0.6])
-    right = np.array([True, False, True, False])
-
-    assert calibration_error(stated, right) == pytest.approx(0.25)
