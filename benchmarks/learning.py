@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from benchmarks import made_worlds, real_data
 from benchmarks.real_data import MENS, NONE, WOMENS, Mailing
@@ -196,11 +196,47 @@ def came_back(what: str, log: real_data.Log, at: Cutoffs) -> Iterator[Row]:
     )
 
 
+def controls() -> Iterator[Row]:
+    """Where nothing is to be found, nothing may be found."""
+    X, left = real_data.ravenstack()
+    for learner in ("logistic", "trees"):
+        split = StratifiedKFold(_FOLDS, shuffle=True, random_state=_SEED_OF_FOLDS)
+        model = ReturnModel(learner=learner, random_state=0)
+        stated = cross_val_predict(model, X, left, cv=split, method="predict_proba")
+        what = f"nothing to learn, AUC: {len(left)} random accounts"
+        yield Row(what, f"ours ({learner})", *_by_luck(left, stated[:, 1]))
+    log, rng = real_data.contributors(), np.random.default_rng(0)
+    learnt, new = (real_data.silent(log, cutoffs) for cutoffs in _CONTRIBUTORS)
+    earlier, later = (each.known.to_numpy().astype(float) for each in (learnt, new))
+    model = ReturnModel().fit(earlier, rng.permutation(learnt.came_back))
+    stated = model.predict_proba(later)
+    what = "nothing to learn, AUC: contributors, returns shuffled"
+    later_too = rng.permutation(new.came_back)  # or any direction would say something
+    yield Row(what, "ours (logistic)", *_by_luck(later_too, stated[:, 1]))
+    mailing = real_data.hillstrom().of(NONE, WOMENS)
+    mailed = rng.permutation(mailing.text != NONE)
+    judged = judge(Combined(), trial(mailing.X, mailing.visit, mailed, None))
+    what = "nothing to learn: women's, arms shuffled"
+    yield Row(what, "ours says", judged.sentence)
+
+
+def _by_luck(outcome: np.ndarray, stated: np.ndarray) -> tuple[str, str]:
+    """Return an AUC, and between what luck alone leaves 95 % of them."""
+    ones = outcome.sum()
+    error = ((1 / ones + 1 / (len(outcome) - ones)) / 12) ** 0.5
+    area = roc_auc_score(outcome, stated)
+    return (
+        f"{area:.3f}",
+        f"by luck {0.5 - 1.96 * error:.3f} to {0.5 + 1.96 * error:.3f}",
+    )
+
+
 CASES: Final[dict[str, Callable[[], Iterator[tuple[str, str, str, str]]]]] = {
     "cdnow": cdnow,
     "contributors": contributors,
     "arms": arms,
     "hillstrom": hillstrom,
+    "controls": controls,
     "segments": made_worlds.segments,
     "policy": made_worlds.policy,
     "alike": made_worlds.alike,

@@ -148,3 +148,38 @@ def _silent_at(log: Log, cutoff: date) -> pl.DataFrame:
         )
         .sort("account")
     )
+
+
+def ravenstack() -> tuple[np.ndarray, np.ndarray]:
+    """Return what a made-up company knows of its accounts, and which of them left.
+
+    Its tables are random: nothing in them tells who leaves.
+    """
+    table = _raven("accounts").select(
+        "account_id",
+        pl.col("seats").cast(pl.Int64),
+        pl.col("is_trial").eq("True").cast(pl.Int64),
+        pl.col("plan_tier").rank("dense").alias("plan"),
+        pl.col("signup_date").str.to_date().dt.epoch("d").alias("signed_up"),
+        pl.col("churn_flag").eq("True").alias("left"),
+    )
+    contracts = _raven("subscriptions")
+    owners = contracts.select("subscription_id", "account_id")
+    usage = _raven("feature_usage").join(owners, on="subscription_id")
+    for rows, numbers in (
+        (contracts, ("mrr_amount",)),
+        (usage, ("usage_count", "usage_duration_secs", "error_count")),
+        (_raven("support_tickets"), ("resolution_time_hours", "satisfaction_score")),
+    ):
+        known = rows.group_by("account_id").agg(
+            pl.len().alias(f"count_{numbers[0]}"),
+            *(pl.col(n).cast(pl.Float64, strict=False).mean() for n in numbers),
+        )
+        table = table.join(known, on="account_id", how="left", maintain_order="left")
+    known = table.drop("account_id", "left").cast(pl.Float64)
+    return known.to_numpy(), table["left"].to_numpy().astype(float)
+
+
+def _raven(name: str) -> pl.DataFrame:
+    path = FOLDER / "ravenstack" / f"ravenstack_{name}.csv.gz"
+    return pl.read_csv(gzip.decompress(path.read_bytes()), infer_schema=False)

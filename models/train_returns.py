@@ -188,12 +188,17 @@ def _reasons(chosen: Choice, random_state: int) -> list[dict[str, Any]]:
 
 
 def _shuffled(chosen: Choice, random_state: int) -> float:
-    """Return what is reached by a model that learnt from labels without meaning."""
+    """Return what is reached where labels mean nothing, neither then nor later.
+
+    Against the true labels of later accounts it would say nothing: among few features
+    any direction whatever ranks accounts better, or worse, than luck does.
+    """
     rng = np.random.default_rng(random_state)
-    shuffled = rng.permutation(chosen.earlier.came_back)
-    model = clone(chosen.model).fit(chosen.earlier.X, shuffled)
-    stated = model.predict_proba(chosen.later.X)[:, 1]
-    return float(roc_auc_score(chosen.later.came_back, stated))
+    earlier, later = (
+        rng.permutation(each.came_back) for each in (chosen.earlier, chosen.later)
+    )
+    model = clone(chosen.model).fit(chosen.earlier.X, earlier)
+    return float(roc_auc_score(later, model.predict_proba(chosen.later.X)[:, 1]))
 
 
 def _table(rows: Window) -> pl.DataFrame:
