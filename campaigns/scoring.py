@@ -18,7 +18,10 @@ from models.taxonomy import Segment, read_taxonomy, weak_labels
 
 if TYPE_CHECKING:
     from models.discovery import Discovery
+    from models.discovery import Group as Group  # noqa: PLC0414 — for others, too
     from models.scores import Models
+    from models.taxonomy import Condition as Condition  # noqa: PLC0414
+    from models.trial import Trial
 
 FEATURE_DEFINITION: Final = DEFINITION
 """The version of what features mean; those of another are not comparable."""
@@ -171,11 +174,27 @@ class TrialRows(NamedTuple):
         features: account and features as of their enrolment, one row each.
         mailed: Whether each was mailed.
         came_back: Whether each came back.
+        chance: The chance that each had of being mailed.
+        weight: How many accounts each stands for.
     """
 
     features: pl.DataFrame
     mailed: Sequence[bool]
     came_back: Sequence[bool]
+    chance: Sequence[float]
+    weight: Sequence[float]
+
+    def trial(self) -> "Trial":
+        """Return the same as models learn from it.
+
+        Raises:
+            ValueError: An arm has fewer than two accounts.
+        """
+        from models.training import matrix
+        from models.trial import trial
+
+        known = matrix(self.features)
+        return trial(known, self.came_back, self.mailed, self.chance, self.weight)
 
 
 def train_uplift(
@@ -193,12 +212,10 @@ def train_uplift(
     """
     from models import train_uplift as training
     from models.policy import Costs
-    from models.training import matrix
-    from models.trial import trial
 
     with _said("whom a mail helps"):
         trained = training.train_uplift(
-            trial(matrix(rows.features), rows.came_back, rows.mailed, None),
+            rows.trial(),
             rows.features["account"].to_list(),
             as_of=as_of,
             costs=Costs(**costs),

@@ -134,13 +134,11 @@ def judge(
     Raises:
         ValueError: Fewer than 50 accounts of an arm came back, or stayed away.
     """
-    X, y, mailed, chance = trial
+    X, y, mailed, _, weight = trial
     _refuse_few(y, mailed)
     chosen, gain, quality = np.zeros(len(y), bool), np.zeros(len(y)), []
     for others, fold in folds_of(y, mailed, folds, random_state):
-        fitted = clone(model).fit(
-            X[others], y[others], treatment=mailed[others], propensity=chance[others]
-        )
+        fitted = clone(model).fit(*(each[others] for each in trial))
         uplift = fitted.predict(X[fold])
         chosen[fold] = mails_whom(uplift, costs)
         quality.append(qini(y[fold], uplift, mailed[fold]))
@@ -149,10 +147,10 @@ def judge(
     return Judgement(
         accounts=len(y),
         returned=int(y.sum()),
-        share_mailed=float(chosen.mean()),
-        over_all=mean_gain((chosen - 1.0) * worth, confidence),
-        over_none=mean_gain(chosen * worth, confidence),
-        all_over_none=mean_gain(worth, confidence),
+        share_mailed=float(np.average(chosen, weights=weight)),
+        over_all=mean_gain((chosen - 1.0) * worth, confidence, weight),
+        over_none=mean_gain(chosen * worth, confidence, weight),
+        all_over_none=mean_gain(worth, confidence, weight),
         qini=tuple(quality),
     )
 
@@ -185,9 +183,21 @@ def folds_of(
     yield from split.split(groups, groups)
 
 
-def mean_gain(values: Numbers, confidence: float) -> Gain:
-    """Return a mean of many accounts' values; normal, as its sum is."""
-    value = float(values.mean())
-    error = float(values.std(ddof=1)) / len(values) ** 0.5
+def mean_gain(
+    values: Numbers, confidence: float, weight: Numbers | None = None
+) -> Gain:
+    """Return a mean of many accounts' values; normal, as its sum is.
+
+    Args:
+        values: Of each account.
+        confidence: Of the interval.
+        weight: How many accounts each stands for; None for one each. The error is that
+            of a ratio of sums (W. Cochran, Sampling Techniques, 1977, section 6.3).
+    """
+    weight = np.ones(len(values)) if weight is None else weight
+    value = float(np.average(values, weights=weight))
+    apart = weight * (values - value)
+    few = len(values) / (len(values) - 1)
+    error = float(np.sqrt(few * np.square(apart).sum()) / weight.sum())
     reach = NormalDist().inv_cdf((1 + confidence) / 2) * error
     return Gain(value, value - reach, value + reach)

@@ -58,8 +58,10 @@ def train_uplift(
         model, trial, costs=costs, confidence=confidence, random_state=random_state
     )
     rng = np.random.default_rng(random_state)
-    shuffled = trial._replace(mailed=rng.permutation(trial.mailed))
-    model.fit(trial.X, trial.y, treatment=trial.mailed, propensity=trial.chance)
+    # Drawn anew, with the chances that there were: a lot without any mail behind it.
+    drawn = rng.random(len(trial.y)) < trial.chance
+    shuffled = trial._replace(mailed=drawn)
+    model.fit(*trial)
     metadata = described(
         "uplift",
         model,
@@ -99,9 +101,7 @@ def plain_judgement(judged: Judgement) -> dict[str, Any]:
 
 
 def _rule(trial: Trial) -> Rule:
-    flag = OneFlag().fit(
-        trial.X, trial.y, treatment=trial.mailed, propensity=trial.chance
-    )
+    flag = OneFlag().fit(*trial)
     if flag.feature_ < 0:
         return Rule("no feature leaves enough accounts on both sides", *flag.uplifts_)
     feature = FEATURES[flag.feature_]

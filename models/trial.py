@@ -22,16 +22,23 @@ class Trial(NamedTuple):
         y: What came of each account: 0 or 1, or an amount.
         mailed: Whether each was mailed.
         chance: The chance that each had of being mailed.
+        weight: How many accounts each stands for: one over its chance of being in the
+            trial.
     """
 
     X: Numbers
     y: Numbers
     mailed: Flags
     chance: Numbers
+    weight: Numbers
 
 
 def trial(
-    X: ArrayLike, y: ArrayLike, treatment: ArrayLike, propensity: ArrayLike | None
+    X: ArrayLike,
+    y: ArrayLike,
+    treatment: ArrayLike,
+    propensity: ArrayLike | None,
+    weight: ArrayLike | None = None,
 ) -> Trial:
     """Return the rows of a trial.
 
@@ -41,6 +48,7 @@ def trial(
         treatment: Whether each was mailed.
         propensity: The chance that each had of being mailed, above 0 and below 1; None
             for the same chance for all.
+        weight: How many accounts each stands for; None for one each.
 
     Raises:
         ValueError: An arm has fewer than two accounts, or a chance is 0 or 1.
@@ -59,7 +67,13 @@ def trial(
     )
     if not ((chance > 0) & (chance < 1)).all():
         raise ValueError("a chance of being mailed is 0 or 1: that is no lot")
-    return Trial(np.asarray(X, dtype=float), np.asarray(y, dtype=float), mailed, chance)
+    return Trial(
+        np.asarray(X, dtype=float),
+        np.asarray(y, dtype=float),
+        mailed,
+        chance,
+        np.ones(len(mailed)) if weight is None else np.asarray(weight, dtype=float),
+    )
 
 
 def crossed_gains(

@@ -45,6 +45,7 @@ class UpliftModel(BaseEstimator, ABC):
         y: ArrayLike,
         treatment: ArrayLike | None = None,
         propensity: ArrayLike | None = None,
+        weight: ArrayLike | None = None,
     ) -> "UpliftModel":
         """Learn from accounts that were mailed, or not, by lot.
 
@@ -55,6 +56,7 @@ class UpliftModel(BaseEstimator, ABC):
                 from that, and every uplift is 0.
             propensity: The chance that each had of being mailed, above 0 and below 1;
                 None for the same chance for all.
+            weight: How many accounts each stands for; None for one each.
 
         Raises:
             ValueError: An arm has fewer than two accounts, or a chance is 0 or 1.
@@ -65,7 +67,7 @@ class UpliftModel(BaseEstimator, ABC):
         self.share_treated_ = 0.0
         if treatment is None:
             return self
-        rows = trial(known, outcome, treatment, propensity)
+        rows = trial(known, outcome, treatment, propensity, weight)
         self.share_treated_ = float(rows.mailed.mean())
         self._learn(rows)
         return self
@@ -105,10 +107,10 @@ class _Learned(UpliftModel):
         self.learner = learner
         self.random_state = random_state
 
-    def _outcome(self, X: Numbers, y: Numbers) -> Any:  # noqa: ANN401
-        return chance_model(self.learner, X, y, random_state=self.random_state)
+    def _outcome(self, X: Numbers, y: Numbers, weight: Numbers) -> Any:  # noqa: ANN401
+        return chance_model(self.learner, X, y, weight, random_state=self.random_state)
 
-    def _amount(self, X: Numbers, y: Numbers, weight: Numbers | None = None) -> Any:  # noqa: ANN401
+    def _amount(self, X: Numbers, y: Numbers, weight: Numbers) -> Any:  # noqa: ANN401
         return amount_model(self.learner, X, y, weight, random_state=self.random_state)
 
 
@@ -120,8 +122,10 @@ class TwoModel(_Learned):
     """
 
     def _learn(self, rows: Trial) -> None:
-        X, y, mailed, _ = rows
-        self.outcomes_ = [self._outcome(X[arm], y[arm]) for arm in (~mailed, mailed)]
+        X, y, mailed, _, weight = rows
+        self.outcomes_ = [
+            self._outcome(X[arm], y[arm], weight[arm]) for arm in (~mailed, mailed)
+        ]
 
     def _effect(self, X: Numbers) -> Numbers:
         without, with_mail = (expected(model, X) for model in self.outcomes_)
@@ -142,10 +146,10 @@ class ClassTransformation(_Learned):
     """
 
     def _learn(self, rows: Trial) -> None:
-        X, y, mailed, chance = rows
+        X, y, mailed, chance, weight = rows
         self.is_binary_ = bool(np.isin(y, (0, 1)).all())
         if self.is_binary_:
-            weight = np.where(mailed, 1 / chance, 1 / (1 - chance))
+            weight = weight * np.where(mailed, 1 / chance, 1 / (1 - chance))
             agrees = (y == mailed).astype(float)
             self.transformed_ = chance_model(
                 self.learner,
@@ -156,7 +160,7 @@ class ClassTransformation(_Learned):
             )
         else:
             made = y * (mailed - chance) / (chance * (1 - chance))
-            self.transformed_ = self._amount(X, made)
+            self.transformed_ = self._amount(X, made, weight)
 
     def _effect(self, X: Numbers) -> Numbers:
         found = expected(self.transformed_, X)
@@ -173,13 +177,13 @@ class XLearner(_Learned):
     """
 
     def _learn(self, rows: Trial) -> None:
-        X, y, mailed, _ = rows
+        X, y, mailed, _, weight = rows
         without, with_mail = (
-            self._outcome(X[arm], y[arm]) for arm in (~mailed, mailed)
+            self._outcome(X[arm], y[arm], weight[arm]) for arm in (~mailed, mailed)
         )
+        gain = np.where(mailed, y - expected(without, X), expected(with_mail, X) - y)
         self.gains_ = [
-            self._amount(X[~mailed], expected(with_mail, X[~mailed]) - y[~mailed]),
-            self._amount(X[mailed], y[mailed] - expected(without, X[mailed])),
+            self._amount(X[arm], gain[arm], weight[arm]) for arm in (~mailed, mailed)
         ]
 
     def _effect(self, X: Numbers) -> Numbers:
@@ -223,7 +227,7 @@ class DRLearner(_Learned):
                 learner=self.learner,
                 random_state=self.random_state,
             )
-        self.gain_ = self._amount(rows.X, gain)
+        self.gain_ = self._amount(rows.X, gain, rows.weight)
 
     def _split(self, X: Numbers) -> Any:  # noqa: ANN401
         folds = max(2, min(self.folds, len(X)))
@@ -274,8 +278,8 @@ class OneFlag(UpliftModel):
         self.random_state = random_state
 
     def _learn(self, rows: Trial) -> None:
-        X, y, mailed, chance = rows
-        weight = np.where(mailed, 1 / chance, 1 / (1 - chance))
+        X, y, mailed, chance, weight = rows
+        weight = weight * np.where(mailed, 1 / chance, 1 / (1 - chance))
         everyone = np.ones(len(y), dtype=bool)
         whole, _ = _uplift_within(everyone, y, mailed, weight)
         self.feature_, self.above_, self.uplifts_ = -1, 0.0, (whole, whole)

@@ -28,14 +28,12 @@ from models.definitions import FEATURE_NAMES
 from models.policy import judge
 from models.qini import qini_curve
 from models.synthetic.trials import make_trial
-from models.training import matrix
-from models.trial import trial
 from models.uplift import Combined, OneFlag
 
 workspace = open_workspace(workspace_in_use(default="demo"))
 try:
     rows = learn.trial_rows(workspace.learning(), as_of=workspace.clock())
-    mine = trial(matrix(rows.features), rows.came_back, rows.mailed, None)
+    mine = rows.trial()
     print(
         f"{len(mine.y):,} accounts, {mine.mailed.mean():.0%} mailed; "
         f"{mine.y.mean():.1%} came back"

@@ -10,8 +10,7 @@ from campaigns.wiring.notebooks import churned_accounts
 from campaigns.wiring.workspace import Workspace
 
 if TYPE_CHECKING:
-    from models.discovery import Group
-    from models.taxonomy import Condition
+    from campaigns.scoring import Condition, Group
 
 
 def discover(workspace: Workspace) -> None:

@@ -140,7 +140,10 @@ class CandidateContact:
 
 @dataclass(frozen=True, slots=True)
 class NewEnrolment:
-    """An account that enters a campaign, in an arm, by one contact."""
+    """An account that enters a campaign, in an arm, by one contact.
+
+    Its chance is the one it had of entering: below 1 where a lot let it in.
+    """
 
     account: str
     episode: int
@@ -152,6 +155,7 @@ class NewEnrolment:
     score: int | None
     due_at: tuple[datetime, ...]
     texts: tuple[str, ...]
+    chance: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

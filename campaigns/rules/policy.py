@@ -24,6 +24,10 @@ class Policy(NamedTuple):
         treated against held out stays a comparison by lot. Where nothing is known of
         what a mail adds, nobody is left alone.
         """
-        if uplift is None or uplift > self.least_uplift:
-            return False
-        return draw(key, "explore", str(episode)) >= self.exploration_share
+        chance = self.chance(uplift)
+        return chance < 1 and draw(key, "explore", str(episode)) >= chance
+
+    def chance(self, uplift: float | None) -> float:
+        """Return the chance with which an account is not left alone."""
+        is_worth_it = uplift is None or uplift > self.least_uplift
+        return 1.0 if is_worth_it else self.exploration_share

@@ -215,7 +215,13 @@ def _arms(
         holdout_share=programme.holdout_share,
     )
     new = {account: arm for account, arm in arms.items() if account not in arm_of}
-    enrolments.assign(session, new, stratum_of=stratum_of, now=now)
+    enrolments.assign(
+        session,
+        new,
+        stratum_of=stratum_of,
+        holdout_chance=programme.holdout_share,
+        now=now,
+    )
     return arms, stratum_of, torn
 
 
@@ -250,4 +256,5 @@ def _enrolment(
             campaign=campaign.name,
             account=candidate.account,
         ),
+        chance=programme.policy.chance(candidate.uplift),
     )

@@ -355,12 +355,32 @@ def trial_rows(learning: Learning, *, as_of: datetime) -> scoring.TrialRows:
     ]
     if not tables:
         raise ConfigError("whom a mail helps: no window of an enrolment closed yet")
-    outcomes = pl.DataFrame(rows, schema=trials.TrialRow._fields, orient="row")
+    outcomes = pl.DataFrame(
+        rows, schema=trials.TrialRow._fields, orient="row", infer_schema_length=None
+    )
     table = outcomes.join(
         pl.concat(tables), on=["account", "as_of"], how="inner", maintain_order="left"
     )
+    return _by_lot(table)
+
+
+def _by_lot(table: pl.DataFrame) -> scoring.TrialRows:
+    """Return the accounts that a lot decided of; of older ones its chances are guessed.
+
+    Raises:
+        ConfigError: There are none: nobody was held out, or nobody mailed.
+    """
+    before = table.filter(pl.col("treated_chance").is_null())["is_treated"].mean()
+    chance = pl.coalesce("treated_chance", pl.lit(before, pl.Float64))
+    table = table.with_columns(chance).filter((chance > 0) & (chance < 1))
+    if table.is_empty():
+        raise ConfigError("whom a mail helps: no lot held anybody out")
     return scoring.TrialRows(
-        table, table["is_treated"].to_list(), table["came_back"].to_list()
+        table,
+        table["is_treated"].to_list(),
+        table["came_back"].to_list(),
+        table["treated_chance"].to_list(),
+        (1 / table["enrolled_chance"]).to_list(),
     )
 
 

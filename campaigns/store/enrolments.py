@@ -98,15 +98,17 @@ def assign(
     arms: Mapping[str, Arm],
     *,
     stratum_of: Mapping[str, str],
+    holdout_chance: float,
     now: datetime,
 ) -> None:
-    """Record the arms of accounts that had none."""
+    """Record the arms of accounts that had none, and their chance to be held out."""
     values = [
         {
             "account": account,
             "arm": arm,
             "stratum": stratum_of[account],
             "assigned_at": now,
+            "holdout_chance": holdout_chance,
         }
         for account, arm in sorted(arms.items())
     ]
@@ -148,6 +150,7 @@ def add(
             "segment": each.segment,
             "stratum": each.stratum,
             "score": each.score,
+            "enrolment_chance": each.chance,
             "enrolled_at": now,
             "window_ends_at": window_ends_at,
         }

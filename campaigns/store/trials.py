@@ -58,6 +58,8 @@ class TrialRow(NamedTuple):
         is_treated: Whether it was to be mailed.
         came_back: Whether it did.
         settled_at: When that was found.
+        treated_chance: The chance it had of that; None if it was not kept.
+        enrolled_chance: The chance it had of being enrolled.
     """
 
     account: str
@@ -65,10 +67,17 @@ class TrialRow(NamedTuple):
     is_treated: bool
     came_back: bool
     settled_at: datetime
+    treated_chance: float | None
+    enrolled_chance: float
 
 
 def settled(session: Session) -> Iterator[TrialRow]:
-    """Yield the enrolments with an outcome and a score, in order of their number."""
+    """Yield each account's first enrolment, if it has an outcome and a score.
+
+    Only the first: who is enrolled again has not come back, and mails had their part
+    in who that is. Arms of those alone are not alike.
+    """
+    first = select(func.min(EnrolmentRow.id)).group_by(EnrolmentRow.account)
     query = (
         select(
             EnrolmentRow.account,
@@ -76,13 +85,31 @@ def settled(session: Session) -> Iterator[TrialRow]:
             EnrolmentRow.arm,
             OutcomeRow.came_back,
             OutcomeRow.settled_at,
+            HoldoutRow.holdout_chance,
+            EnrolmentRow.enrolment_chance,
         )
         .join(ScoreRow, ScoreRow.id == EnrolmentRow.score)
         .join(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
+        .join(HoldoutRow, HoldoutRow.account == EnrolmentRow.account)
+        .where(EnrolmentRow.id.in_(first))
         .order_by(EnrolmentRow.id)
     )
-    for account, as_of, arm, came_back, settled_at in session.execute(
-        query.execution_options(yield_per=_AT_ONCE)
-    ):
-        treated = arm == Arm.TREATED
-        yield TrialRow(account, as_of, treated, came_back, settled_at)
+    for (
+        account,
+        as_of,
+        arm,
+        came_back,
+        settled_at,
+        held_out,
+        enrolled,
+    ) in session.execute(query.execution_options(yield_per=_AT_ONCE)):
+        treated = None if held_out is None else 1 - held_out
+        yield TrialRow(
+            account,
+            as_of,
+            arm == Arm.TREATED,
+            came_back,
+            settled_at,
+            treated,
+            enrolled,
+        )

@@ -283,6 +283,7 @@ def test_a_torn_unit_stops_no_cohort(sessions):
             session,
             {"acc-1": Arm.TREATED, "acc-2": Arm.HOLDOUT},
             stratum_of={"acc-1": "s", "acc-2": "s"},
+            holdout_chance=0.5,
             now=NOON,
         )
         for account in ("acc-1", "acc-2", "acc-3"):

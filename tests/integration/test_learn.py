@@ -182,10 +182,11 @@ def tried(learning, rng, *, size=1600, harm=-0.25, start=0):
         add_rows(session, accounts, treated, back, moment, start)
 
 
-def launched(session):
-    if campaigns.apply(session, campaign("past"), now=NOON)[1]:
-        campaigns.launch(session, "past", cohorts=[NOON], now=NOON)
-        add_account(session, "writes-to-all")
+def launched(session, name="past"):
+    if campaigns.apply(session, campaign(name), now=NOON)[1]:
+        campaigns.launch(session, name, cohorts=[NOON], now=NOON)
+        if name == "past":
+            add_account(session, "writes-to-all")
 
 
 def add_rows(session, accounts, treated, back, moment, start):
@@ -205,6 +206,14 @@ def add_rows(session, accounts, treated, back, moment, start):
             {"id": n, "as_of": moment, "account": account, "segment": "general",
              "confidence": 0.5, "reasons": [], "facts": {}, "model": "m"}
             for n, account, *_ in rows
+        ],
+    )  # fmt: skip
+    session.execute(
+        insert(HoldoutRow),
+        [
+            {"account": account, "arm": "treated" if was else "holdout", "stratum": "s",
+             "assigned_at": NOON, "holdout_chance": 0.3}
+            for _, account, was, _ in rows
         ],
     )  # fmt: skip
     session.execute(
@@ -238,6 +247,44 @@ def test_whom_a_mail_helps_is_proposed_or_used_as_the_settings_say(learning):
     *_, found = learn.learn(learning._replace(promotes=True), now=LATER)
     assert found.action is ModelAction.PROMOTED
     assert active(learning, "uplift").version == found.version
+
+
+def test_each_account_teaches_once_with_the_chances_of_its_lots(learning):
+    tried(learning, np.random.default_rng(1), size=300)
+    with learning.sessions.begin() as session:
+        # It did not come back, and was enrolled again: that is no lot any more.
+        first = session.get_one(EnrolmentRow, _FIRST)
+        again = {c.name: getattr(first, c.name) for c in EnrolmentRow.__table__.columns}
+        launched(session, "next")
+        again |= {"id": _FIRST + 5_000, "campaign": "next"}
+        session.execute(insert(EnrolmentRow), [again])
+        outcome = {"enrolment": _FIRST + 5_000, "definition": "d", "came_back": True,
+                   "settled_at": NOON + 31 * DAY}  # fmt: skip
+        session.execute(insert(OutcomeRow), [outcome])
+        session.get_one(EnrolmentRow, _FIRST + 1).enrolment_chance = 0.1
+        session.get_one(HoldoutRow, "t00002").holdout_chance = 0.5
+        session.get_one(HoldoutRow, "t00003").holdout_chance = 0.0
+        for number in range(4, 300):
+            session.get_one(HoldoutRow, f"t{number:05}").holdout_chance = None
+    rows = learn.trial_rows(learning, as_of=LATER)
+
+    accounts = rows.features["account"].to_list()
+    assert accounts == [f"t{number:05}" for number in range(300) if number != 3]
+    assert rows.weight[:3] == pytest.approx([1, 10, 1])
+    assert rows.chance[:3] == pytest.approx([0.7, 0.7, 0.5])
+    # Where it was not kept, it is the share that was mailed.
+    assert rows.chance[3:] == pytest.approx([np.mean(rows.mailed[3:])] * 296)
+    assert rows.trial().weight[1] == pytest.approx(10)
+
+
+def test_without_a_holdout_nothing_is_learnt_of_whom_a_mail_helps(learning):
+    tried(learning, np.random.default_rng(1), size=50)
+    with learning.sessions.begin() as session:
+        for row in session.query(HoldoutRow).all():
+            row.holdout_chance = 0.0
+
+    with pytest.raises(ConfigError, match="no lot held anybody out"):
+        learn.trial_rows(learning, as_of=LATER)
 
 
 def test_a_model_that_gains_nothing_is_retired_and_all_are_mailed_again(learning):
@@ -321,10 +368,16 @@ def test_whom_no_mail_helps_is_left_alone_but_for_some(sessions):
     launch(sessions, campaign(), policy=Policy(exploration_share=0.2))
 
     with sessions.begin() as session:
-        enrolled = {row.account for row in session.query(EnrolmentRow).all()}
+        rows = session.query(EnrolmentRow).all()
+        chances = {row.account: row.enrolment_chance for row in rows}
+        held_out = {row.holdout_chance for row in session.query(HoldoutRow).all()}
+    enrolled = set(chances)
     helped = {account for account in accounts if int(account[4:]) % 2}
     assert helped <= enrolled
     assert 8 <= len(enrolled - helped) <= 34
+    assert {chances[account] for account in helped} == {1.0}
+    assert {chances[account] for account in enrolled - helped} == {0.2}
+    assert held_out == {programme().holdout_share}
 
 
 @pytest.mark.parametrize(

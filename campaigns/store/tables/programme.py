@@ -3,7 +3,14 @@
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import (
+    CheckConstraint,
+    ForeignKey,
+    Index,
+    String,
+    UniqueConstraint,
+    text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from campaigns.domain.words import (
@@ -119,6 +126,8 @@ class HoldoutRow(Base):
     arm: Mapped[str] = mapped_column(WORD)
     stratum: Mapped[str] = mapped_column(ID)
     assigned_at: Mapped[datetime]
+    # Before it was kept, None.
+    holdout_chance: Mapped[float | None]
 
 
 class EnrolmentRow(Base):
@@ -146,6 +155,10 @@ class EnrolmentRow(Base):
     score: Mapped[int | None] = mapped_column(ForeignKey("scores.id"))
     enrolled_at: Mapped[datetime]
     window_ends_at: Mapped[datetime]
+    # Below 1 where it was enrolled to explore, by lot.
+    enrolment_chance: Mapped[float] = mapped_column(
+        default=1.0, server_default=text("1")
+    )
 
 
 class RefusalRow(Base):

@@ -201,6 +201,29 @@ def test_sleeping_dogs_are_left_alone_where_that_is_shown(seed):
     assert "brings" in found.sentence
 
 
+def test_accounts_let_in_by_lot_stand_for_those_that_were_not():
+    rng = np.random.default_rng(0)
+    X, y, mailed, _ = world(rng, size=24_000, harmed=True)
+    everybody = judge(TwoModel(), trial(X, y, mailed, None))
+    is_helped = mails_whom(TwoModel().fit(X, y, treatment=mailed).predict(X), Costs())
+    chance = np.where(is_helped, 1.0, 0.1)
+    enrolled = rng.random(len(X)) < chance
+    some = X[enrolled], y[enrolled], mailed[enrolled], None
+    found = judge(TwoModel(), trial(*some, 1 / chance[enrolled]))
+    unweighted = judge(TwoModel(), trial(*some))
+
+    assert everybody.share_mailed == pytest.approx(0.5, abs=0.1)
+    assert found.share_mailed == pytest.approx(everybody.share_mailed, abs=0.1)
+    assert found.over_all.value == pytest.approx(everybody.over_all.value, abs=0.03)
+    assert unweighted.share_mailed > 0.8
+    assert unweighted.over_all.value < 0.02
+    # Fewer are asked of the half that it is about.
+    width, narrow = (
+        each.high - each.low for each in (found.over_all, everybody.over_all)
+    )
+    assert width > 1.5 * narrow
+
+
 def test_no_gain_is_claimed_where_there_is_none():
     claims = 0
     for seed in range(20):
