@@ -46,6 +46,7 @@ def write(folder: Path, *, accounts: int) -> None:
     for name, model in models.items():
         described = {
             "version": name,
+            "kind": name.split("-")[0].replace("chance", "propensity"),
             "feature_names": FEATURE_NAMES,
             "feature_definition": DEFINITION,
         }

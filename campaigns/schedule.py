@@ -195,7 +195,9 @@ def enrol_due(work: Work) -> None:
 
 def _enrol(work: Work, cohort: Cohort, now: datetime) -> dict[str, Any]:
     latest = score.latest(work.learning, before=now)
-    if latest is None or now - latest > _SCORES_HOLD_FOR:
+    with work.sessions.begin() as session:
+        lacks_some = enrol.lacks_scores(session, cohort.campaign, now=now)
+    if latest is None or lacks_some or now - latest > _SCORES_HOLD_FOR:
         score.score(work.learning, as_of=now)
     enrolled = enrol.enrol(work.sessions, cohort, programme=work.programme, now=now)
     return enrolled._asdict()

@@ -255,27 +255,32 @@ def keep(model: object, metadata: dict[str, Any], folder: Path) -> Kept:
 
     path = save(model, metadata, folder)
     # As it will be loaded: what cannot be is found now.
-    _, stored = _loaded(path)
+    _, stored = _loaded(path, metadata["kind"])
     # Files of the same model differ in bytes: their hash stays beside the file.
     return Kept(path, {name: each for name, each in stored.items() if name != "sha256"})
 
 
-def _loaded(folder: Path) -> tuple[Any, dict[str, Any]]:
+def _loaded(folder: Path, kind: str) -> tuple[Any, dict[str, Any]]:
     from models.artifacts import ModelMismatch, load
 
     try:
-        return load(folder, feature_names=FEATURE_NAMES, feature_definition=DEFINITION)
+        return load(
+            folder,
+            kind=kind,
+            feature_names=FEATURE_NAMES,
+            feature_definition=DEFINITION,
+        )
     except ModelMismatch as error:
         raise ModelMismatchError(str(error)) from error
 
 
-def check(folder: Path) -> None:
-    """Load a model as scoring would.
+def check(folder: Path, kind: ModelKind) -> None:
+    """Load a model of a kind as scoring would.
 
     Raises:
-        ModelMismatchError: It does not fit this code, or was changed.
+        ModelMismatchError: It does not fit this code, is another, or was changed.
     """
-    _loaded(folder)
+    _loaded(folder, kind)
 
 
 class Scored(NamedTuple):
@@ -316,8 +321,11 @@ def score(
     from models.drift import find_drift
     from models.scores import Models
 
-    classifiers = {version: _loaded(folder) for version, folder in segments.items()}
-    opinions = {kind: _loaded(folder)[0] for kind, folder in others.items()}
+    classifiers = {
+        version: _loaded(folder, ModelKind.SEGMENTS)
+        for version, folder in segments.items()
+    }
+    opinions = {kind: _loaded(folder, kind)[0] for kind, folder in others.items()}
     features = features_of(known, as_of=as_of)
     used: pl.DataFrame = used_features(known.inputs(), as_of=as_of).to_native()
     (_, metadata) = next(iter(classifiers.values()))

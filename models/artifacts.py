@@ -17,6 +17,10 @@ import skops
 import skops.io
 from skops.io.exceptions import UntrustedTypesFoundException
 
+from models.propensity import ExpectedUse, ReturnModel
+from models.segments import SegmentClassifier
+from models.uplift import UpliftModel
+
 _MODEL: Final = "model.skops"
 _METADATA: Final = "metadata.json"
 _TRUSTED: Final = (
@@ -35,6 +39,13 @@ _TRUSTED: Final = (
     "sklearn.model_selection._split.StratifiedKFold",
 )
 
+_KINDS: Final[dict[str, tuple[type, ...]]] = {
+    "segments": (SegmentClassifier,),
+    "propensity": (ReturnModel, ExpectedUse),
+    "uplift": (UpliftModel,),
+}
+"""What a model of each kind is: nothing else is asked for its opinion."""
+
 
 class ModelMismatch(ValueError):  # noqa: N818 — says what is wrong, not that it is
     """A stored model does not fit: changed file, other features, other versions."""
@@ -45,7 +56,7 @@ def save(model: object, metadata: dict[str, Any], folder: Path) -> Path:
 
     The folder appears as a whole or not at all.
     """
-    final = folder / f"{metadata['version']}-{_minor(sklearn.__version__)}"
+    final = folder / _folder_name(metadata["version"])
     beside = folder / f".{final.name}.new"
     beside.mkdir(parents=True, exist_ok=True)
     skops.io.dump(model, beside / _MODEL)
@@ -62,12 +73,17 @@ def save(model: object, metadata: dict[str, Any], folder: Path) -> Path:
 
 
 def load(
-    folder: Path, *, feature_names: Sequence[str], feature_definition: str
+    folder: Path,
+    *,
+    kind: str | None = None,
+    feature_names: Sequence[str],
+    feature_definition: str,
 ) -> tuple[Any, dict[str, Any]]:
     """Return the model kept in `folder`, and its metadata.
 
     Args:
         folder: What `save` returned.
+        kind: segments, propensity or uplift: what it must be; None for any of these.
         feature_names: What the caller will ask it with, in order.
         feature_definition: The version of their meaning.
 
@@ -76,18 +92,35 @@ def load(
             not trusted; says which and what to do.
     """
     try:
-        metadata: dict[str, Any] = json.loads((folder / _METADATA).read_text("utf-8"))
+        metadata = json.loads((folder / _METADATA).read_text("utf-8"))
         content = (folder / _MODEL).read_bytes()
     except (OSError, ValueError) as error:
         raise ModelMismatch(
             f"{folder}: cannot be read ({error}); train anew"
         ) from error
+    if not isinstance(metadata, dict):
+        raise ModelMismatch(f"{folder}: its metadata is none; train anew")
     _check(metadata, content, list(feature_names), feature_definition, folder)
+    model = _opened(content, folder)
+    wanted = _KINDS.get(metadata.get("kind", ""), ())
+    if kind not in {None, metadata.get("kind")} or not isinstance(model, wanted):
+        raise ModelMismatch(
+            f"{folder}: is no model of {kind or 'a known kind'} but {type(model)} as "
+            f"{metadata.get('kind')}; do not use it"
+        )
+    return model, metadata
+
+
+def _opened(content: bytes, folder: Path) -> object:
     try:
-        return skops.io.loads(content, trusted=list(_TRUSTED)), metadata
+        return skops.io.loads(content, trusted=list(_TRUSTED))
     except UntrustedTypesFoundException as error:
         raise ModelMismatch(
             f"{folder}: holds types that are not trusted ({error}); do not use it"
+        ) from error
+    except Exception as error:  # whatever was made to look like one
+        raise ModelMismatch(
+            f"{folder}: cannot be opened ({type(error).__name__}: {error}); train anew"
         ) from error
 
 
@@ -100,13 +133,16 @@ def _check(
 ) -> None:
     if sha256(content).hexdigest() != metadata.get("sha256"):
         raise ModelMismatch(f"{folder}: the model file was changed after it was stored")
+    versions = metadata.get("versions")
+    made_with = versions.get("scikit-learn") if isinstance(versions, dict) else None
     expected = {
         "features": (metadata.get("feature_names"), feature_names),
         "feature definition": (metadata.get("feature_definition"), feature_definition),
         "scikit-learn": (
-            _minor(metadata.get("versions", {}).get("scikit-learn", "")),
+            _minor(str(made_with)),
             _minor(sklearn.__version__),
         ),
+        "places": (folder.name, _folder_name(str(metadata.get("version")))),
     }
     for what, (stored, wanted) in expected.items():
         if stored != wanted:
@@ -114,6 +150,10 @@ def _check(
                 f"{folder}: was made for other {what} ({stored}, now {wanted}); "
                 "train anew"
             )
+
+
+def _folder_name(version: str) -> str:
+    return f"{version}-{_minor(sklearn.__version__)}"
 
 
 def _versions() -> dict[str, str]:

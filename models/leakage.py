@@ -14,6 +14,7 @@ _OUTCOMES: Final = frozenset(
 )
 _TELLS_ALL: Final = 0.999
 _FEWEST: Final = 20
+_MOST_WORDS: Final = 20
 
 
 def refuse_leaks(
@@ -38,12 +39,20 @@ def refuse_leaks(
             continue
         if name.lower() in _OUTCOMES:
             raise ValueError(f"column {name!r} is an outcome; leave it out")
-        values = table[name]
+        values = _dated(table[name])
         if values.dtype.is_temporal():
             _refuse_later(values, as_of)
         # Features of our own are cut off at their date, however well they tell.
-        elif came_back and name not in FEATURE_NAMES and values.dtype.is_numeric():
-            _refuse_telling(table.select("account", name), came_back, as_of)
+        if came_back and name not in FEATURE_NAMES:
+            _refuse_telling(table["account"], values, came_back, as_of)
+
+
+def _dated(values: pl.Series) -> pl.Series:
+    """Return text that holds a day throughout as days, anything else as it is."""
+    if values.dtype != pl.String or values.null_count() == len(values):
+        return values
+    days = values.str.slice(0, 10).str.to_date("%Y-%m-%d", strict=False)
+    return days if days.null_count() == values.null_count() else values
 
 
 def _refuse_later(values: pl.Series, as_of: datetime) -> None:
@@ -63,16 +72,36 @@ def _refuse_later(values: pl.Series, as_of: datetime) -> None:
 
 
 def _refuse_telling(
-    table: pl.DataFrame, came_back: Mapping[str, bool], as_of: datetime
+    accounts: pl.Series,
+    values: pl.Series,
+    came_back: Mapping[str, bool],
+    as_of: datetime,
 ) -> None:
-    name = table.columns[1]
-    known = table.drop_nulls().filter(pl.col(name).is_not_nan())
-    outcome = [came_back[account] for account in known["account"]]
-    if min(sum(outcome), len(outcome) - sum(outcome)) < _FEWEST:
-        return
-    area = roc_auc_score(outcome, known[name].to_numpy())
-    if max(area, 1 - area) >= _TELLS_ALL:
+    backs = [came_back.get(account) for account in accounts]
+    table = pl.DataFrame({"value": values, "back": pl.Series(backs, dtype=pl.Boolean)})
+    table = table.filter(pl.col("back").is_not_null())
+    is_missing = table.select("back", value=pl.col("value").is_null())
+    if any(map(_tells, (is_missing, _as_numbers(table.drop_nulls())))):
         raise ValueError(
-            f"column {name!r} tells by itself who came back after {as_of:%Y-%m-%d}: it "
-            "was made later, or from the outcome; leave it out"
+            f"column {values.name!r} tells by itself who came back after "
+            f"{as_of:%Y-%m-%d}: it was made later, or from the outcome; leave it out"
         )
+
+
+def _as_numbers(table: pl.DataFrame) -> pl.DataFrame:
+    """Return values as numbers: few words by how many of each came back, others not."""
+    values = table["value"]
+    if values.dtype.is_numeric() or values.dtype == pl.Boolean:
+        known = table.with_columns(pl.col("value").cast(pl.Float64))
+        return known.filter(pl.col("value").is_not_nan())
+    if values.dtype.is_nested() or values.n_unique() > _MOST_WORDS:
+        return table.clear()
+    return table.with_columns(value=pl.col("back").mean().over("value"))
+
+
+def _tells(table: pl.DataFrame) -> bool:
+    back = table["back"]
+    if min(back.sum(), len(back) - back.sum()) < _FEWEST:
+        return False
+    area = roc_auc_score(back.to_numpy(), table["value"].cast(pl.Float64).to_numpy())
+    return bool(max(area, 1 - area) >= _TELLS_ALL)

@@ -142,7 +142,9 @@ def judge(
         uplift = fitted.predict(X[fold])
         chosen[fold] = mails_whom(uplift, costs)
         quality.append(qini(y[fold], uplift, mailed[fold]))
-        gain[fold] = crossed_gains(trial, others, fold, learner=learner)
+        gain[fold] = crossed_gains(
+            trial, others, fold, learner=learner, random_state=random_state
+        )
     worth = costs.net(gain)
     return Judgement(
         accounts=len(y),

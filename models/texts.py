@@ -78,7 +78,9 @@ def judge_texts(
     over_best, over_none = np.zeros(len(trial.y)), np.zeros(len(trial.y))
     values = np.zeros(texts)
     for others, fold in folds_of(trial.y, trial.text, folds, random_state):
-        worth = crossed_worth(trial, others, fold, learner=learner)
+        worth = crossed_worth(
+            trial, others, fold, learner=learner, random_state=random_state
+        )
         worth[:, 1:] = costs.net(worth[:, 1:] - worth[:, :1]) + worth[:, :1]
         chosen[fold] = _choice(model, trial, others, fold, costs)
         here = np.arange(len(fold))

@@ -74,7 +74,7 @@ except ValueError as too_few:
 
 # %%
 made = make_trial(40_000, seed=7)
-X, y, mailed, chance = made.trial
+X, y, mailed, *_ = made.trial
 half = len(y) // 2
 model = Combined(random_state=0).fit(X[:half], y[:half], treatment=mailed[:half])
 curve = qini_curve(y[half:], model.predict(X[half:]), mailed[half:])

@@ -80,10 +80,15 @@ def enrol(
     """Enrol one cohort in one transaction: all of it, or nothing.
 
     Raises:
-        ActionRefusedError: No account was scored yet.
+        ActionRefusedError: No account was scored yet, or not by the campaign's model.
     """
     with sessions.begin() as session:
         scored_as_of = scores.latest_batch(session, before=now) or now
+        if lacks_scores(session, cohort.campaign, now=now):
+            raise ActionRefusedError(
+                f"no account was scored by the model that {cohort.campaign} goes by; "
+                "run `winback score` first"
+            )
         if not scores.exist(session) and episodes.open_episodes(session):
             raise ActionRefusedError(
                 "no account was scored yet; run `winback score --as-of DATE` first"
@@ -133,6 +138,17 @@ def enrol(
     )
     logger.info("enrolled", **result._asdict())
     return result
+
+
+def lacks_scores(session: Session, campaign: str, *, now: datetime) -> bool:
+    """Say whether the latest scores are all by other models than the campaign's.
+
+    So it is once a model was promoted or pinned, until accounts are scored again.
+    """
+    model, latest = goes_by(session, campaign), scores.latest_batch(session, before=now)
+    if model is None or latest is None:
+        return False
+    return not scores.has(session, latest, model=model)
 
 
 def goes_by(session: Session, campaign: str) -> str | None:

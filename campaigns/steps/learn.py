@@ -187,7 +187,7 @@ def promote(
                 f"{model.version} is not shown to be better: "
                 f"{sentence_of(model.metadata)} Say --anyway to use it all the same"
             )
-        scoring.check(learning.models_folder / model.path)
+        scoring.check(learning.models_folder / model.path, ModelKind(model.kind))
         because = "a person said so" + (", anyway" if anyway else "")
         model_versions.decide(
             session,
@@ -218,7 +218,7 @@ def roll_back(
         earlier = next((v for v in used[1:] if v != used[0]), None)
         model = model_versions.find(session, earlier) if earlier else None
         if model is not None:
-            scoring.check(learning.models_folder / model.path)
+            scoring.check(learning.models_folder / model.path, ModelKind(model.kind))
         model_versions.decide(
             session,
             ModelDecision(

@@ -72,6 +72,12 @@ def latest_batch(session: Session, *, before: datetime) -> datetime | None:
     )
 
 
+def has(session: Session, as_of: datetime, *, model: str) -> bool:
+    """Say whether a model scored any account as of a date."""
+    query = select(ScoreRow.id).where(ScoreRow.as_of == as_of, ScoreRow.model == model)
+    return session.scalar(query.limit(1)) is not None
+
+
 class Scored(NamedTuple):
     """What an enrolment needs of a score."""
 

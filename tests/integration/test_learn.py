@@ -22,7 +22,7 @@ from campaigns.present.pages import Pages
 from campaigns.rules.policy import Policy
 from campaigns.shipped import templates_folder
 from campaigns.steps import learn, score
-from campaigns.steps.enrol import enrol
+from campaigns.steps.enrol import enrol, lacks_scores
 from campaigns.steps.launch import launch as launch_campaign
 from campaigns.steps.launch import pin
 from campaigns.store import (
@@ -388,6 +388,29 @@ def test_a_mail_has_to_be_worth_its_costs(uplift, is_left):
     policy = Policy(settings.least_uplift, exploration_share=1e-9)
     assert policy.leaves_alone(uplift, key=b"k" * 32, episode=1) == is_left
     assert EnrolmentRefusal.NOT_HELPED == "not_helped"
+
+
+def test_no_cohort_is_enrolled_by_scores_of_another_model(learning):
+    lived(learning, 240, returns_of=lambda _: False)
+    labelled(learning)
+    learn.train(learning, ModelKind.SEGMENTS, as_of=NOON, now=NOON)
+    score.score(learning, as_of=NOON)
+    labelled(learning, "price-sensitive", "never-activated")
+    learn.train(learning, ModelKind.SEGMENTS, as_of=NOON, now=NOON)
+    with learning.sessions.begin() as session:
+        campaigns.apply(session, campaign("soon"), now=NOON)
+        campaigns.launch(session, "soon", cohorts=[NOON], now=NOON)
+        (cohort,) = cohorts.due_cohorts(session, now=NOON)
+    with pytest.raises(ActionRefusedError, match="by the model that soon goes by"):
+        enrol(learning.sessions, cohort, programme=programme(), now=NOON)
+    with learning.sessions.begin() as session:
+        assert cohorts.due_cohorts(session, now=NOON) == [cohort]
+        assert lacks_scores(session, "soon", now=NOON)
+
+    score.score(learning, as_of=NOON)
+    enrolled = enrol(learning.sessions, cohort, programme=programme(), now=NOON)
+
+    assert enrolled.treated + enrolled.held_out > 0
 
 
 def labelled(learning, first="slow-fade", other="champion-left"):

@@ -1,11 +1,15 @@
 import json
+import shutil
 import warnings
 import zipfile
+from hashlib import sha256
 
 import numpy as np
 import polars as pl
 import pytest
+import skops.io
 from sklearn.exceptions import SkipTestWarning
+from sklearn.linear_model import LinearRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from models import artifacts
@@ -307,9 +311,49 @@ def test_a_model_of_another_scikit_learn_is_refused(kept):
         load(kept[1])
 
 
-def test_a_model_file_cannot_run_anything(kept, tmp_path):
-    from hashlib import sha256
+def put(folder, content, **changes):
+    """Lay another file into a model's folder, with a hash that fits."""
+    (folder / "model.skops").write_bytes(content)
+    metadata = json.loads((folder / "metadata.json").read_text())
+    metadata |= {"sha256": sha256(content).hexdigest()} | changes
+    (folder / "metadata.json").write_text(json.dumps(metadata))
 
+
+def test_another_models_folder_is_refused(kept, tmp_path):
+    other = shutil.copytree(kept[1], tmp_path / "0123456789abcdef-1.9")
+
+    with pytest.raises(artifacts.ModelMismatch, match="other places"):
+        load(other)
+    with pytest.raises(artifacts.ModelMismatch, match="is no model of uplift"):
+        load(kept[1], kind="uplift")
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x05\x06" + bytes(18)])
+def test_what_is_no_model_file_is_refused_with_a_reason(kept, content):
+    put(kept[1], content)
+
+    with pytest.raises(artifacts.ModelMismatch, match="cannot be opened"):
+        load(kept[1])
+
+
+@pytest.mark.parametrize("model", [{"a": 1}, LinearRegression(), TwoModel()])
+@pytest.mark.parametrize("kind", ["segments", "propensity", "else"])
+def test_what_is_another_thing_is_refused(kept, model, kind):
+    put(kept[1], skops.io.dumps(model), kind=kind)
+
+    with pytest.raises(artifacts.ModelMismatch, match="do not use it"):
+        load(kept[1])
+
+
+@pytest.mark.parametrize("text", ["[1]", "null", "{}", '{"versions": []}', "{"])
+def test_damaged_metadata_is_refused(kept, text):
+    (kept[1] / "metadata.json").write_text(text)
+
+    with pytest.raises(artifacts.ModelMismatch):
+        load(kept[1])
+
+
+def test_a_model_file_cannot_run_anything(kept, tmp_path):
     path, other = kept[1] / "model.skops", tmp_path / "evil.skops"
     with zipfile.ZipFile(path) as before, zipfile.ZipFile(other, "w") as after:
         for name in before.namelist():
@@ -318,10 +362,7 @@ def test_a_model_file_cannot_run_anything(kept, tmp_path):
                 text = text.replace(b"SegmentClassifier", b"Popen")
                 text = text.replace(b"models.segments", b"subprocess")
             after.writestr(name, text)
-    path.write_bytes(other.read_bytes())
-    metadata = json.loads((kept[1] / "metadata.json").read_text())
-    metadata["sha256"] = sha256(path.read_bytes()).hexdigest()
-    (kept[1] / "metadata.json").write_text(json.dumps(metadata))
+    put(kept[1], other.read_bytes())
 
     with pytest.raises(artifacts.ModelMismatch, match="not trusted"):
         load(kept[1])

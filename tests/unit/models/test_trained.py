@@ -144,6 +144,10 @@ CAME_BACK = {f"a{number}": number < 40 for number in range(100)}
         ({"last_seen": [AS_OF] * 100}, "'last_seen': 100 rows are dated at or after"),
         ({"day": [date(2026, 6, 2)] * 100}, "'day': 100 rows are dated at or after"),
         ({"logins": [float(n >= 40) for n in range(100)]}, "'logins' tells by itself"),
+        ({"active": [n < 40 for n in range(100)]}, "'active' tells by itself"),
+        ({"state": ["paid" if n < 40 else "" for n in range(100)]}, "'state' tells"),
+        ({"plan": ["paid" if n < 40 else None for n in range(100)]}, "'plan' tells"),
+        ({"paid": ["2026-06-02T10:00"] * 100}, "'paid': 100 rows are dated at or"),
     ],
 )
 def test_a_column_that_knows_the_future_is_named(columns, says):
@@ -153,9 +157,17 @@ def test_a_column_that_knows_the_future_is_named(columns, says):
 
 def test_columns_of_the_past_are_none_of_that():
     past = table(
-        last_seen=[at("2026-05-31")] * 100, size=[float(n % 7) for n in range(100)]
+        last_seen=[at("2026-05-31")] * 100,
+        size=[float(n % 7) for n in range(100)],
+        name=[f"n{n}" for n in range(100)],
+        joined=["2026-01-01"] * 99 + [None],
+        country=[("de", "fr", None)[n % 3] for n in range(100)],
+        owners=[["a"]] * 100,
+        nothing=[None] * 100,
     )
     assert len(window_of(past, CAME_BACK, cutoff=AS_OF).came_back) == 100
+    unknown = past.with_columns(account=pl.lit("another"))
+    refuse_leaks(unknown, as_of=AS_OF, came_back=CAME_BACK)
     few = {f"a{number}": number < 3 for number in range(100)}
     # Three returns prove nothing against a column.
     refuse_leaks(

@@ -7,6 +7,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from models.balance import balance
 from models.policy import Costs, judge, mails_whom
 from models.qini import qini, qini_curve
+from models.synthetic.trials import make_trial
 from models.trial import trial
 from models.uplift import (
     ClassTransformation,
@@ -234,6 +235,14 @@ def test_no_gain_is_claimed_where_there_is_none():
         claims += found.is_better
         assert found.is_better or found.sentence.startswith("No gain to be had")
     assert claims <= 1
+
+
+def test_a_judgement_is_the_same_each_time():
+    rows = make_trial(3000, seed=1, harmed_share=0.0).trial
+
+    found = {judge(Combined(random_state=0), rows) for _ in range(3)}
+
+    assert len(found) == 1
 
 
 def test_a_handful_of_returns_is_no_reason_for_anything():
