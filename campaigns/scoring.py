@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
 
+from campaigns.domain.campaign import GENERAL
 from campaigns.domain.values import Score
 from campaigns.domain.words import ModelKind
 from campaigns.errors import ConfigError, ModelMismatchError
@@ -42,6 +43,7 @@ _SUBSCRIPTIONS: Final[dict[str, Any]] = {
 _TICKETS: Final[dict[str, Any]] = {"account": pl.String, "opened_at": _MOMENT}
 _NPS: Final[dict[str, Any]] = {"account": pl.String, "at": _MOMENT, "score": pl.Int64}
 _MOST_FEATURES_NAMED: Final = 8
+_LAST_USE: Final = "days_since_last_use"
 
 
 class Known(NamedTuple):
@@ -352,18 +354,23 @@ def _scores(
         facts = _facts(used.filter(is_of_some))
         likeliest = [names[place] for place in some.segments.argmax(axis=1)]
         nothing = [None] * len(likeliest)
+        was_used = some.features[_LAST_USE].is_not_null().to_list()
         yield [
             Score(
                 account=account,
-                segment=segment_or_general(dict(zip(names, row, strict=True))),
+                # A model has an opinion of who never used it, too: that of the average.
+                segment=segment_or_general(dict(zip(names, row, strict=True)))
+                if used
+                else GENERAL,
                 confidence=float(max(row)),
-                reasons=why,
+                reasons=why if used else (),
                 facts=facts.get(account, {}),
                 chance=to_return,
                 uplift=added,
             )
-            for account, row, why, to_return, added in zip(
+            for account, used, row, why, to_return, added in zip(
                 some.features["account"],
+                was_used,
                 some.segments.tolist(),
                 reasons(models.segments, some.features, likeliest),
                 nothing if some.chance is None else some.chance.tolist(),

@@ -79,7 +79,13 @@ def train_uplift(
         rule=_rule(trial)._asdict(),
         controls={
             "judgement_of_shuffled_arms": plain_judgement(
-                judge(model, shuffled, costs=costs, random_state=random_state)
+                judge(
+                    model,
+                    shuffled,
+                    costs=costs,
+                    confidence=confidence,
+                    random_state=random_state,
+                )
             )
         },
     )

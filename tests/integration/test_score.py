@@ -131,6 +131,27 @@ def test_what_moved_since_the_training_is_said(trained):
     assert "events_30d" not in moved
 
 
+def test_an_account_that_never_used_it_has_no_segment(trained):
+    ended = subscription(
+        "silent",
+        started_at=NOON - timedelta(days=90),
+        ended_at=NOON - timedelta(days=9),
+    )
+    with trained.sessions.begin() as session:
+        add_account(session, "silent")
+        records.put(session, "subscriptions", [ended], address_hash=address_hash)
+
+    score.score(trained, as_of=NOON)
+
+    opinions = {each["account"]: each for each in _opinions(trained)}
+    assert len(opinions) == ACCOUNTS + 1
+    assert (opinions["silent"]["segment"], opinions["silent"]["reasons"]) == (
+        "general",
+        [],
+    )
+    assert {each["segment"] for each in opinions.values()} > {"general"}
+
+
 def test_a_past_date_is_scored_alike_today_and_after_much_has_happened(trained):
     score.score(trained, as_of=NOON)
     before = _opinions(trained), _snapshot(trained)
