@@ -131,19 +131,24 @@ def test_what_moved_since_the_training_is_said(trained):
     assert "events_30d" not in moved
 
 
-def test_an_account_that_never_used_it_has_no_segment(trained):
+def test_an_account_that_never_used_it_has_no_segment(learning):
+    # Most of those it learns from are alike: it takes the unknown for one of them.
+    labels = [_label(f"a{n}", "lapsed-power-user") for n in range(0, ACCOUNTS, 2)]
+    labels += [_label(f"a{n}", "slow-fade") for n in range(1, 24, 2)]
     ended = subscription(
         "silent",
         started_at=NOON - timedelta(days=90),
         ended_at=NOON - timedelta(days=9),
     )
-    with trained.sessions.begin() as session:
+    with learning.sessions.begin() as session:
         add_account(session, "silent")
         records.put(session, "subscriptions", [ended], address_hash=address_hash)
+        records.put(session, "labels", labels, address_hash=address_hash)
+    train(learning, ModelKind.SEGMENTS, as_of=NOON, now=NOON)
 
-    score.score(trained, as_of=NOON)
+    score.score(learning, as_of=NOON)
 
-    opinions = {each["account"]: each for each in _opinions(trained)}
+    opinions = {each["account"]: each for each in _opinions(learning)}
     assert len(opinions) == ACCOUNTS + 1
     assert (opinions["silent"]["segment"], opinions["silent"]["reasons"]) == (
         "general",
