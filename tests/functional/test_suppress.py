@@ -28,7 +28,9 @@ def test_addresses_are_added_listed_and_carried_to_another_workspace(
     assert "manual: 2" in listed
     file = tmp_path / "suppressed.csv"
     assert "2 written" in walk("suppress", "export", file, workspace=here)
-    assert "ada" not in file.read_text()
+    # The name alone may stand in a hash: its letters are digits there.
+    assert "ada@" not in file.read_text()
+    assert "example" not in file.read_text()
     taken = walk("suppress", "import", file, workspace=there)
     assert "2 taken, 0 unchanged, 0 rejected" in taken
     assert walk("suppress", "list", workspace=there) == listed
