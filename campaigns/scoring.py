@@ -360,15 +360,15 @@ def _scores(
                 account=account,
                 # A model has an opinion of who never used it, too: that of the average.
                 segment=segment_or_general(dict(zip(names, row, strict=True)))
-                if used
+                if is_known
                 else GENERAL,
                 confidence=float(max(row)),
-                reasons=why if used else (),
+                reasons=why if is_known else (),
                 facts=facts.get(account, {}),
                 chance=to_return,
                 uplift=added,
             )
-            for account, used, row, why, to_return, added in zip(
+            for account, is_known, row, why, to_return, added in zip(
                 some.features["account"],
                 was_used,
                 some.segments.tolist(),

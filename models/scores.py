@@ -61,6 +61,6 @@ def scored(
         yield Scores(
             some,
             models.segments.predict_proba(rows),
-            models.chance.predict_proba(rows)[:, 1] if models.chance else None,
-            models.uplift.predict(rows) if models.uplift else None,
+            None if models.chance is None else models.chance.predict_proba(rows)[:, 1],
+            None if models.uplift is None else models.uplift.predict(rows),
         )

@@ -1,5 +1,6 @@
 """Learning from what happened: who comes back, whom a mail helps, and what is used."""
 
+from dataclasses import fields
 from datetime import timedelta
 
 import numpy as np
@@ -7,6 +8,7 @@ import polars as pl
 import pytest
 from sqlalchemy import insert
 
+from campaigns import schedule
 from campaigns.config import ChurnSettings, LearningSettings, WinBackSettings
 from campaigns.domain.records import Label
 from campaigns.domain.values import ImportCounts
@@ -407,10 +409,22 @@ def test_no_cohort_is_enrolled_by_scores_of_another_model(learning):
         assert cohorts.due_cohorts(session, now=NOON) == [cohort]
         assert lacks_scores(session, "soon", now=NOON)
 
-    score.score(learning, as_of=NOON)
-    enrolled = enrol(learning.sessions, cohort, programme=programme(), now=NOON)
+    # The scheduler has them scored first, though there are scores of the same day.
+    nobody = dict.fromkeys(each.name for each in fields(schedule.Work) if each.init)
+    work = schedule.Work(
+        **nobody
+        | {
+            "sessions": learning.sessions,
+            "clock": lambda: NOON + timedelta(hours=1),
+            "learning": learning,
+            "programme": programme(),
+        }
+    )
+    schedule.enrol_due(work)
 
-    assert enrolled.treated + enrolled.held_out > 0
+    with learning.sessions.begin() as session:
+        assert session.query(EnrolmentRow).count() > 0
+        assert cohorts.due_cohorts(session, now=NOON) == []
 
 
 def labelled(learning, first="slow-fade", other="champion-left"):

@@ -19,7 +19,7 @@ def table(rng, shifts):
     X = rng.normal(10, 2, size=(len(shifts), len(FEATURE_NAMES)))
     frame = pl.DataFrame(X, schema=list(FEATURE_NAMES))
     names = [f"a{n:04}" for n in range(len(shifts))]
-    for feature in {name for each in PATTERNS.values() for name in each}:
+    for feature in sorted({name for each in PATTERNS.values() for name in each}):
         usual = rng.normal(0.3, 0.02, size=len(shifts))
         usual = [each.get(feature, u) for each, u in zip(shifts, usual, strict=True)]
         frame = frame.with_columns(pl.Series(feature, usual))
@@ -58,7 +58,7 @@ def test_nothing_is_found_in_noise():
     found = discover(table(np.random.default_rng(1), [{}] * 400))
 
     assert found.groups == []
-    assert max(found.agreement.values()) < 0.9
+    assert max(found.agreement.values()) < 0.4
 
 
 def test_unknown_numbers_and_constant_ones_are_no_hindrance():
