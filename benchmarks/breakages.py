@@ -90,7 +90,8 @@ BREAKAGES: Final = (
                 "        admitted = Admitted([f for f in facts if f.state is state])\n",
             ),
         ),
-        r"had said no|was back before",
+        r"had said no|was back before|is at rest",
+        within=60,
     ),
     Breakage(
         "plans anew what was in flight at a kill",
@@ -119,9 +120,21 @@ BREAKAGES: Final = (
         "does not know a copy",
         (
             Edit(
-                "campaigns/steps/restart.py",
+                "campaigns/rules/copies.py",
                 "if lost > 0 or forgotten > 0:",
                 "if mark is None:",
+            ),
+        ),
+        r"from a restored copy",
+        within=120,
+    ),
+    Breakage(
+        "does not know a copy under its sender",
+        (
+            Edit(
+                "campaigns/steps/posting.py",
+                "    if desk.guard.suspects(session):",
+                "    if False:",
             ),
         ),
         r"from a restored copy",

@@ -141,7 +141,7 @@ class _Sender:
 def main() -> None:
     """Wake up and send until told to stop."""
     from campaigns.schedule import Work, awake
-    from campaigns.steps import restart
+    from campaigns.steps.copies import CopyGuard
     from campaigns.store.watermark import Watermark
     from campaigns.store.workers import at_work
     from campaigns.wiring.sending import beat, new_worker
@@ -150,6 +150,7 @@ def main() -> None:
     engine = open_engine(url)
     mark = Watermark(folder / "mark.json")
     sessions = make_sessions(engine, mark)
+    guard = CopyGuard(sessions, mark)
     nothing = cast("Any", None)
     with (
         at_work(engine, new_worker(), schedules=False) as presence,
@@ -165,7 +166,7 @@ def main() -> None:
                 senders=THREADS,
                 clock=clock,
                 worker=presence.worker,
-                remember=lambda attempt: mark.raise_to("bench", attempt=attempt),
+                guard=guard,
             ),
             **dict.fromkeys(
                 (
@@ -174,9 +175,9 @@ def main() -> None:
                 ),
                 nothing,
             ),
-            beat=partial(beat, sessions, mark, presence),
+            beat=partial(beat, sessions, guard, presence),
         )
-        restart.guard(sessions, mark, now=clock())
+        guard.ask(now=clock())
         with awake(work, only_sends=True):
             sys.stdin.read()
 

@@ -35,6 +35,7 @@ from benchmarks.programme import planned
 from benchmarks.run import database
 from benchmarks.sending import ROOT, Load, clock, null_ses, sender
 from campaigns.errors import SenderBusyError
+from campaigns.steps.copies import CopyGuard
 from campaigns.steps.deliver import deliver
 from campaigns.steps.restart import restart
 from campaigns.store.session import database_trouble, make_sessions, open_engine
@@ -205,6 +206,7 @@ def _send(url: str, ses: Any, folder: Path, has_threads: bool) -> None:
         at_work(engine, new_worker(), schedules=True) as presence,
         ThreadPoolExecutor(2) as pool,
     ):
+        guard = CopyGuard(sessions, mark)
         at = desk(
             sessions,
             ses,
@@ -214,9 +216,9 @@ def _send(url: str, ses: Any, folder: Path, has_threads: bool) -> None:
             # A full disk is waited for, for minutes.
             sleep=lambda seconds: time.sleep(seconds / 1_000),
             worker=presence.worker,
-            remember=lambda attempt: mark.raise_to("bench", attempt=attempt),
+            guard=guard,
         )
-        because = restart(sessions, mark, worker=presence.worker, now=clock())
+        because = restart(sessions, guard, worker=presence.worker, now=clock())
         assert because is None, because
         while _is_open(sessions):
             deliver(at)

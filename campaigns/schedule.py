@@ -214,8 +214,14 @@ def run_due_jobs(work: Work) -> None:
 
 
 def send_reports(work: Work) -> None:
-    """Send the week's report to each subscriber who is due it and has not got it."""
+    """Send the week's report to each subscriber who is due it and has not got it.
+
+    A copy sends none: the original did, or will.
+    """
     distribution = work.distribution
+    with work.sessions.begin() as session:
+        if instance.waits_because(session) is not None:
+            return
     for reader in distribution.readers:
         due_at = distribute.due_at(reader, hour=distribution.hour, now=work.clock())
         if work.known_runs.get(reader.job) == due_at:

@@ -22,6 +22,7 @@ from campaigns.mail.links import Tokens
 from campaigns.rules.pacing import Policy
 from campaigns.simulation import trials
 from campaigns.steps.compose import Composer
+from campaigns.steps.copies import CopyGuard
 from campaigns.steps.desk import Desk
 from campaigns.steps.enrol import Programme, enrol
 from campaigns.store import (
@@ -32,6 +33,7 @@ from campaigns.store import (
     scores,
 )
 from campaigns.store.usage import SCHEMA, UsageLake, merge_day
+from tests.fakes import MarkInMemory
 
 ROOT = Path(__file__).resolve().parents[1]
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -132,6 +134,13 @@ def composer() -> Composer:
     )
 
 
+def guard(sessions, watermark=None) -> CopyGuard:
+    """A guard of a database that began here."""
+    made = CopyGuard(sessions, watermark or MarkInMemory())
+    made.raise_mark()
+    return made
+
+
 def desk(sessions, ses, clock, **changes) -> Desk:
     settings = {
         "sessions": sessions,
@@ -143,7 +152,7 @@ def desk(sessions, ses, clock, **changes) -> Desk:
         "clock": clock,
         "sleep": lambda _seconds: None,
         "worker": "worker-1",
-        "remember": lambda _attempt: None,
+        "guard": changes.get("guard") or guard(sessions),
         "default_time_zone": "UTC",
         "policy": Policy(),
         "per_request": 1,

@@ -1,9 +1,11 @@
 """Stand-ins with verbs, for what we own."""
 
 from collections import deque
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 
 from campaigns.domain.values import Email, ReceivedEvent, SendingQuota
+from campaigns.store.watermark import Watermark
 
 
 class FakeClock:
@@ -77,3 +79,19 @@ class FakeQueue:
     def time_passes(self) -> None:
         """Make undeleted events visible again."""
         self._given.clear()
+
+
+class MarkInMemory(Watermark):
+    """A mark outside the database that is no file."""
+
+    def __init__(self):
+        self._mark = None
+
+    def read(self):
+        return self._mark
+
+    def _write(self, mark):
+        self._mark = mark
+
+    def _alone(self):
+        return nullcontext()

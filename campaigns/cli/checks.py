@@ -15,6 +15,7 @@ from campaigns.store import (
     campaigns,
     doubts,
     imports,
+    instance,
     model_versions,
     runs,
     schema,
@@ -67,6 +68,11 @@ def _database(workspace: Workspace) -> Iterator[Check]:
     else:
         kind = workspace.engine.dialect.name
         yield Check("ok", "database", f"{kind}, sound and at this version")
+    with workspace.sessions.begin() as opened:
+        waits_because = instance.waits_because(opened)
+    if waits_because is not None:
+        remedy = "see docs/how-to/restore.md, then: winback accept-copy"
+        yield Check("wrong", "database", waits_because, remedy)
 
 
 def _data(workspace: Workspace) -> Iterator[Check]:

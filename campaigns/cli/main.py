@@ -218,6 +218,15 @@ def worker(workspace: WorkspaceOption = Path()) -> None:
     run_worker(open_workspace(workspace))
 
 
+@app.command("accept-copy")
+def accept_copy(workspace: WorkspaceOption = Path()) -> None:
+    """Let a restored or copied database be sent from: a person has looked."""
+    from campaigns.cli.copies import accept_database
+    from campaigns.wiring.workspace import open_workspace
+
+    accept_database(open_workspace(workspace))
+
+
 @app.command()
 def reconcile(
     days: Annotated[

@@ -111,6 +111,8 @@ def _due(session: Session, now: datetime) -> Iterator[tuple[datetime, str]]:
 
 
 def _stuck(session: Session, now: datetime, *, is_running: bool) -> Iterator[str]:
+    if because := instance.waits_because(session):
+        yield f"nothing is sent: {because}; see docs/how-to/restore.md"
     yield from _stuck_runs(session, now, is_running=is_running)
     yield from _overdue(session, now)
     emptied = instance.pulse(session).queue_empty_at

@@ -64,8 +64,9 @@ def run_worker(workspace: Workspace) -> None:
     stop = _stopped_by_a_signal()
     began_at = workspace.clock()
     with _in_our_time(workspace, schedules=False) as (presence, _, work):
-        if workspace.watermark.read() is None and is_sending(workspace.engine):
+        if is_sending(workspace.engine):
             _wait_for_a_beat(workspace, after=began_at, stop=stop)
+            work.desk.guard.raise_mark()
         else:
             _restart(workspace, presence, work)
         with schedule.awake(work, only_sends=True):
@@ -98,7 +99,7 @@ def _wait_for_a_beat(
 ) -> None:
     """Wait until `winback run`, which knows whether this is a copy, has looked.
 
-    A worker in a new place has no mark of its own to tell by.
+    A worker in another place has no mark to tell by, or one of long ago.
     """
     while not stop.wait(1):
         with workspace.sessions.begin() as session:
@@ -133,16 +134,12 @@ def _put_right(workspace: Workspace, presence: Presence, work: schedule.Work) ->
 def _restart(workspace: Workspace, presence: Presence, work: schedule.Work) -> None:
     because = restart(
         workspace.sessions,
-        workspace.watermark,
+        work.desk.guard,
         worker=presence.worker,
         now=work.clock(),
     )
     if because:
-        print(
-            f"All running campaigns are paused: {because}. See docs/how-to/restore.md; "
-            "`winback campaign resume NAME` lets one go on.",
-            flush=True,
-        )
+        print(f"Nothing is sent: {because}. See docs/how-to/restore.md.", flush=True)
 
 
 def run_simulated(

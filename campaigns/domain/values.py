@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from campaigns.domain.campaign import Schedule
 from campaigns.domain.words import (
@@ -188,11 +188,26 @@ class CampaignStatus:
     may_post: int | None
 
 
+class Recipient(NamedTuple):
+    """Who got a mail, as a link in it or its tags say.
+
+    Attributes:
+        message: The number of its message. A database that was restored gives numbers
+            out again, or may not know this one.
+        address_hash: The keyed hash of its address, which still holds then; None in
+            mails of before it was told.
+    """
+
+    message: int
+    address_hash: str | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimedMessage:
     """A message in a worker's hands, with what its mail is made from."""
 
     id: int
+    address_hash: str
     campaign: str
     step: int
     template: str

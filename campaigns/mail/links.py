@@ -1,7 +1,9 @@
 """Unsubscribe tokens: signed, without a personal value, and good for ever.
 
-A token names a message by its number. It does not expire, because people unsubscribe by
-mails they find years later; a key that was rotated out still verifies.
+A token names a message by its number, and its address by the keyed hash: by that it is
+known who unsubscribes though the database was restored meanwhile. It does not expire,
+because people unsubscribe by mails they find years later; a key that was rotated out
+still verifies.
 """
 
 import hmac
@@ -10,6 +12,8 @@ from binascii import Error as NotBase64
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Final
+
+from campaigns.domain.values import Recipient
 
 _NUMBER_BYTES: Final = 8
 _SIGNATURE_BYTES: Final = 16
@@ -25,15 +29,16 @@ class Tokens:
     def __init__(self, keys: Mapping[str, bytes]) -> None:
         self._keys = dict(keys)
 
-    def make(self, message: int) -> str:
-        """Return the token of a message."""
+    def make(self, recipient: Recipient) -> str:
+        """Return the token of a mail to a recipient."""
         key_id = list(self._keys)[-1]
-        number = message.to_bytes(_NUMBER_BYTES)
-        signed = number + self._signature(key_id, number)
+        number = recipient.message.to_bytes(_NUMBER_BYTES)
+        named = number + bytes.fromhex(recipient.address_hash or "")
+        signed = named + self._signature(key_id, named)
         return f"{key_id}.{urlsafe_b64encode(signed).decode().rstrip('=')}"
 
-    def read(self, token: str) -> int | None:
-        """Return the message a token names, or None if we did not make it."""
+    def read(self, token: str) -> Recipient | None:
+        """Return the recipient a token names, or None if we did not make it."""
         key_id, _, body = token.partition(".")
         if key_id not in self._keys or not body.isascii():
             return None
@@ -41,13 +46,14 @@ class Tokens:
             signed = urlsafe_b64decode(body + "=" * (-len(body) % 4))
         except (NotBase64, ValueError):
             return None
-        number, signature = signed[:_NUMBER_BYTES], signed[_NUMBER_BYTES:]
-        if not hmac.compare_digest(signature, self._signature(key_id, number)):
+        named, signature = signed[:-_SIGNATURE_BYTES], signed[-_SIGNATURE_BYTES:]
+        if not hmac.compare_digest(signature, self._signature(key_id, named)):
             return None
-        return int.from_bytes(number)
+        number, address_hash = named[:_NUMBER_BYTES], named[_NUMBER_BYTES:]
+        return Recipient(int.from_bytes(number), address_hash.hex() or None)
 
-    def _signature(self, key_id: str, number: bytes) -> bytes:
-        return hmac.new(self._keys[key_id], number, sha256).digest()[:_SIGNATURE_BYTES]
+    def _signature(self, key_id: str, named: bytes) -> bytes:
+        return hmac.new(self._keys[key_id], named, sha256).digest()[:_SIGNATURE_BYTES]
 
 
 def unsubscribe_headers(url: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Final
 
 from campaigns.clock import Clock
 from campaigns.domain.records import Contact
-from campaigns.domain.values import Return
+from campaigns.domain.values import Recipient, Return
 from campaigns.domain.words import (
     CampaignState,
     MessageState,
@@ -26,6 +26,7 @@ from campaigns.store import (
     campaigns,
     doubts,
     episodes,
+    instance,
     ledger,
     records,
     suppressions,
@@ -37,6 +38,7 @@ _MOST_KILLS: Final = 12
 _RESUMED_SHARE: Final = 0.3  # of the looks at a campaign that paused
 _RESTORES_SHARE: Final = 0.3  # of the worlds
 _COPIED_SHARE: Final = 0.03  # of the commits in them
+_SWAPPED_SHARE: Final = 0.01  # of the transactions in them, with the sender alive
 _NO_LIMITS: Final = Limits(max_per_second=1_000, max_per_day=100_000)
 
 
@@ -81,6 +83,14 @@ class Mishaps:
         """Say whether the process that died finds a copy in the database's place."""
         self.happened["a copy restored"] += copy.exists()
         return copy.exists()
+
+    def is_swapped_now(self, copy: Path) -> bool:
+        """Say whether a copy is put in the database's place under a running sender."""
+        if not self._restores or self._is_calm or not copy.exists():
+            return False
+        is_swapped = self._rng.random() < _SWAPPED_SHARE
+        self.happened["a copy restored under the sender"] += is_swapped
+        return is_swapped
 
     def begin(
         self,
@@ -144,6 +154,7 @@ class Mishaps:
         """Resume the campaign if it paused, and not in a copy that knows too little."""
         if self.may_resume():
             with self._sessions.begin() as session:
+                instance.accept(session)
                 campaigns.resume(session, CAMPAIGN, now=self._clock())
 
     def may_resume(self) -> bool:
@@ -189,7 +200,7 @@ class Mishaps:
     def _rest(self, session: Session) -> None:
         message = self._rng.choice(ledger.lines(session)).message
         until = self._clock() + timedelta(days=self._rng.choice((1, 5, 20)))
-        suppressions.snooze_recipient(session, message, until=until)
+        suppressions.snooze_recipient(session, Recipient(message), until=until)
 
     def _come_back(self, session: Session) -> None:
         gone = episodes.open_episodes(session)

@@ -21,10 +21,11 @@ from campaigns.rules.message_state import SETTLED_WINDOW
 from campaigns.rules.pacing import Policy
 from campaigns.simulation.mishaps import Mishaps
 from campaigns.simulation.points import Killed, watched
-from campaigns.simulation.small_world import INSTANCE, START, SmallWorld, settle_in
+from campaigns.simulation.small_world import START, SmallWorld, settle_in
 from campaigns.simulation.witness import Witness
 from campaigns.steps import deliver, receive, restart
 from campaigns.steps.compose import Composer
+from campaigns.steps.copies import CopyGuard
 from campaigns.steps.desk import Desk
 from campaigns.store import doubts
 from campaigns.store.session import (
@@ -126,8 +127,7 @@ class Trial:
                 self._live(sessions, ses, witness)
                 engine.dispose()  # or it would go on in the file that is replaced
                 if not self._is_over() and self.mishaps.is_restored_now(self._copy):
-                    shutil.move(self._copy, self._database)
-                    witness.knows_of_restoring()
+                    self._restore(witness)
             return Outcome(
                 seed,
                 witness.endings(),
@@ -140,6 +140,10 @@ class Trial:
             self.bench.door.inside = None
             outbox.close()
             engine.dispose()
+
+    def _restore(self, witness: Witness) -> None:
+        shutil.move(self._copy, self._database)
+        witness.knows_of_restoring()
 
     @property
     def _database(self) -> Path:
@@ -160,6 +164,8 @@ class Trial:
                 # An old copy is the worse one to be put back to.
                 if not self._copy.exists() and self.mishaps.is_copied_now():
                     shutil.copyfile(self._database, self._copy)
+            if point == "before begin" and self.mishaps.is_swapped_now(self._copy):
+                self._restore(witness)
             self.mishaps.at(point)
 
         return watch
@@ -169,9 +175,7 @@ class Trial:
         self._lives += 1
         desk, post = self._process(sessions, self._watch(witness), witness)
         try:
-            restart.restart(
-                sessions, self._watermark, worker=desk.worker, now=self.clock()
-            )
+            restart.restart(sessions, desk.guard, worker=desk.worker, now=self.clock())
             while not self._is_over():
                 self._wake(desk, post, ses)
         except Killed:
@@ -230,9 +234,7 @@ class Trial:
                 self.clock() + timedelta(seconds=seconds)
             ),
             worker=worker,
-            remember=lambda attempt: self._watermark.raise_to(
-                INSTANCE, attempt=attempt
-            ),
+            guard=CopyGuard(sessions, self._watermark),
             default_time_zone="UTC",
             policy=Policy(),
             should_stop=lambda: False,
@@ -248,10 +250,9 @@ class Trial:
         self.clock.jump_to(self.clock() + _STALL)
         self._lives += 1
         sessions = WatchedSessions(engine, watch, self._watermark)
-        restart.guard(sessions, self._watermark, now=self.clock())
-        deliver.deliver(
-            self._desk(sessions, watch, witness, worker=f"beside-{self._lives}")
-        )
+        desk = self._desk(sessions, watch, witness, worker=f"beside-{self._lives}")
+        desk.guard.ask(now=self.clock())
+        deliver.deliver(desk)
 
     def _is_over(self) -> bool:
         return self.clock() >= START + _ENDS_AFTER
@@ -261,7 +262,7 @@ class Trial:
         now = self.clock()
         if now >= START + _CALM_AFTER:
             self.mishaps.calm_down()
-        restart.beat(desk.sessions, self._watermark, now=now)
+        desk.guard.beat(now=now)
         delivered = deliver.deliver(desk)
         received = receive.receive(post)
         deliver.finish(desk)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from campaigns.domain.values import ClaimedMessage, Email, ReleaseNote
+from campaigns.domain.values import ClaimedMessage, Email, Recipient, ReleaseNote
 from campaigns.errors import RenderError
 from campaigns.mail.links import Tokens, unsubscribe_headers
 from campaigns.mail.templates import Order, Rendered
@@ -44,7 +44,7 @@ def compose_all(
 ) -> list[Email | RenderError]:
     """Return the mail of each message, or why it cannot be made."""
     links = [
-        f"{composer.public_base_url}/u/{composer.tokens.make(message.id)}"
+        f"{composer.public_base_url}/u/{composer.tokens.make(_recipient(message))}"
         for message in messages
     ]
     orders = [
@@ -61,6 +61,10 @@ def compose_all(
     ]
 
 
+def _recipient(message: ClaimedMessage) -> Recipient:
+    return Recipient(message.id, message.address_hash)
+
+
 def _email(
     composer: Composer, message: ClaimedMessage, rendered: Rendered, unsubscribe: str
 ) -> Email:
@@ -73,6 +77,7 @@ def _email(
         tags={
             "wb_instance": composer.instance,
             "wb_message": str(message.id),
+            "wb_recipient": message.address_hash,
             "wb_campaign": message.campaign,
             "wb_step": str(message.step),
             "wb_template": message.template,

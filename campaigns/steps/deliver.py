@@ -22,7 +22,7 @@ import structlog
 
 from campaigns.domain.values import ClaimedMessage, Posted
 from campaigns.domain.words import MessageState
-from campaigns.errors import RenderError
+from campaigns.errors import ConfigError, RenderError
 from campaigns.rules.pacing import QUOTA_HOLDS_FOR
 from campaigns.steps import admission, posting
 from campaigns.steps.compose import compose_all
@@ -229,10 +229,31 @@ class _Delivery:
         result.again_at = turn.again_at
         result.halted = result.halted or turn.halted
         self._waiting.extendleft(reversed(turn.waiting))
-        if turn.ready:
-            desk.remember(max(mail.attempt for mail in turn.ready))
-        for request in posting.requests(desk, turn.ready):
-            self._start(request, turn.gated_at)
+        if turn.is_suspect:
+            self._ask()
+        if turn.ready and self._remembered(turn.ready):
+            for request in posting.requests(desk, turn.ready):
+                self._start(request, turn.gated_at)
+
+    def _ask(self) -> None:
+        """Find out whether the database may be a copy: then nothing more goes."""
+        try:
+            self._result.halted = self._desk.guard.ask(now=self._desk.clock())
+        except Exception as error:  # noqa: BLE001 — raised once nothing is in flight
+            self._failed = error
+
+    def _remembered(self, ready: Sequence[posting.Ready]) -> bool:
+        """Let the mark know of attempts; where it cannot, none of them is posted."""
+        try:
+            self._desk.guard.remember(max(mail.attempt for mail in ready))
+        except (OSError, ConfigError) as error:
+            logger.exception("mark_not_raised")
+            reason = f"{type(error).__name__}: the mark of what was sent cannot be kept"
+            self._in_flight += len(ready)
+            now = self._desk.clock()
+            self._answers.put(posting.put_off(ready, reason, now=now))
+            return False
+        return True
 
     def _start(
         self, request: Sequence[posting.Ready], gated_at: datetime | None

@@ -8,6 +8,7 @@ from campaigns.domain.values import Email, SendingQuota
 from campaigns.errors import SendError
 from campaigns.rules.pacing import Policy
 from campaigns.steps.compose import Composer
+from campaigns.steps.copies import CopyGuard
 from campaigns.store.session import Sessions
 
 
@@ -26,8 +27,8 @@ class Desk:
         clock: The time.
         sleep: Waits so many seconds.
         worker: This process's name, for leases; no other ever has it.
-        remember: Is told the latest attempt before it is posted; kept elsewhere than
-            the database, it tells a restored copy from the original.
+        guard: Is told the latest attempt before it is posted, and tells a restored copy
+            from the original.
         default_time_zone: For contacts and accounts without one.
         policy: What is left to others.
         should_stop: Says whether to claim nothing more.
@@ -43,7 +44,7 @@ class Desk:
     clock: Clock
     sleep: Callable[[float], None]
     worker: str
-    remember: Callable[[int], None]
+    guard: CopyGuard
     default_time_zone: str
     policy: Policy
     per_request: int

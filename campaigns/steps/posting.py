@@ -68,6 +68,8 @@ class Turn(NamedTuple):
         again_at: When more may go, if some may not now.
         halted: Why nothing may go, if so.
         gated_at: When nothing forbade those that are ready.
+        is_suspect: Whether the database may be a copy: nothing goes before that is
+            known.
     """
 
     ready: Sequence[Ready] = ()
@@ -76,6 +78,7 @@ class Turn(NamedTuple):
     again_at: datetime | None = None
     halted: str | None = None
     gated_at: datetime | None = None
+    is_suspect: bool = False
 
 
 def write(
@@ -164,6 +167,9 @@ def _begin(
         ids = [mail.message for mail in group]
         back = attempts.take_back(session, ids, worker=desk.worker, now=now)
         known = _take_off(session, known, back, now=now)
+    if desk.guard.suspects(session):
+        allowance.keep(session, known)
+        return Turn(waiting=group, is_suspect=True)
     claimed = MessageState.CLAIMED
     admitted = admission.sort(
         desk, session, [mail.message for mail in group], claimed, now=now
@@ -234,6 +240,12 @@ def again(mail: Ready, reason: str, *, now: datetime) -> Posted:
     """Return that a mail, which was not posted or surely not taken, is planned anew."""
     state = MessageState.PLANNED
     return Posted(mail.message, mail.attempt, state, None, reason, now)
+
+
+def put_off(ready: Sequence[Ready], reason: str, *, now: datetime) -> list[Posted]:
+    """Return that mails were not posted, and that for now nobody should post any."""
+    cause = RetryLaterError(reason)
+    return [_posted(mail, cause, now=now) for mail in ready]
 
 
 def stops_all(posted: Posted) -> bool:

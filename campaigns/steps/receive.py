@@ -24,6 +24,7 @@ from campaigns.store import (
     rollout,
     suppressions,
 )
+from campaigns.store.events import KnownEvent
 from campaigns.store.session import OperationalError, Session, Sessions
 
 logger = structlog.get_logger(__name__)
@@ -144,32 +145,36 @@ def take(
     events.apply(session, new, now=now)
     sent_at = [
         event.mail_at
-        for event, message in new
+        for event, message, _ in new
         if canary.is_back(event, instance=name)
         or (message is not None and event.kind is EventKind.SEND)
     ]
     if sent_at:
         instance.saw_send_event(session, mailed_at=max(sent_at))
-    for event, message in new:
-        if message is not None:
-            _suppress(session, event, message, now)
-    kinds = Counter(str(event.kind or "not_understood") for event, _ in new)
+    for each in new:
+        _suppress(session, each, now)
+    kinds = Counter(str(each.event.kind or "not_understood") for each in new)
     return kinds + Counter({"not_understood": count - len(new)})
 
 
-def _suppress(
-    session: Session, event: ProviderEvent, message: int, now: datetime
-) -> None:
+def _suppress(session: Session, known: KnownEvent, now: datetime) -> None:
     """Suppress the address that an event is about, if it must be."""
+    event, message, recipient = known
+    if recipient is None or (message is None and recipient.address_hash is None):
+        return
     reason = suppression_after(event)
-    if event.bounce is Bounce.SOFT and is_worn_out(events.tries(session, message)):
+    if message is not None and _is_worn_out(session, event, message):
         reason = SuppressionReason.SOFT_BOUNCES
     if reason is None:
         return
-    is_new = suppressions.suppress_recipient(session, message, reason, now=now)
+    is_new = suppressions.suppress_recipient(session, recipient, reason, now=now)
     if is_new and reason is SuppressionReason.ON_SES_LIST:
         # Its list and ours have drifted apart: somebody else may have been told no.
         logger.error("suppressed_by_ses_only", message=message)
+
+
+def _is_worn_out(session: Session, event: ProviderEvent, message: int) -> bool:
+    return event.bounce is Bounce.SOFT and is_worn_out(events.tries(session, message))
 
 
 def guard(sessions: Sessions, *, now: datetime) -> list[str]:

@@ -210,6 +210,17 @@ def workers_in_hand(session: Session) -> list[str]:
     return sorted(name for name in session.scalars(query.distinct()) if name)
 
 
+def last_posted_by(session: Session, *, after: int) -> str | None:
+    """Return who posted the last of the mails that SES took above a number, if any."""
+    query = (
+        select(AttemptRow.worker)
+        .where(AttemptRow.id > after, AttemptRow.answer == MessageState.ACCEPTED)
+        .order_by(AttemptRow.id.desc())
+        .limit(1)
+    )
+    return session.scalar(query)
+
+
 def sweep(session: Session, worker: str, *, now: datetime) -> tuple[int, int]:
     """Put right what a worker left that is known to be dead.
 

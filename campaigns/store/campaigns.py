@@ -18,7 +18,7 @@ from campaigns.domain.words import (
 from campaigns.errors import ActionRefusedError, NotFoundError
 from campaigns.rules.message_state import OPEN
 from campaigns.rules.rollout import may_post
-from campaigns.store import gate
+from campaigns.store import gate, instance
 from campaigns.store.cohorts import cohorts_of
 from campaigns.store.tables.delivery import MessageRow
 from campaigns.store.tables.programme import (
@@ -106,8 +106,9 @@ def launch(
     """Make a campaign live, with its cohorts planned.
 
     Raises:
-        ActionRefusedError: It was launched before.
+        ActionRefusedError: It was launched before, or the database may be a copy.
     """
+    instance.check_accepted(session)
     campaign = _get(session, name)
     if campaign.state != CampaignState.APPLIED:
         raise ActionRefusedError(
@@ -188,8 +189,9 @@ def resume(session: Session, name: str, *, now: datetime) -> None:
     """Let a paused campaign go on; its guard-rails count anew from here.
 
     Raises:
-        ActionRefusedError: It is not paused.
+        ActionRefusedError: It is not paused, or the database may be a copy.
     """
+    instance.check_accepted(session)
     campaign = _get(session, name)
     if campaign.state != CampaignState.PAUSED:
         raise ActionRefusedError(

@@ -85,14 +85,14 @@ def _add_one(session: Session) -> int:
 def _raise(session: Session, watermark: ChangeMark, number: int) -> bool:
     try:
         name = instance.name(session)
-        # One that was sent from has a mark; where it is missing a start must ask.
-        is_unsent = partial(_is_unsent, session)
-        return watermark.count_change(name, number, may_begin=is_unsent)
+        # Where the mark of one that has lived is missing, a start must ask.
+        is_new = partial(_is_new, session, number)
+        return watermark.count_change(name, number, may_begin=is_new)
     except (OSError, ConfigError):
         # A no is worth more than a mark, which the next beat of a sender raises.
         logger.exception("mark_not_raised")
         return False
 
 
-def _is_unsent(session: Session) -> bool:
-    return session.scalar(select(AttemptRow.id).limit(1)) is None
+def _is_new(session: Session, number: int) -> bool:
+    return number == 1 and session.scalar(select(AttemptRow.id).limit(1)) is None

@@ -1,6 +1,7 @@
 """Events of SES: each kept once, with its raw body, and applied to its message."""
 
-from collections.abc import Collection, Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -8,7 +9,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from campaigns.domain.values import ProviderEvent, ReceivedEvent
+from campaigns.domain.values import ProviderEvent, ReceivedEvent, Recipient
 from campaigns.domain.words import Bounce, Delivery, EventKind, MessageState
 from campaigns.rules.delivery import PROVES_ACCEPTANCE, Try, delivery_after
 from campaigns.rules.message_state import SETTLED_BY_EVENT
@@ -18,6 +19,7 @@ from campaigns.store.messages import move
 from campaigns.store.tables.delivery import EventRow, MessageRow
 from campaigns.store.upserts import insert_all
 
+_HASH: Final = re.compile("[0-9a-f]{64}")
 _LONGEST_NUMBER = 18  # digits that every database's integers hold
 
 
@@ -42,10 +44,18 @@ def count_parked(session: Session) -> int:
 
 
 class KnownEvent(NamedTuple):
-    """An event that is kept, and the message of ours that it speaks of, if any."""
+    """An event that is kept.
+
+    Attributes:
+        event: What SES said.
+        message: The message of ours that it speaks of; None where there is none.
+        recipient: Whose mail it speaks of, by its tags; None if the mail is not ours.
+            A database that was restored may not know its message.
+    """
 
     event: ProviderEvent
     message: int | None
+    recipient: Recipient | None
 
 
 def keep(
@@ -60,7 +70,7 @@ def keep(
         The new ones that were understood, and how many are new in all.
     """
     of = {id(each): _tagged(each.event, instance) for each in received}
-    messages = _existing(session, {number for number in of.values() if number})
+    addresses = _addresses(session, {to.message for to in of.values() if to})
     keys = [natural_key(each) for each in received]
     known = _known(session, keys, [each.envelope_id for each in received])
     rows, new = [], []
@@ -68,10 +78,11 @@ def keep(
         if key in known or each.envelope_id in known:
             continue
         known |= {key, each.envelope_id}
-        message = of[id(each)] if of[id(each)] in messages else None
+        to = of[id(each)]
+        message = to.message if to is not None and _is_here(to, addresses) else None
         rows.append(_row(each, key, message, now))
         if each.event is not None:
-            new.append(KnownEvent(each.event, message))
+            new.append(KnownEvent(each.event, message, to))
     insert_all(session, EventRow, rows)
     if rows:
         changes.note(session)
@@ -97,15 +108,23 @@ _ENVELOPES: Final = ByDatabase(
         words.is_listed(EventRow.envelope_id, "some")
     )
 )
-_EXISTING: Final = ByDatabase(
-    lambda words: select(MessageRow.id).where(words.is_listed(MessageRow.id, "some"))
+_ADDRESSES: Final = ByDatabase(
+    lambda words: select(MessageRow.id, MessageRow.address_hash).where(
+        words.is_listed(MessageRow.id, "some")
+    )
 )
 
 
-def _existing(session: Session, numbers: Collection[int]) -> set[int]:
+def _addresses(session: Session, numbers: Collection[int]) -> dict[int, str]:
     connection = session.connection()
     listed = {"some": list(numbers)}
-    return set(connection.scalars(_EXISTING.on(connection), listed))
+    return dict(connection.execute(_ADDRESSES.on(connection), listed).all())
+
+
+def _is_here(to: Recipient, addresses: Mapping[int, str]) -> bool:
+    """Say whether a mail's message is here; a restored database reuses its number."""
+    address = addresses.get(to.message)
+    return address is not None and to.address_hash in {None, address}
 
 
 def _row(
@@ -135,19 +154,23 @@ def natural_key(received: ReceivedEvent) -> str:
     return blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()
 
 
-def _tagged(event: ProviderEvent | None, instance: str) -> int | None:
-    """Return the number of the message that an event's tags name; None if not ours."""
+def _tagged(event: ProviderEvent | None, instance: str) -> Recipient | None:
+    """Return the recipient that an event's tags name; None if the mail is not ours."""
     if event is None or event.tags.get("wb_instance") != instance:
         return None
     tag = event.tags.get("wb_message", "")
     is_number = tag.isascii() and tag.isdigit() and len(tag) <= _LONGEST_NUMBER
-    return int(tag) if is_number else None
+    if not is_number:
+        return None
+    address_hash = event.tags.get("wb_recipient", "")
+    is_hash = _HASH.fullmatch(address_hash) is not None
+    return Recipient(int(tag), address_hash if is_hash else None)
 
 
 def apply(session: Session, new: Iterable[KnownEvent], *, now: datetime) -> None:
     """Let messages know what events say of them; never moves one backwards."""
     of_messages: dict[int, list[ProviderEvent]] = {}
-    for event, message in new:
+    for event, message, _ in new:
         if message is not None and event.kind is not None:
             of_messages.setdefault(message, []).append(event)
     connection = session.connection()

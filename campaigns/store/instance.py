@@ -6,6 +6,7 @@ from typing import NamedTuple
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from campaigns.errors import ActionRefusedError
 from campaigns.store.tables.operations import InstanceRow
 
 
@@ -35,14 +36,40 @@ def name(session: Session) -> str:
     return session.get_one(InstanceRow, 1).name
 
 
-def epoch(session: Session) -> int:
-    """Return how often this database was found restored, as far as it knows."""
-    return session.get_one(InstanceRow, 1).epoch
+def wait_for_a_person(session: Session, *, because: str, epoch: int) -> None:
+    """Let nothing be sent until a person accepts this database, which may be a copy.
+
+    Args:
+        session: The transaction.
+        because: Why it may be one.
+        epoch: How often one was found by now.
+    """
+    row = session.get_one(InstanceRow, 1)
+    row.waits_because, row.epoch = because, epoch
 
 
-def begin_epoch(session: Session, number: int) -> None:
-    """Record that this database was found restored so often."""
-    session.get_one(InstanceRow, 1).epoch = number
+def waits_because(session: Session) -> str | None:
+    """Return why this database waits for a person; None if it does not."""
+    return session.scalar(select(InstanceRow.waits_because))
+
+
+def accept(session: Session) -> None:
+    """Wait for a person no more."""
+    session.execute(update(InstanceRow).values(waits_because=None))
+
+
+def check_accepted(session: Session) -> None:
+    """Refuse what would let mails go out, while a person has to look first.
+
+    Raises:
+        ActionRefusedError: This database may be a copy, and nobody accepted it.
+    """
+    because = waits_because(session)
+    if because is not None:
+        raise ActionRefusedError(
+            f"{because}: see docs/how-to/restore.md; once you know what was mailed and "
+            "who said no since, `winback accept-copy` lets it be sent from"
+        )
 
 
 def simulated_until(session: Session) -> datetime | None:

@@ -212,6 +212,7 @@ _CLAIMED: Final = ByDatabase(
     lambda words: (
         select(
             MessageRow.id,
+            MessageRow.address_hash,
             MessageRow.campaign,
             MessageRow.step,
             MessageRow.template,

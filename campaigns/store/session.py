@@ -8,12 +8,14 @@ other instead of failing half way.
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from campaigns.errors import ConfigError
 from campaigns.store.changes import count_at_commit
@@ -56,6 +58,8 @@ def open_engine(url: str) -> Engine:
     if parsed.get_backend_name() == "sqlite":
         engine = create_engine(parsed, hide_parameters=True)
         event.listen(engine, "connect", _configure_sqlite)
+        if parsed.database:
+            _follow_file(engine, Path(parsed.database))
         event.listen(engine, "begin", _begin_immediate)
         return engine
     if parsed.drivername == "postgresql+psycopg":
@@ -83,6 +87,28 @@ def _configure_sqlite(connection: Any, _record: object) -> None:  # noqa: ANN401
     if level != _SYNCHRONOUS_FULL:
         raise ConfigError("SQLite refused synchronous = FULL; a claim could be lost")
     cursor.close()
+
+
+def _follow_file(engine: Engine, path: Path) -> None:
+    """Open the file anew where another was put in its place: the old one is no more."""
+
+    def note(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["file"] = _identity(path)
+
+    def check(_connection: object, record: ConnectionPoolEntry, _: object) -> None:
+        if _identity(path) not in {None, record.info["file"]}:
+            raise DisconnectionError(f"{path} was replaced")
+
+    event.listen(engine, "connect", note)
+    event.listen(engine, "checkout", check)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _begin_immediate(connection: Any) -> None:  # noqa: ANN401

@@ -9,6 +9,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from campaigns.domain.values import Recipient
 from campaigns.domain.words import SuppressionReason
 from campaigns.errors import NotFoundError
 from campaigns.store import gate
@@ -53,33 +54,36 @@ def add(
 
 
 def suppress_recipient(
-    session: Session, message: int, reason: SuppressionReason, *, now: datetime
+    session: Session, to: Recipient, reason: SuppressionReason, *, now: datetime
 ) -> bool:
-    """Suppress the address that a message went to; say whether it was not before.
+    """Suppress the address that a mail went to; say whether it was not before.
 
     Raises:
-        NotFoundError: There is no such message.
+        NotFoundError: Neither the message nor the address is known.
     """
-    address_hash = _address_of(session, message)
+    address_hash, message = _known(session, to)
     return suppress(session, address_hash, reason, now=now, message=message)
 
 
-def _address_of(session: Session, message: int) -> str:
-    query = select(MessageRow.address_hash).where(MessageRow.id == message)
-    address_hash = session.scalar(query)
-    if address_hash is None:
-        raise NotFoundError(f"there is no message {message}")
-    return address_hash
+def _known(session: Session, to: Recipient) -> tuple[str, int | None]:
+    """Return the address that a mail went to, and its message, if that is here."""
+    query = select(MessageRow.address_hash).where(MessageRow.id == to.message)
+    here = session.scalar(query)
+    if to.address_hash is not None:
+        return to.address_hash, to.message if here == to.address_hash else None
+    if here is None:
+        raise NotFoundError(f"there is no message {to.message}")
+    return here, to.message
 
 
-def snooze_recipient(session: Session, message: int, *, until: datetime) -> None:
-    """Let the address that a message went to rest until a moment.
+def snooze_recipient(session: Session, to: Recipient, *, until: datetime) -> None:
+    """Let the address that a mail went to rest until a moment.
 
     Raises:
-        NotFoundError: There is no such message.
+        NotFoundError: Neither the message nor the address is known.
     """
     gate.before_a_no(session)
-    values = [{"address_hash": _address_of(session, message), "until": until}]
+    values = [{"address_hash": _known(session, to)[0], "until": until}]
     upsert(session, SnoozeRow, values, key=("address_hash",))
 
 

@@ -8,43 +8,30 @@ import fcntl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final
 
 import orjson
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from campaigns.errors import ConfigError
-from campaigns.store import changes, instance
+from campaigns.rules.copies import Mark
 from campaigns.store.tables.delivery import AttemptRow
-
-
-class Mark(NamedTuple):
-    """How far a database had come; all numbers only grow, while it is not restored.
-
-    Attributes:
-        instance: Whose mark it is.
-        attempt: The number of its latest attempt.
-        changes: How many transactions told it of events, noes, returns or imports.
-        epoch: How often it was found restored: a copy that is restored twice is known
-            by it the second time.
-    """
-
-    instance: str
-    attempt: int
-    changes: int
-    epoch: int = 0
+from campaigns.store.tables.operations import ChangesRow, InstanceRow
 
 
 def mark_of(session: Session) -> Mark:
     """Return how far a database has come."""
-    attempt = session.scalar(select(func.max(AttemptRow.id))) or 0
-    return Mark(
-        instance.name(session),
-        attempt,
-        changes.so_far(session),
-        instance.epoch(session),
-    )
+    name, attempt, number, epoch = session.execute(_HERE).one()
+    return Mark(name, attempt or 0, number, epoch)
+
+
+_HERE: Final = select(
+    InstanceRow.name,
+    select(func.max(AttemptRow.id)).scalar_subquery(),
+    select(ChangesRow.count).scalar_subquery(),
+    InstanceRow.epoch,
+)
 
 
 class Watermark:
@@ -97,10 +84,15 @@ class Watermark:
     def raise_to(
         self, name: str, *, attempt: int = 0, changes: int = 0, epoch: int = 0
     ) -> None:
-        """Raise the mark of an instance; it never sinks."""
+        """Raise the mark of an instance; it never sinks.
+
+        The mark of another instance is left alone: a sender that looks then asks.
+        """
         with self._alone():
             before = self.read()
             if before is not None:
+                if before.instance != name:
+                    return
                 attempt = max(before.attempt, attempt)
                 changes = max(before.changes, changes)
                 epoch = max(before.epoch, epoch)

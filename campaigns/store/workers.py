@@ -78,7 +78,7 @@ class Presence:
         opened.execute(_NOTICE_THE_VANISHED)
         for name in self._names:
             if not opened.execute(_TRY, {"key": _key(name)}).scalar():
-                opened.close()
+                _leave(opened)
                 raise SenderBusyError(
                     _busy(f"the database {self._engine.url.database}")
                 )
@@ -88,13 +88,17 @@ class Presence:
     def end(self) -> None:
         """Be gone."""
         if self._connection is not None:
-            with suppress(SQLAlchemyError):
-                # The server would notice that we left, but a moment later.
-                self._connection.execute(text("SELECT pg_advisory_unlock_all()"))
-            # Not back into the pool: the locks are the connection's.
-            self._connection.invalidate()
-            self._connection.close()
+            _leave(self._connection)
             self._connection = None
+
+
+def _leave(connection: Connection) -> None:
+    """Close a connection for good: the locks are its own, not the pool's."""
+    with suppress(SQLAlchemyError):
+        # The server would notice that we left, but a moment later.
+        connection.execute(text("SELECT pg_advisory_unlock_all()"))
+    connection.invalidate()
+    connection.close()
 
 
 @contextmanager
@@ -129,6 +133,16 @@ def is_sending(engine: Engine) -> bool:
         return bool(connection.scalar(_IS_HELD, {"key": _key(_RUNNER)}))
 
 
+def is_alive(session: Session, worker: str) -> bool:
+    """Say whether a worker is there, on this very database.
+
+    SQLite: no other than who asks, which holds the file's lock.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        return False
+    return not session.scalar(_TRY_BRIEFLY, {"key": _key(worker)})
+
+
 def dead(session: Session, *, but: str) -> list[str]:
     """Return the workers that hold messages and are dead; until the transaction ends.
 
@@ -137,11 +151,7 @@ def dead(session: Session, *, but: str) -> list[str]:
         but: Who asks, and is not dead.
     """
     others = [name for name in workers_in_hand(session) if name != but]
-    if session.get_bind().dialect.name == "sqlite":
-        return others  # who asks holds the file's lock
-    return [
-        name for name in others if session.scalar(_TRY_BRIEFLY, {"key": _key(name)})
-    ]
+    return [name for name in others if not is_alive(session, name)]
 
 
 def _key(name: str) -> int:

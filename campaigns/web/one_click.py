@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
+from campaigns.domain.values import Recipient
 from campaigns.errors import NotFoundError
 from campaigns.present.pages import Pages
 
@@ -25,28 +26,28 @@ _OK, _BAD_REQUEST, _NOT_FOUND = 200, 400, 404
 
 
 class Recipients(Protocol):
-    """What people may ask for, each by the number of a message that they got.
+    """What people may ask for, each by a mail that they got.
 
-    Both are durable when they return, and raise NotFoundError where there is no such
-    message.
+    Both are durable when they return, and raise NotFoundError where nothing is known of
+    the mail.
     """
 
-    def unsubscribe(self, message: int) -> None:
-        """Write to its recipient no more."""
+    def unsubscribe(self, recipient: Recipient) -> None:
+        """Write to them no more."""
 
-    def snooze(self, message: int) -> datetime:
-        """Let its recipient rest; return until when."""
+    def snooze(self, recipient: Recipient) -> datetime:
+        """Let them rest; return until when."""
 
 
 def make_app(
-    *, recipients: Recipients, read_token: Callable[[str], int | None],
+    *, recipients: Recipients, read_token: Callable[[str], Recipient | None],
     pages: Pages, company: str, others: Sequence[Route] = (),
 ) -> Starlette:  # fmt: skip
     """Return the application that answers unsubscribe links.
 
     Args:
         recipients: Does what is asked for.
-        read_token: Returns the message a token names, None for a forged one.
+        read_token: Returns the recipient a token names, None for a forged one.
         pages: Draws the answers.
         company: Whose mails they are.
         others: More routes that are served at the same address.
@@ -61,18 +62,18 @@ def make_app(
         return page("unsubscribe") if is_ours else page("unknown", _NOT_FOUND)
 
     async def act(request: Request) -> Response:
-        message = read_token(request.path_params["token"])
-        if message is None:
+        recipient = read_token(request.path_params["token"])
+        if recipient is None:
             return page("unknown", _NOT_FOUND)
         form = await request.form()
         try:
             if form.get("List-Unsubscribe") == "One-Click":
-                await run_in_threadpool(recipients.unsubscribe, message)
-                logger.info("unsubscribed", message=message)
+                await run_in_threadpool(recipients.unsubscribe, recipient)
+                logger.info("unsubscribed", message=recipient.message)
                 return page("unsubscribed")
             if form.get("snooze") == "three-months":
-                until = await run_in_threadpool(recipients.snooze, message)
-                logger.info("snoozed", message=message)
+                until = await run_in_threadpool(recipients.snooze, recipient)
+                logger.info("snoozed", message=recipient.message)
                 return page("snoozed", until=until)
         except NotFoundError:
             return page("unknown", _NOT_FOUND)

@@ -11,6 +11,7 @@ import uvicorn
 from starlette.routing import Route
 
 from campaigns.config import token_keys
+from campaigns.domain.values import Recipient
 from campaigns.domain.words import SuppressionReason
 from campaigns.errors import ConfigError
 from campaigns.mail import sns
@@ -36,15 +37,15 @@ class _Recipients:
     def __init__(self, workspace: Workspace) -> None:
         self._workspace = workspace
 
-    def unsubscribe(self, message: int) -> None:
+    def unsubscribe(self, recipient: Recipient) -> None:
         reason, now = SuppressionReason.UNSUBSCRIBED, self._workspace.clock()
         with self._workspace.sessions.begin() as session:
-            suppressions.suppress_recipient(session, message, reason, now=now)
+            suppressions.suppress_recipient(session, recipient, reason, now=now)
 
-    def snooze(self, message: int) -> datetime:
+    def snooze(self, recipient: Recipient) -> datetime:
         until = self._workspace.clock() + _REST
         with self._workspace.sessions.begin() as session:
-            suppressions.snooze_recipient(session, message, until=until)
+            suppressions.snooze_recipient(session, recipient, until=until)
         return until
 
 

@@ -33,10 +33,10 @@ from campaigns.schedule import Work
 from campaigns.shipped import templates_folder
 from campaigns.steps import distribute, learn, receive, restart, sync
 from campaigns.steps.compose import Composer, Render
+from campaigns.steps.copies import CopyGuard
 from campaigns.steps.desk import Desk
 from campaigns.store import instance
 from campaigns.store.session import Sessions
-from campaigns.store.watermark import Watermark
 from campaigns.store.workers import Presence
 from campaigns.wiring.workspace import Workspace, publish
 
@@ -257,7 +257,7 @@ def sending_work(
             clock=workspace.clock,
             sleep=time.sleep,
             worker=presence.worker,
-            remember=remember_in(workspace),
+            guard=workspace.guard(),
             default_time_zone=settings.programme.default_time_zone,
             policy=Policy(
                 settings.sending.reserve_share, settings.sending.warm_up_from
@@ -282,7 +282,7 @@ def sending_work(
             sync=partial(sync.sync, ses_list(workspace, ses)),
             settle=workspace.settle,
             learn=partial(_learn, workspace),
-            beat=partial(beat, workspace.sessions, workspace.watermark, presence),
+            beat=partial(beat, workspace.sessions, workspace.guard(), presence),
             publish=partial(publish, workspace),
             distribution=distribution(workspace, sender.send),
             stop=stop,
@@ -323,21 +323,13 @@ def ses_list(workspace: Workspace, ses: Any) -> sync.SesList:  # noqa: ANN401
 
 
 def beat(
-    sessions: Sessions, watermark: Watermark, presence: Presence, now: datetime
+    sessions: Sessions, guard: CopyGuard, presence: Presence, now: datetime
 ) -> None:
     """Show that this worker is there, and put right what dead ones left."""
     if presence.hold():
-        restart.guard(sessions, watermark, now=now)
+        guard.ask(now=now)
     restart.sweep(sessions, worker=presence.worker, now=now)
-    restart.beat(sessions, watermark, now=now)
-
-
-def remember_in(workspace: Workspace) -> Callable[[int], None]:
-    """Return what keeps the latest attempt outside the database."""
-    with workspace.sessions.begin() as session:
-        name = instance.name(session)
-    watermark = workspace.watermark
-    return lambda attempt: watermark.raise_to(name, attempt=attempt)
+    guard.beat(now=now)
 
 
 def composer(workspace: Workspace, *, public_base_url: str, render: Render) -> Composer:

@@ -18,6 +18,7 @@ from campaigns.rules.policy import Policy
 from campaigns.shipped import templates_folder
 from campaigns.steps import enrol, import_file, score
 from campaigns.steps.compare import Baseline
+from campaigns.steps.copies import CopyGuard
 from campaigns.steps.settle import SettleResult, settle
 from campaigns.steps.verdicts import Reporting
 from campaigns.store import instance, schema
@@ -96,6 +97,10 @@ class Workspace:
     def address_hash(self) -> Callable[[str], str]:
         """Return what turns an address into its keyed hash."""
         return partial(hash_address, key=as_bytes(self.settings.secrets.address_key))
+
+    def guard(self) -> CopyGuard:
+        """Return what tells a copy of the database from the original."""
+        return CopyGuard(self.sessions, self.watermark)
 
     def settle(self, now: datetime) -> SettleResult:
         """Settle returns and closed windows as of a moment."""

@@ -3,12 +3,13 @@
 from collections import Counter
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from campaigns.domain.values import Return, SendingQuota
+from campaigns.domain.values import Recipient, Return, SendingQuota
 from campaigns.domain.words import (
     CampaignState,
     EventKind,
@@ -46,11 +47,13 @@ from tests.factories import (
     desk,
     enrolled,
     gate_facts,
+    guard,
     launch,
     provider_event,
     states,
     words,
 )
+from tests.fakes import MarkInMemory
 
 
 def test_a_due_message_goes_out_once(sender, ses, sessions):
@@ -324,9 +327,10 @@ def test_who_asked_for_a_rest_gets_no_mail_before_it_is_over(
     enrolled(sessions, ["acc-1", "acc-2"], campaign(steps=2))
     deliver(sender)
     with sessions.begin() as session:
-        suppressions.snooze_recipient(session, 1, until=clock() + timedelta(days=9))
+        to, until = Recipient(1), clock() + timedelta(days=9)
+        suppressions.snooze_recipient(session, to, until=until)
         with pytest.raises(NotFoundError):
-            suppressions.snooze_recipient(session, 99, until=clock())
+            suppressions.snooze_recipient(session, Recipient(99), until=clock())
     clock.advance(days=5)
     deliver(sender)
     assert [mail.to for mail in ses.taken[2:]] == ["p1@acc-2.example.com"]
@@ -349,7 +353,8 @@ def test_a_rest_that_outlasts_the_window_ends_the_sequence(
     enrolled(sessions, definition=campaign(steps=2))
     deliver(sender)
     with sessions.begin() as session:
-        suppressions.snooze_recipient(session, 1, until=clock() + timedelta(days=91))
+        to, until = Recipient(1), clock() + timedelta(days=91)
+        suppressions.snooze_recipient(session, to, until=until)
     for _ in range(7):
         clock.advance(days=5)
         deliver(sender)
@@ -449,7 +454,8 @@ FEW = {"first_mails": 3}
 
 
 def _known(message):
-    return events.KnownEvent(provider_event(EventKind.DELIVERY, message), message)
+    event = provider_event(EventKind.DELIVERY, message)
+    return events.KnownEvent(event, message, Recipient(message))
 
 
 def test_what_ses_did_not_take_is_not_counted_as_out(sender, ses, sessions, clock):
@@ -592,21 +598,29 @@ def test_an_answer_that_is_recorded_twice_counts_once(sender, ses, sessions):
     assert Counter(words(sessions)) == {"refused": 1, "accepted": 3, "planned": 4}
 
 
-def test_what_a_failed_run_left_is_put_right_by_the_next(sender, ses, sessions):
-    enrolled(sessions, ["acc-1", "acc-2"])
-    remember = sender.remember
+class FullDisk(MarkInMemory):
+    def _write(self, mark):
+        if self._mark is not None:
+            raise OSError("no space left on device")
+        super()._write(mark)
 
-    def full(_attempt):
-        raise OSError("no space left on device")
 
-    sender.remember = full
-    with pytest.raises(OSError, match="no space"):
-        deliver(sender)
-    sender.remember = remember
+def test_where_the_mark_cannot_be_kept_nothing_is_posted_and_nothing_in_doubt(
+    sessions, ses, clock
+):
+    enrolled(sessions, ["acc-1", "acc-2", "acc-3"])
+    disk = FullDisk()
+    sender = desk(sessions, ses, clock, guard=guard(sessions, disk), senders=2)
+    halted = deliver(sender).halted
+
+    assert "the mark of what was sent cannot be kept" in halted
+    assert (set(words(sessions)), ses.posts) == ({"planned"}, 0)
+    # Nor is it tried each second.
+    assert deliver(sender).endings == {}
+    disk._write = partial(MarkInMemory._write, disk)
+    clock.advance(minutes=1)
     deliver(sender)
-
-    # Whether they went out is not asked again: an event or a person tells.
-    assert (words(sessions), ses.posts) == (["unknown", "unknown"], 0)
+    assert words(sessions) == ["accepted"] * 3
 
 
 def test_a_refused_request_of_many_mails_refuses_only_the_one(sender, ses, sessions):

@@ -34,6 +34,7 @@ from campaigns.store import (
 from tests.factories import (
     NOON,
     add_account,
+    address_hash,
     campaign,
     churn,
     enrolled,
@@ -265,6 +266,38 @@ def test_what_is_not_ours_or_not_understood_is_kept_and_harms_nobody(
 
     assert result.kinds == {"not_understood": 1, "Send": 1}
     assert words(sessions) == ["planned"]
+
+
+@pytest.mark.parametrize("number", [1, 77], ids=["reused", "unknown"])
+def test_who_complains_of_a_mail_that_a_restored_database_forgot_is_suppressed(
+    sender, post, queue, sessions, number
+):
+    """Its number belongs to another mail now, or to none."""
+    enrolled(sessions)
+    tags = {"wb_instance": "test", "wb_message": str(number)}
+    for kind, to in ((EventKind.COMPLAINT, "lost"), (EventKind.SEND, "lost")):
+        of_it = tags | {"wb_recipient": address_hash(f"{to}@example.com")}
+        queue.put(received(provider_event(kind, number, tags=of_it)))
+
+    receive(post)
+
+    with sessions.begin() as session:
+        assert suppressions.is_suppressed(session, address_hash("lost@example.com"))
+        assert suppressions.counts(session) == {"complaint": 1}
+    # Nor is the mail that has the number taken for one that went out.
+    deliver(sender)
+    assert words(sessions) == ["accepted"]
+
+
+@pytest.mark.parametrize("named", ["", "no hash", "0A" * 32, "0a" * 40])
+def test_a_recipient_that_is_no_hash_is_none(post, queue, sessions, named):
+    enrolled(sessions)
+    tags = {"wb_instance": "test", "wb_message": "77", "wb_recipient": named}
+    queue.put(received(provider_event(EventKind.COMPLAINT, 77, tags=tags)))
+
+    assert receive(post).kinds == {"Complaint": 1}
+    with sessions.begin() as session:
+        assert suppressions.counts(session) == {}
 
 
 def test_what_comes_back_is_about_the_address_the_mail_went_to(

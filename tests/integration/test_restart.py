@@ -1,24 +1,27 @@
 """What a sender finds at its start, and when it asks a person first."""
 
+import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 import pytest
 from sqlalchemy import event, text
 
 from campaigns.domain.words import CampaignState, SuppressionReason
-from campaigns.errors import ConfigError
+from campaigns.errors import ActionRefusedError, ConfigError, SenderBusyError
+from campaigns.rules.copies import Mark
+from campaigns.steps.copies import CopyGuard
 from campaigns.steps.deliver import deliver
-from campaigns.steps.restart import beat
 from campaigns.steps.restart import restart as restart_as
-from campaigns.store import campaigns, instance, suppressions
-from campaigns.store.session import make_sessions
-from campaigns.store.watermark import Mark, Watermark
+from campaigns.store import campaigns, changes, instance, suppressions, workers
+from campaigns.store.session import make_sessions, open_engine
+from campaigns.store.tables.delivery import AttemptRow
+from campaigns.store.upserts import insert_new
+from campaigns.store.watermark import Watermark
 from campaigns.store.workers import at_work
 from campaigns.wiring.sending import beat as alive
-from tests.factories import desk, enrolled
+from tests.factories import campaign, desk, enrolled
 from tests.fakes import FakeSes
 
 
@@ -29,14 +32,26 @@ def watermark(tmp_path):
 
 @pytest.fixture
 def sender(sessions, clock, watermark):
-    def remember(attempt):
-        watermark.raise_to("test", attempt=attempt)
-
-    return desk(sessions, FakeSes(clock), clock, remember=remember)
+    guard = CopyGuard(sessions, watermark)
+    return desk(sessions, FakeSes(clock), clock, guard=guard)
 
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-restart = partial(restart_as, worker="worker-1")
+
+
+def restart(sessions, watermark, *, now):
+    guard = CopyGuard(sessions, watermark)
+    return restart_as(sessions, guard, worker="worker-1", now=now)
+
+
+def accept(sessions):
+    with sessions.begin() as session:
+        instance.accept(session)
+
+
+def resume(sessions):
+    with sessions.begin() as session:
+        campaigns.resume(session, "spring", now=NOW)
 
 
 def state(sessions):
@@ -88,12 +103,37 @@ def test_a_restored_database_sends_nothing_until_a_person_says_so(
     assert told in because
     assert state(sessions) == (CampaignState.PAUSED, because)
     assert deliver(sender).endings == {}
-    # Another start does not forget it.
+    # Another start does not forget it, nor does one who has not looked.
+    assert restart(sessions, watermark, now=clock()) == because
+    with pytest.raises(ActionRefusedError, match="winback accept-copy"):
+        resume(sessions)
+    assert deliver(sender).endings == {}
+    accept(sessions)
     assert restart(sessions, watermark, now=clock()) is None
     assert deliver(sender).endings == {}
-    with sessions.begin() as session:
-        campaigns.resume(session, "spring", now=clock())
+    resume(sessions)
     assert deliver(sender).endings == {"accepted": 2}
+
+
+def test_a_copy_in_which_nothing_runs_lets_nothing_be_launched(
+    sender, sessions, watermark, clock
+):
+    with sessions.begin() as session:
+        campaigns.apply(session, campaign(), now=clock())
+    restart(sessions, watermark, now=clock())
+    watermark.raise_to("test", attempt=3)
+
+    assert "the last 3 posts" in restart(sessions, watermark, now=clock())
+    with pytest.raises(ActionRefusedError, match="restored"):
+        launch_it(sessions, clock)
+    accept(sessions)
+    launch_it(sessions, clock)
+    assert state(sessions)[0] is CampaignState.RUNNING
+
+
+def launch_it(sessions, clock):
+    with sessions.begin() as session:
+        campaigns.launch(session, "spring", cohorts=[clock()], now=clock())
 
 
 def test_the_same_copy_restored_once_more_is_known_again(
@@ -106,9 +146,10 @@ def test_the_same_copy_restored_once_more_is_known_again(
     assert watermark.read() == Mark("test", 0, 1, 1)  # the pause is a change
 
     # The copy knows nothing of the pause, nor of the epoch that it began.
+    accept(sessions)
+    resume(sessions)
     with sessions.begin() as session:
-        campaigns.resume(session, "spring", now=clock())
-        instance.begin_epoch(session, 0)
+        session.execute(text("UPDATE instance SET epoch = 0"))
     because = restart(sessions, watermark, now=clock())
 
     assert because == "this database was restored from a copy that was restored before"
@@ -117,12 +158,18 @@ def test_the_same_copy_restored_once_more_is_known_again(
     # And a mark of before there were epochs is understood.
     old = '{"instance": "test", "attempt": 0, "changes": 0}'
     (tmp_path / "sent-up-to.json").write_text(old)
+    accept(sessions)
     assert restart(sessions, watermark, now=clock()) is None
 
 
 @pytest.mark.parametrize(
     ("mark", "told"),
-    [(None, "sent from elsewhere"), (Mark("other", 1, 0), "from another database")],
+    [
+        (None, "lived elsewhere"),
+        (Mark("other", 1, 0), "from another database"),
+        # A standby's own: it mailed once, and the original went on.
+        (Mark("test", 0, 0), "sent from elsewhere meanwhile"),
+    ],
 )
 def test_a_database_in_a_strange_place_waits(
     sender, sessions, watermark, clock, tmp_path, mark, told
@@ -239,23 +286,35 @@ def test_a_no_is_taken_though_the_mark_cannot_be_raised(
         assert suppressions.is_suppressed(session, "0" * 64)
     # The next beat raises it, once it can.
     mark.write_text('{"instance": "test", "attempt": 0, "changes": 0}')
-    beat(sessions, watermark, now=clock())
+    CopyGuard(sessions, watermark).raise_mark()
     assert watermark.read().changes == 1
 
 
 @pytest.mark.parametrize("engine", ["postgres"], indirect=True)
-def test_a_sender_that_lost_the_database_looks_whether_it_was_put_back(
+def test_a_sender_that_lost_the_database_for_long_pauses(
     engine, marking, watermark, clock
 ):
+    guard = CopyGuard(marking, watermark)
     with at_work(engine, "worker-1", schedules=True) as presence:
-        watermark.raise_to("test", attempt=9)
-        alive(marking, watermark, presence, clock())
-        assert state(marking) == (CampaignState.RUNNING, None)
-
+        alive(marking, guard, presence, clock())
+        clock.advance(hours=2)
         presence.end()
-        alive(marking, watermark, presence, clock())
+        alive(marking, guard, presence, clock())
 
-    assert "the last 9 posts" in state(marking)[1]
+    assert "no sender ran since" in state(marking)[1]
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_a_second_scheduler_leaves_no_lock_behind(engine):
+    other = open_engine(engine.url.render_as_string(hide_password=False))
+    with at_work(engine, "worker-1", schedules=True):
+        for _ in range(2):
+            with pytest.raises(SenderBusyError), at_work(other, "w-2", schedules=True):
+                pass
+        with make_sessions(engine).begin() as session:
+            assert not workers.is_alive(session, "w-2")
+            assert workers.is_alive(session, "worker-1")
+    other.dispose()
 
 
 def test_a_sender_that_starts_waits_for_the_no_that_is_being_committed(
@@ -277,6 +336,107 @@ def test_a_sender_that_starts_waits_for_the_no_that_is_being_committed(
             )
             starts: list = []
         assert starts[0].result() is None
+
+
+def test_attempts_above_the_mark_that_were_not_posted_are_nobody_elses(
+    sender, sessions, watermark, clock
+):
+    """What a kill leaves between the commit of attempts and the mark."""
+    enrolled(sessions)
+    restart(sessions, watermark, now=clock())
+    with sessions.begin() as session:
+        insert_new(
+            session,
+            AttemptRow,
+            {"message": 1, "number": 1, "worker": "worker-0", "posted_at": clock()},
+        )
+    assert restart(sessions, watermark, now=clock()) is None
+    assert watermark.read().attempt == 1
+
+
+def test_a_copy_of_before_the_first_mail_is_asked_about_elsewhere(
+    sessions, watermark, clock, tmp_path
+):
+    enrolled(sessions)
+    assert restart(sessions, watermark, now=clock()) is None
+
+    elsewhere = Watermark(tmp_path / "elsewhere.json")
+    assert "lived elsewhere" in restart(sessions, elsewhere, now=clock())
+
+
+def put_back(watermark):
+    """Let the mark know of more, as it does once the database was put back."""
+    watermark.raise_to("test", attempt=7)
+
+
+def test_a_database_put_back_under_its_sender_mails_nobody_twice(
+    sender, sessions, watermark, clock
+):
+    enrolled(sessions, ["acc-1", "acc-2"])
+    restart(sessions, watermark, now=clock())
+    put_back(watermark)
+
+    delivered = deliver(sender)
+
+    assert "the last 7 posts" in delivered.halted
+    assert (delivered.endings, watermark.read().attempt) == ({}, 0)
+    assert "the last 7 posts" in state(sessions)[1]
+    assert deliver(sender).endings == {}
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("way", [shutil.copyfile, shutil.move])
+def test_a_file_put_in_the_place_of_another_is_seen_at_once(
+    engine, sender, sessions, watermark, clock, tmp_path, way
+):
+    enrolled(sessions, ["acc-1", "acc-2"])
+    restart(sessions, watermark, now=clock())
+    copy = tmp_path / "copy.db"
+    shutil.copyfile(engine.url.database, copy)
+    assert deliver(sender).endings == {"accepted": 2}
+
+    way(copy, engine.url.database)
+
+    assert "the last 2 posts" in deliver(sender).halted
+    assert state(sessions)[0] is CampaignState.PAUSED
+
+
+def test_a_beat_finds_out_that_the_database_was_put_back(sessions, watermark, clock):
+    enrolled(sessions)
+    restart(sessions, watermark, now=clock())
+    put_back(watermark)
+    CopyGuard(sessions, watermark).beat(now=clock())
+
+    assert "the last 7 posts" in state(sessions)[1]
+
+
+def test_a_mark_that_cannot_be_read_stops_a_sender_and_nothing_is_in_doubt(
+    sender, sessions, watermark, clock, tmp_path
+):
+    enrolled(sessions)
+    restart(sessions, watermark, now=clock())
+    (tmp_path / "sent-up-to.json").write_text("{")
+
+    with pytest.raises(ConfigError, match="delete the file"):
+        deliver(sender)
+    watermark.set(Mark("test", 0, 0))
+    assert deliver(sender).endings == {"accepted": 1}
+
+
+@pytest.mark.parametrize("engine", ["postgres"], indirect=True)
+def test_a_change_that_is_being_committed_makes_no_sender_suspicious(
+    sender, marking, watermark, clock
+):
+    with ThreadPoolExecutor(1) as pool:
+        with marking.begin() as session:
+            changes.note(session)
+            event.listen(
+                session,
+                "before_commit",
+                lambda _: sent.append(pool.submit(deliver, sender)) or time.sleep(0.3),
+            )
+            sent: list = []
+        assert sent[0].result().endings == {"accepted": 1}
 
 
 def test_a_mark_is_raised_by_several_at_once(tmp_path):

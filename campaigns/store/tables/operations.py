@@ -118,6 +118,7 @@ class InstanceRow(Base):
     name: Mapped[str] = mapped_column(ID)
     created_at: Mapped[datetime]
     epoch: Mapped[int] = mapped_column(default=0)
+    waits_because: Mapped[str | None] = mapped_column(Text)
     simulated_until: Mapped[datetime | None]
     queue_empty_at: Mapped[datetime | None]
     last_send_mailed_at: Mapped[datetime | None]

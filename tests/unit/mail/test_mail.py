@@ -4,6 +4,7 @@ from datetime import date
 
 import pytest
 
+from campaigns.domain.values import Recipient
 from campaigns.errors import RenderError, TemplateError
 from campaigns.mail.links import Tokens, unsubscribe_headers
 from campaigns.mail.templates import Templates
@@ -258,16 +259,23 @@ KEYS = {"1": b"a" * 32, "2": b"b" * 32}
 
 
 def test_a_token_names_its_message_and_nothing_else():
-    token = Tokens(KEYS).make(4711)
+    named = Recipient(4711, "0a" * 32)
+    token = Tokens(KEYS).make(named)
 
-    assert Tokens(KEYS).read(token) == 4711
+    assert Tokens(KEYS).read(token) == named
     assert token.startswith("2.")
 
 
-def test_a_rotated_key_still_verifies():
-    old = Tokens({"1": KEYS["1"]}).make(5)
+def test_a_token_of_before_addresses_were_told_is_good_for_ever():
+    old = "1.AAAAAAAAEmd8f19DXG2K9U2KbJy22e0v"
 
-    assert Tokens(KEYS).read(old) == 5
+    assert Tokens(KEYS).read(old) == Recipient(4711)
+
+
+def test_a_rotated_key_still_verifies():
+    old = Tokens({"1": KEYS["1"]}).make(Recipient(5))
+
+    assert Tokens(KEYS).read(old) == Recipient(5)
 
 
 @pytest.mark.parametrize(
@@ -285,7 +293,7 @@ def test_a_rotated_key_still_verifies():
     ids=["bit", "cut", "key", "no-key", "empty", "body", "letters", "longer"],
 )
 def test_a_forged_token_is_not_read(change):
-    assert Tokens(KEYS).read(change(Tokens(KEYS).make(5))) is None
+    assert Tokens(KEYS).read(change(Tokens(KEYS).make(Recipient(5, "0a" * 32)))) is None
 
 
 def test_the_headers_are_those_of_rfc_8058():

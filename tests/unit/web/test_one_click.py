@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from starlette.testclient import TestClient
 
+from campaigns.domain.values import Recipient
 from campaigns.errors import NotFoundError
 from campaigns.mail.links import Tokens
 from campaigns.present.pages import Pages
@@ -29,15 +30,15 @@ class Desk:
             company="Tidemark",
         )
         self.client = TestClient(app, follow_redirects=False)
-        self.url = f"/u/{TOKENS.make(5)}"
+        self.url = f"/u/{TOKENS.make(Recipient(5))}"
 
-    def unsubscribe(self, message):
-        if message == UNKNOWN:
+    def unsubscribe(self, recipient):
+        if recipient.message == UNKNOWN:
             raise NotFoundError("no such message")
-        self.unsubscribed.append(message)
+        self.unsubscribed.append(recipient.message)
 
-    def snooze(self, message):
-        self.snoozed.append(message)
+    def snooze(self, recipient):
+        self.snoozed.append(recipient.message)
         return datetime(2026, 5, 4, tzinfo=UTC)
 
 
@@ -95,7 +96,7 @@ def test_who_wants_a_rest_only_gets_one(desk):
 
 
 def test_a_message_that_is_gone_is_not_known(desk):
-    url = f"/u/{TOKENS.make(UNKNOWN)}"
+    url = f"/u/{TOKENS.make(Recipient(UNKNOWN))}"
 
     assert desk.client.post(url, data=ACT).status_code == 404
 

@@ -1,0 +1,36 @@
+"""When a database is a copy: it lacks what was mailed, or who said no, since."""
+
+from typing import NamedTuple
+
+
+class Mark(NamedTuple):
+    """How far a database had come; all numbers only grow, while it is not restored.
+
+    Attributes:
+        instance: Whose mark it is.
+        attempt: The number of its latest attempt.
+        changes: How many transactions told it of events, noes, returns or imports.
+        epoch: How often it was found restored: a copy that is restored twice is known
+            by it the second time.
+    """
+
+    instance: str
+    attempt: int
+    changes: int
+    epoch: int = 0
+
+
+def behind(mark: Mark, here: Mark) -> str | None:
+    """Return what a database that came `here` does not know below the mark, or None."""
+    if mark.instance != here.instance:
+        return "this workspace sent from another database"
+    if here.epoch < mark.epoch:
+        return "this database was restored from a copy that was restored before"
+    lost, forgotten = mark.attempt - here.attempt, mark.changes - here.changes
+    if lost > 0 or forgotten > 0:
+        return (
+            "this database was restored, or its process ended amid a commit: it does "
+            f"not know of the last {max(0, lost)} posts and {max(0, forgotten)} "
+            "changes (events, noes, returns, imports, pauses)"
+        )
+    return None

@@ -1,0 +1,143 @@
+"""The guard against copies: a database that was restored sends nothing unasked."""
+
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Final
+
+import structlog
+
+from campaigns.errors import ConfigError
+from campaigns.rules.copies import Mark, behind
+from campaigns.store import attempts, campaigns, changes, gate, instance, workers
+from campaigns.store.session import Session, Sessions
+from campaigns.store.watermark import Watermark, mark_of
+
+logger = structlog.get_logger(__name__)
+
+GRACE: Final = timedelta(hours=1)
+"""A sender that stood still for longer starts with paused campaigns."""
+
+
+class CopyGuard:
+    """Tells by a mark outside whether a database may be a copy of the one it was.
+
+    Args:
+        sessions: The database.
+        watermark: How far it had come.
+    """
+
+    def __init__(self, sessions: Sessions, watermark: Watermark) -> None:
+        self._sessions = sessions
+        self._watermark = watermark
+
+    def suspects(self, session: Session) -> bool:
+        """Say whether the mark knows of more than is read here, in a transaction.
+
+        It is asked before attempts are committed, in the same transaction, and by every
+        beat: a database may be put back while its sender runs.
+        """
+        try:
+            # The mark is read first: what it knows by then was committed before.
+            if self._is_below(self._watermark.read(), session):
+                # A change that is being committed is in the mark, and not here yet.
+                changes.so_far(session, alone=True)
+                return self._is_below(self._watermark.read(), session)
+        except (OSError, ConfigError):
+            return True
+        return False
+
+    def _is_below(self, mark: Mark | None, session: Session) -> bool:
+        return mark is None or behind(mark, mark_of(session)) is not None
+
+    def ask(self, *, now: datetime) -> str | None:
+        """Pause all campaigns where the database may be a copy, or slept too long.
+
+        A copy waits for a person, who accepts it before any campaign runs again.
+
+        Returns:
+            Why nothing may go; None where it may.
+
+        Raises:
+            ConfigError: The mark is none.
+            OSError: It cannot be read or written.
+        """
+        with self._sessions.begin() as session:
+            # The mark knows of changes before they are committed: none is meanwhile.
+            gate.close(session)
+            changes.so_far(session, alone=True)
+            mark, here = self._watermark.read(), mark_of(session)
+            waits = instance.waits_because(session)
+            copied = _why_a_copy(session, mark, here)
+            because = copied or waits or _why_too_late(session, now=now)
+            paused = campaigns.pause_all(session, now=now, because=because or "")
+            if copied is not None:
+                # The mark sinks to here; the same copy, once more, lies an epoch below.
+                epoch = max(here.epoch, mark.epoch if mark else 0) + 1
+                instance.wait_for_a_person(session, because=copied, epoch=epoch)
+            instance.beat(session, now=now)
+        if copied is not None:
+            self._sink()
+        self.raise_mark()
+        if because is not None:
+            logger.error("sending_waits", campaigns_paused=paused, because=because)
+        return because
+
+    def _sink(self) -> None:
+        with self._sessions.begin() as session:
+            changes.so_far(session, alone=True)
+            self._watermark.set(mark_of(session))
+
+    def beat(self, *, now: datetime) -> None:
+        """Record that the sender is alive, and how far its database has come."""
+        with self._sessions.begin() as session:
+            instance.beat(session, now=now)
+            is_suspect = self.suspects(session)
+        if is_suspect:
+            self.ask(now=now)
+        else:
+            self.raise_mark()
+
+    def raise_mark(self) -> None:
+        """Let the mark know how far the database has come."""
+        with self._sessions.begin() as session:
+            here = mark_of(session)
+        self._watermark.raise_to(
+            here.instance, attempt=here.attempt, changes=here.changes, epoch=here.epoch
+        )
+
+    def remember(self, attempt: int) -> None:
+        """Let the mark know of an attempt that is about to be posted.
+
+        Raises:
+            ConfigError: The mark is none.
+            OSError: It cannot be written.
+        """
+        self._watermark.raise_to(self._instance, attempt=attempt)
+
+    @cached_property
+    def _instance(self) -> str:
+        with self._sessions.begin() as session:
+            return instance.name(session)
+
+
+def _why_a_copy(session: Session, mark: Mark | None, here: Mark) -> str | None:
+    if mark is None:
+        is_new = not here.attempt and not here.changes
+        if is_new and instance.alive_at(session) is None:
+            return None
+        return "this database lived elsewhere, and may be a copy"
+    because = behind(mark, here)
+    if because is not None:
+        return because
+    by = attempts.last_posted_by(session, after=mark.attempt)
+    if by is not None and not workers.is_alive(session, by):
+        # Whoever mails from here raises the mark before.
+        return "this database was sent from elsewhere meanwhile, and may be a copy"
+    return None
+
+
+def _why_too_late(session: Session, *, now: datetime) -> str | None:
+    alive_at = instance.alive_at(session)
+    if alive_at is not None and now - alive_at > GRACE:
+        return f"no sender ran since {alive_at:%Y-%m-%d %H:%M} UTC"
+    return None
