@@ -74,10 +74,12 @@ class CopyGuard:
                 # The mark sinks to here; the same copy, once more, lies an epoch below.
                 epoch = max(here.epoch, mark.epoch if mark else 0) + 1
                 instance.wait_for_a_person(session, because=copied, epoch=epoch)
+            else:
+                # Before it is committed that a sender was here: that asks for a mark.
+                self._raise(here)
             instance.beat(session, now=now)
         if copied is not None:
             self._sink()
-        self.raise_mark()
         if because is not None:
             logger.error("sending_waits", campaigns_paused=paused, because=because)
         return because
@@ -92,15 +94,17 @@ class CopyGuard:
         with self._sessions.begin() as session:
             instance.beat(session, now=now)
             is_suspect = self.suspects(session)
+            if not is_suspect:
+                self._raise(mark_of(session))
         if is_suspect:
             self.ask(now=now)
-        else:
-            self.raise_mark()
 
     def raise_mark(self) -> None:
         """Let the mark know how far the database has come."""
         with self._sessions.begin() as session:
-            here = mark_of(session)
+            self._raise(mark_of(session))
+
+    def _raise(self, here: Mark) -> None:
         self._watermark.raise_to(
             here.instance, attempt=here.attempt, changes=here.changes, epoch=here.epoch
         )

@@ -15,7 +15,7 @@ from campaigns.steps.copies import CopyGuard
 from campaigns.steps.deliver import deliver
 from campaigns.steps.restart import restart as restart_as
 from campaigns.store import campaigns, changes, instance, suppressions, workers
-from campaigns.store.session import make_sessions, open_engine
+from campaigns.store.session import WatchedSessions, make_sessions, open_engine
 from campaigns.store.tables.delivery import AttemptRow
 from campaigns.store.upserts import insert_new
 from campaigns.store.watermark import Watermark
@@ -476,3 +476,20 @@ def test_what_is_no_mark_stops_the_start(sessions, watermark, clock, tmp_path):
     with sessions.begin() as session:
         query = text("SELECT count(*) FROM campaigns WHERE state = 'running'")
         assert session.scalar(query) == 1
+
+
+def test_a_first_start_that_dies_at_its_end_makes_the_next_not_suspicious(
+    engine, sessions, watermark, clock
+):
+    enrolled(sessions)
+
+    def die(_point):
+        with sessions.begin() as session:
+            assert instance.alive_at(session) is not None
+        raise KeyboardInterrupt
+
+    dying = WatchedSessions(engine, lambda at: at == "after commit" and die(at))
+    with pytest.raises(KeyboardInterrupt):
+        CopyGuard(dying, watermark).ask(now=clock())
+
+    assert restart(sessions, watermark, now=clock()) is None
