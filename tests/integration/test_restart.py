@@ -410,6 +410,15 @@ def test_a_beat_finds_out_that_the_database_was_put_back(sessions, watermark, cl
     assert "the last 7 posts" in state(sessions)[1]
 
 
+def test_a_beat_that_misses_the_mark_makes_none(sessions, watermark, clock, tmp_path):
+    enrolled(sessions)
+    restart(sessions, watermark, now=clock())
+    (tmp_path / "sent-up-to.json").unlink()
+    CopyGuard(sessions, watermark).beat(now=clock())
+
+    assert "lived elsewhere" in state(sessions)[1]
+
+
 def test_a_mark_that_cannot_be_read_stops_a_sender_and_nothing_is_in_doubt(
     sender, sessions, watermark, clock, tmp_path
 ):
@@ -423,10 +432,16 @@ def test_a_mark_that_cannot_be_read_stops_a_sender_and_nothing_is_in_doubt(
     assert deliver(sender).endings == {"accepted": 1}
 
 
+class Unasked(CopyGuard):
+    def ask(self, *, now):
+        raise AssertionError(now)
+
+
 @pytest.mark.parametrize("engine", ["postgres"], indirect=True)
 def test_a_change_that_is_being_committed_makes_no_sender_suspicious(
-    sender, marking, watermark, clock
+    sender, marking, sessions, watermark, clock
 ):
+    sender.guard = Unasked(sessions, watermark)
     with ThreadPoolExecutor(1) as pool:
         with marking.begin() as session:
             changes.note(session)
