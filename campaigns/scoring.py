@@ -1,5 +1,6 @@
 """The door to models/ for production: features, training, scores."""
 
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -255,23 +256,37 @@ def keep(model: object, metadata: dict[str, Any], folder: Path) -> Kept:
     """
     from models.artifacts import save
 
-    path = save(model, metadata, folder)
-    # As it will be loaded: what cannot be is found now.
-    _, stored = _loaded(path, metadata["kind"])
+    with _told():
+        path = save(model, metadata, folder)
+    try:
+        # As it will be loaded: what cannot be is found now.
+        _, stored = _loaded(path, metadata["kind"])
+    except ModelMismatchError:
+        shutil.rmtree(path)
+        raise
     # Files of the same model differ in bytes: their hash stays beside the file.
     return Kept(path, {name: each for name, each in stored.items() if name != "sha256"})
 
 
 def _loaded(folder: Path, kind: str) -> tuple[Any, dict[str, Any]]:
-    from models.artifacts import ModelMismatch, load
+    from models.artifacts import load
 
-    try:
+    with _told():
         return load(
             folder,
             kind=kind,
             feature_names=FEATURE_NAMES,
             feature_definition=DEFINITION,
         )
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Turn what is wrong with a model's file into an error that people are told."""
+    from models.artifacts import ModelMismatch
+
+    try:
+        yield
     except ModelMismatch as error:
         raise ModelMismatchError(str(error)) from error
 
@@ -294,12 +309,14 @@ class Scored(NamedTuple):
         features: What they were made from.
         definition: The version of the features' definitions.
         drift: The features that moved since the model was trained, as plain values.
+        set_aside: Why a model was not asked, for each that does not fit this code.
     """
 
     scores: dict[str, Iterator[list[Score]]]
     features: pl.DataFrame
     definition: str
     drift: list[dict[str, Any]]
+    set_aside: list[str]
 
 
 def score(
@@ -318,28 +335,43 @@ def score(
         others: Those of the models of chances and uplifts, where there are any.
 
     Raises:
-        ModelMismatchError: A model does not fit this code.
+        ModelMismatchError: The used model of segments does not fit this code. Another
+            that does not is set aside.
     """
     from models.drift import find_drift
     from models.scores import Models
 
-    classifiers = {
-        version: _loaded(folder, ModelKind.SEGMENTS)
-        for version, folder in segments.items()
+    (used_version, used_folder), *pinned = segments.items()
+    classifier, metadata = _loaded(used_folder, ModelKind.SEGMENTS)
+    set_aside: list[str] = []
+    classifiers = {used_version: classifier} | {
+        version: found
+        for version, folder in pinned
+        if (found := _loaded_or_none(folder, ModelKind.SEGMENTS, set_aside))
     }
-    opinions = {kind: _loaded(folder, kind)[0] for kind, folder in others.items()}
+    opinions = {
+        kind: _loaded_or_none(folder, kind, set_aside)
+        for kind, folder in others.items()
+    }
     features = features_of(known, as_of=as_of)
     used: pl.DataFrame = used_features(known.inputs(), as_of=as_of).to_native()
-    (_, metadata) = next(iter(classifiers.values()))
     drift = [
         each._asdict() for each in find_drift(features, metadata.get("reference", {}))
     ]
     chance, uplift = map(opinions.get, (ModelKind.PROPENSITY, ModelKind.UPLIFT))
     scores = {
-        version: _scores(Models(classifier, chance, uplift), features, used)
-        for version, (classifier, _) in classifiers.items()
+        version: _scores(Models(each, chance, uplift), features, used)
+        for version, each in classifiers.items()
     }
-    return Scored(scores, features, DEFINITION, drift)
+    return Scored(scores, features, DEFINITION, drift, set_aside)
+
+
+def _loaded_or_none(folder: Path, kind: str, set_aside: list[str]) -> Any | None:  # noqa: ANN401 — any model
+    try:
+        return _loaded(folder, kind)[0]
+    except ModelMismatchError as error:
+        set_aside.append(f"{kind}: {error}")
+        return None
 
 
 def _scores(

@@ -5,6 +5,7 @@ may stand in it is a fixed list here, not what the file itself asks for.
 """
 
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from hashlib import sha256
@@ -23,6 +24,7 @@ from models.uplift import UpliftModel
 
 _MODEL: Final = "model.skops"
 _METADATA: Final = "metadata.json"
+_VERSION: Final = re.compile("[A-Za-z0-9]+")
 _TRUSTED: Final = (
     "models.propensity.ExpectedUse",
     "models.propensity.ReturnModel",
@@ -30,7 +32,10 @@ _TRUSTED: Final = (
     "models.segments.SegmentClassifier",
     "models.uplift.ClassTransformation",
     "models.uplift.Combined",
+    "models.uplift.DRLearner",
+    "models.uplift.OneFlag",
     "models.uplift.TwoModel",
+    "models.uplift.XLearner",
     "numpy.dtype",
     "sklearn.calibration._CalibratedClassifier",
     "sklearn.calibration._SigmoidCalibration",
@@ -54,9 +59,17 @@ class ModelMismatch(ValueError):  # noqa: N818 — says what is wrong, not that 
 def save(model: object, metadata: dict[str, Any], folder: Path) -> Path:
     """Keep a model under its version in `folder`, and return its own folder.
 
-    The folder appears as a whole or not at all.
+    The folder appears as a whole or not at all. Where it is there and undamaged it
+    stays: the same version is the same model, and somebody may be reading it.
+
+    Raises:
+        ModelMismatch: The version is no name that a folder could have.
     """
+    if not _VERSION.fullmatch(metadata["version"]):
+        raise ModelMismatch(f"version {metadata['version']!r}: use letters and digits")
     final = folder / _folder_name(metadata["version"])
+    if _is_whole(final):
+        return final
     beside = folder / f".{final.name}.new"
     beside.mkdir(parents=True, exist_ok=True)
     skops.io.dump(model, beside / _MODEL)
@@ -67,9 +80,19 @@ def save(model: object, metadata: dict[str, Any], folder: Path) -> Path:
     }
     text = json.dumps(full, indent=2, sort_keys=True)
     (beside / _METADATA).write_text(text + "\n", "utf-8")
-    # The same data again, or a damaged folder: the fresh one takes its place.
+    # A damaged folder: the fresh one takes its place.
     shutil.rmtree(final, ignore_errors=True)
     return beside.replace(final)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Say whether a model lies in a folder as it was stored."""
+    try:
+        metadata = json.loads((folder / _METADATA).read_text("utf-8"))
+        found = sha256((folder / _MODEL).read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        return False
+    return isinstance(metadata, dict) and metadata.get("sha256") == found
 
 
 def load(

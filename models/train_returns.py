@@ -88,8 +88,8 @@ def train_returns(
             everything.X.tobytes(), everything.came_back.tobytes(), *everything.accounts
         ),
         as_of=as_of,
+        terms={"window_days": horizon.days},
         chosen=chosen.name,
-        window_days=horizon.days,
         cutoffs=[window.cutoff.isoformat() for window in windows],
         learnt_from=_counted(chosen.earlier),
         judged_on=_counted(chosen.later),

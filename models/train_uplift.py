@@ -73,9 +73,8 @@ def train_uplift(
         mailed=int(trial.mailed.sum()),
         returned=int(trial.y.sum()),
         balance=alike.p_value,
-        costs=costs._asdict(),
+        terms={"costs": costs._asdict(), "confidence": confidence},
         judgement=plain_judgement(judged),
-        confidence=confidence,
         rule=_rule(trial)._asdict(),
         controls={
             "judgement_of_shuffled_arms": plain_judgement(

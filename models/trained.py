@@ -1,9 +1,11 @@
 """What a trained model is: itself, and what is known of where it comes from."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from models.definitions import DEFINITION, FEATURE_NAMES
@@ -24,21 +26,23 @@ def described(
     *,
     data_hash: str,
     as_of: datetime,
+    terms: Mapping[str, Any] = MappingProxyType({}),
     **known: Any,  # noqa: ANN401 — plain values
 ) -> dict[str, Any]:
-    """Return what is stored of a model; its version is data, parameters and code.
+    """Return what is stored of a model; its version is all that made it so.
 
     Args:
         kind: segments, propensity or uplift.
         model: Fitted.
         data_hash: Of the rows it learnt from.
         as_of: Nothing later was known to it.
+        terms: What else it was made and judged by, such as costs.
         known: What else is to be stored.
     """
     parameters = repr(sorted(model.get_params().items()))
     code = code_hash()
     version = hash_of(
-        kind, data_hash, DEFINITION, type(model).__name__, parameters, code
+        kind, data_hash, DEFINITION, type(model).__name__, parameters, code, dict(terms)
     )
     return {
         "kind": kind,
@@ -50,6 +54,7 @@ def described(
         "as_of": as_of.isoformat(),
         "data_hash": data_hash,
         "code_hash": code,
+        **terms,
         **known,
     }
 

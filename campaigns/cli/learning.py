@@ -89,6 +89,8 @@ def score_accounts(workspace: Workspace, *, as_of: datetime | None) -> None:
     Console().print(table)
     if result.chance is not None:
         print(f"Of them {result.chance:.1%} are expected to come back unprompted.")
+    for why in result.set_aside:
+        print(f"Not asked, for it does not fit: {why}")
     _print_drift(result.drift)
 
 

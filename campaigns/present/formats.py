@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from campaigns.domain.words import Verdict
 from campaigns.present import remarks
-from campaigns.present.report import CampaignReport, WeeklyReport, numbers
+from campaigns.present.number_ids import numbers
+from campaigns.present.report import CampaignReport, WeeklyReport
 from campaigns.present.words import day, percent, points
 
 _MOST_CHARACTERS: Final = 3000

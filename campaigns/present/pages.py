@@ -9,7 +9,8 @@ from markupsafe import Markup, escape
 
 from campaigns.present import charts, remarks, words
 from campaigns.present.cards import Card
-from campaigns.present.report import CampaignReport, WeeklyReport, id_part
+from campaigns.present.number_ids import id_part
+from campaigns.present.report import CampaignReport, WeeklyReport
 
 _LONGEST_SUBJECT: Final = 150
 

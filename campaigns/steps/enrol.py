@@ -1,6 +1,7 @@
 """Enrol the accounts of a due cohort: who, in which arm, by whom, and when."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -101,6 +102,9 @@ def enrol(
             model=goes_by(session, campaign.name),
             now=now,
         )
+        if model_versions.active(session, ModelKind.UPLIFT) is None:
+            # Scores outlive the model that was retired since: nobody goes by it.
+            candidates = [replace(each, uplift=None) for each in candidates]
         chosen, refused = choose(session, campaign, candidates, programme, now)
         arms, stratum_of, torn = _arms(session, chosen, cohort, programme, now)
         refused |= dict.fromkeys(torn, EnrolmentRefusal.SHARES_ADDRESSES_WITH_BOTH_ARMS)

@@ -11,13 +11,8 @@ from typing import Any, Final, NamedTuple
 from campaigns.domain.values import Cohort, CohortCount
 from campaigns.domain.words import Arm, MessageState
 from campaigns.errors import NotFoundError
-from campaigns.present.report import (
-    CampaignReport,
-    WeeklyReport,
-    id_part,
-    id_parts,
-    numbers,
-)
+from campaigns.present.number_ids import id_part, id_parts, numbers
+from campaigns.present.report import CampaignReport, WeeklyReport
 from campaigns.steps.aftermath import answers_group, kind_of
 from campaigns.steps.breakdowns import persona_group
 from campaigns.steps.report import of_week

@@ -35,6 +35,7 @@ CONFIDENCE: Final = 1 - _ERROR_A_YEAR / _TRIES_A_YEAR
 """Of a judgement that a model may be promoted by: it is sought every week."""
 
 _AS_GOOD: Final = 0.02
+_PROPOSED: Final = "is_proposed"
 _NO_BETTER_THAN_LUCK: Final = 0.5
 
 
@@ -95,6 +96,8 @@ def _action(
 def is_sound(metadata: dict[str, Any], champion: ModelVersion | None = None) -> bool:
     """Say whether a model's numbers allow it to be used, in a champion's place."""
     kind = metadata["kind"]
+    if metadata.get(_PROPOSED):
+        return False
     if kind == ModelKind.UPLIFT:
         return bool(metadata["judgement"]["is_better"])
     if kind == ModelKind.PROPENSITY:
@@ -184,8 +187,8 @@ def promote(
         model = model_versions.find(session, beginning)
         if not anyway and not is_sound(model.metadata):
             raise ActionRefusedError(
-                f"{model.version} is not shown to be better: "
-                f"{sentence_of(model.metadata)} Say --anyway to use it all the same"
+                f"{model.version} {_why_not(model.metadata)} Say --anyway to use it "
+                "all the same"
             )
         scoring.check(learning.models_folder / model.path, ModelKind(model.kind))
         because = "a person said so" + (", anyway" if anyway else "")
@@ -196,6 +199,12 @@ def promote(
             ),
         )
     return model
+
+
+def _why_not(metadata: dict[str, Any]) -> str:
+    if metadata.get(_PROPOSED):
+        return "was proposed, and its numbers are its maker's: nobody judged it here."
+    return f"is not shown to be better: {sentence_of(metadata)}"
 
 
 def roll_back(
@@ -389,17 +398,26 @@ def propose(
 ) -> str:
     """Keep a model that was made elsewhere, such as in a notebook; return its version.
 
-    It is used once a person promotes it.
+    It is used once a person promotes it, anyway: nobody but its maker judged it.
 
     Raises:
+        ActionRefusedError: A model of that version is stored already.
         ModelMismatchError: It holds types that are not trusted, or does not fit.
     """
-    kept = scoring.keep(model, metadata, learning.models_folder)
-    kind = ModelKind(metadata["kind"])
+    # Another name than ours of the same data: what is learnt here never is its file.
+    kind, version = ModelKind(metadata["kind"]), f"p{metadata['version']}"
+    with learning.sessions.begin() as session:
+        if model_versions.is_stored(session, version):
+            raise ActionRefusedError(
+                f"a model of version {version} is stored already; a changed one needs "
+                "another version"
+            )
+    proposed = {**metadata, "version": version, _PROPOSED: True}
+    kept = scoring.keep(model, proposed, learning.models_folder)
     with learning.sessions.begin() as session:
         _keep(session, kept, now)
         _decide(session, kind, kept.metadata, ModelAction.TRAINED, now)
-    return str(kept.metadata["version"])
+    return version
 
 
 _TRAINED: Final[dict[ModelKind, Callable[[Learning, datetime], scoring.Kept]]] = {

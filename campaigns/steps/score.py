@@ -65,6 +65,7 @@ class ScoreResult(NamedTuple):
         sizes: Accounts by segment.
         drift: The features that moved since the training, as plain values.
         chance: The mean chance to come back unprompted; None if it is not known.
+        set_aside: Why a model was not asked, for each that does not fit this code.
     """
 
     as_of: datetime
@@ -73,6 +74,7 @@ class ScoreResult(NamedTuple):
     sizes: dict[str, int]
     drift: list[dict[str, Any]]
     chance: float | None
+    set_aside: list[str]
 
 
 def score(learning: Learning, *, as_of: datetime) -> ScoreResult:
@@ -80,7 +82,7 @@ def score(learning: Learning, *, as_of: datetime) -> ScoreResult:
 
     Raises:
         NotFoundError: No model was trained yet.
-        ModelMismatchError: The model does not fit this code.
+        ModelMismatchError: The used model of segments does not fit this code.
     """
     with learning.sessions.begin() as session:
         models = {kind: model_versions.active(session, kind) for kind in ModelKind}
@@ -132,7 +134,11 @@ def score(learning: Learning, *, as_of: datetime) -> ScoreResult:
         snapshots.sweep(session, learning.snapshots_folder)
     scored = sum(sizes.values())
     logger.info("scored", scored=scored, opened=opened, drifted=len(found.drift))
-    return ScoreResult(as_of, scored, opened, sizes, found.drift, chance)
+    for why in found.set_aside:
+        logger.error("model_set_aside", because=why)
+    return ScoreResult(
+        as_of, scored, opened, sizes, found.drift, chance, found.set_aside
+    )
 
 
 def latest(learning: Learning, *, before: datetime) -> datetime | None:

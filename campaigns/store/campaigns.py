@@ -135,11 +135,15 @@ def model_of(session: Session, name: str) -> str | None:
 
 
 def pinned_models(session: Session) -> list[str]:
-    """Return the models that campaigns go by which enrol still."""
+    """Return the models that running campaigns go by which enrol still."""
     query = (
         select(CampaignRow.model)
         .join(CohortRow, CohortRow.campaign == CampaignRow.name)
-        .where(CampaignRow.model.is_not(None), CohortRow.enrolled_at.is_(None))
+        .where(
+            CampaignRow.state == CampaignState.RUNNING,
+            CampaignRow.model.is_not(None),
+            CohortRow.enrolled_at.is_(None),
+        )
         .distinct()
         .order_by(CampaignRow.model)
     )

@@ -99,6 +99,11 @@ def stored(session: Session) -> list[ModelVersion]:
     return [_to_version(row) for row in session.scalars(query)]
 
 
+def is_stored(session: Session, version: str) -> bool:
+    """Say whether there is a model of a version."""
+    return session.get(ModelVersionRow, version) is not None
+
+
 def find(session: Session, beginning: str) -> ModelVersion:
     """Return the model whose version begins so.
 

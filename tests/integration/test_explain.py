@@ -7,7 +7,7 @@ import pytest
 from campaigns.cli.explaining import _tell
 from campaigns.domain.records import Nps
 from campaigns.errors import NotFoundError
-from campaigns.present.report import numbers
+from campaigns.present.number_ids import numbers
 from campaigns.steps import report
 from campaigns.steps.explain import Explanation, explained
 from campaigns.store import enrolments, records, suppressions

@@ -35,6 +35,7 @@ from campaigns.store import (
     records,
     snapshots,
 )
+from campaigns.store.model_versions import ModelDecision
 from campaigns.store.tables.programme import (
     EnrolmentRow,
     EpisodeRow,
@@ -44,6 +45,7 @@ from campaigns.store.tables.programme import (
 )
 from campaigns.store.usage import UsageLake
 from models.definitions import DEFINITION, FEATURE_NAMES
+from models.uplift import OneFlag
 from tests.factories import (
     NOON,
     ROOT,
@@ -317,6 +319,33 @@ def test_people_promote_and_roll_back(learning):
     assert active(learning, "uplift") is None
 
 
+def test_what_was_made_elsewhere_is_used_only_if_a_person_says_anyway(learning):
+    tried(learning, np.random.default_rng(1))
+    ours = learn.train(learning, ModelKind.UPLIFT, as_of=LATER, now=LATER)
+    assert active(learning, "uplift").version == ours["version"]
+    model = OneFlag()
+    proposed = learn.propose(learning, model, ours, now=LATER)
+
+    assert proposed == f"p{ours['version']}"
+    with pytest.raises(ActionRefusedError, match="its numbers are its maker's"):
+        learn.promote(learning, proposed, anyway=False, now=LATER)
+    # Nor does another one take its place, or that of what is learnt here.
+    with pytest.raises(ActionRefusedError, match="is stored already"):
+        learn.propose(learning, model, ours, now=LATER)
+    assert active(learning, "uplift").version == ours["version"]
+    learn.promote(learning, proposed, anyway=True, now=LATER)
+    assert active(learning, "uplift").version == proposed
+
+
+def test_what_is_refused_leaves_no_file(learning):
+    metadata = {"kind": "uplift", "version": "0abc", "judgement": {}}
+    with pytest.raises(ModelMismatchError, match="other features"):
+        learn.propose(learning, OneFlag(), metadata, now=LATER)
+    with pytest.raises(ModelMismatchError, match="use letters and digits"):
+        learn.propose(learning, OneFlag(), metadata | {"version": "../out"}, now=LATER)
+    assert list(learning.models_folder.iterdir()) == []
+
+
 def test_a_changed_file_is_not_promoted(learning):
     tried(learning, np.random.default_rng(5))
     metadata = learn.train(learning, ModelKind.UPLIFT, as_of=LATER, now=LATER)
@@ -359,6 +388,27 @@ def test_scores_hold_chances_and_uplifts_once_there_are_models(learning):
     assert before["controls"]["shuffled_labels"] < 0.65
 
 
+def use_uplift(session, *actions):
+    known = {"kind": ModelKind.UPLIFT, "path": "u1", "metadata": {}}
+    model_versions.record(session, "u1", now=NOON, **known)
+    for action in actions:
+        version = None if action is ModelAction.RETIRED else "u1"
+        decision = ModelDecision(ModelKind.UPLIFT, version, action, NOON, "a test")
+        model_versions.decide(session, decision)
+
+
+def test_nobody_goes_by_the_scores_of_a_model_that_was_retired_since(sessions):
+    with sessions.begin() as session:
+        add_account(session, "acc-1")
+        churn(session, "acc-1")
+        session.query(ScoreRow).one().uplift = -0.5
+        use_uplift(session, ModelAction.PROMOTED, ModelAction.RETIRED)
+    launch(sessions, campaign(), policy=Policy(exploration_share=0.001))
+
+    with sessions.begin() as session:
+        assert session.query(EnrolmentRow).one().enrolment_chance == 1
+
+
 def test_whom_no_mail_helps_is_left_alone_but_for_some(sessions):
     accounts = [f"acc-{number:03}" for number in range(200)]
     with sessions.begin() as session:
@@ -367,6 +417,7 @@ def test_whom_no_mail_helps_is_left_alone_but_for_some(sessions):
         churn(session, *accounts)
         for row in session.query(ScoreRow).all():
             row.uplift = 0.05 if int(row.account[4:]) % 2 else -0.05
+        use_uplift(session, ModelAction.PROMOTED)
     launch(sessions, campaign(), policy=Policy(exploration_share=0.2))
 
     with sessions.begin() as session:
@@ -436,6 +487,44 @@ def labelled(learning, first="slow-fade", other="champion-left"):
     ]  # fmt: skip
     with learning.sessions.begin() as session:
         records.put(session, "labels", labels, address_hash=address_hash)
+
+
+def test_a_model_that_does_not_fit_any_more_is_set_aside_unless_it_is_the_used_one(
+    learning,
+):
+    lived(learning, 240, returns_of=lambda number: number % 4 in {0, 2, 3})
+    labelled(learning)
+    pinned = learn.train(learning, ModelKind.SEGMENTS, as_of=NOON, now=NOON)
+    score.score(learning, as_of=NOON)
+    with learning.sessions.begin() as session:
+        campaigns.apply(session, campaign("pinned"), now=NOON)
+    launch_campaign(
+        learning.sessions, "pinned", at=NOON, occurrences=lambda *_: [NOON + DAY]
+    )
+    labelled(learning, "price-sensitive", "never-activated")
+    used = learn.train(learning, ModelKind.SEGMENTS, as_of=NOON, now=NOON)
+    chances = learn.train(learning, ModelKind.PROPENSITY, as_of=NOON, now=NOON)
+    learn.promote(learning, chances["version"], anyway=True, now=NOON)
+    for each in (pinned, chances):
+        damage(learning, each["version"])
+
+    result = score.score(learning, as_of=NOON + DAY)
+
+    kinds = [why.partition(":")[0] for why in result.set_aside]
+    assert kinds == ["segments", "propensity"]
+    assert (result.scored, result.chance) == (100, None)
+    # Those of a campaign that is paused are not asked for.
+    with learning.sessions.begin() as session:
+        campaigns.pause(session, "pinned", now=NOON)
+        assert campaigns.pinned_models(session) == []
+    damage(learning, used["version"])
+    with pytest.raises(ModelMismatchError, match="was changed"):
+        score.score(learning, as_of=NOON + DAY)
+
+
+def damage(learning, version):
+    (file,) = learning.models_folder.glob(f"{version}*/model.skops")
+    file.write_bytes(b"other")
 
 
 def test_a_campaign_keeps_to_the_model_it_was_launched_with(learning):

@@ -301,6 +301,15 @@ def test_training_anew_mends_a_damaged_model(kept):
     assert load(again)[1]["version"] == trained.metadata()["version"]
 
 
+def test_a_whole_model_stays_as_it_lies(kept):
+    """Somebody may be reading it."""
+    trained, folder = kept
+    before = (folder / "model.skops").stat().st_ino
+
+    assert artifacts.save(trained.classifier, trained.metadata(), folder.parent)
+    assert (folder / "model.skops").stat().st_ino == before
+
+
 def test_a_model_of_another_scikit_learn_is_refused(kept):
     path = kept[1] / "metadata.json"
     metadata = json.loads(path.read_text())

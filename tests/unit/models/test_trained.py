@@ -9,10 +9,19 @@ import pytest
 from models.artifacts import load, save
 from models.definitions import DEFINITION, FEATURE_NAMES
 from models.leakage import refuse_leaks
+from models.policy import Costs
 from models.returns import Window
 from models.train_returns import train_returns, window_of
 from models.train_uplift import train_uplift
+from models.trained import described
 from models.trial import trial
+from models.uplift import (
+    ClassTransformation,
+    DRLearner,
+    OneFlag,
+    TwoModel,
+    XLearner,
+)
 from tests.factories import at
 
 AS_OF = at("2026-06-01")
@@ -103,6 +112,28 @@ def test_arms_that_no_lot_made_are_refused_with_what_differs():
     chosen = rows._replace(mailed=rows.X[:, PEOPLE] > 10)
     with pytest.raises(ValueError, match=r"no lot made them.*active_users_90d"):
         train_uplift(chosen, accounts, as_of=AS_OF)
+
+
+def test_what_a_model_was_judged_by_makes_another_version():
+    rows, accounts = helped(np.random.default_rng(7), size=1200)
+    versions = {
+        train_uplift(rows, accounts, as_of=AS_OF, **terms).metadata["version"]
+        for terms in ({}, {"costs": Costs(mail=0.01)}, {"confidence": 0.9})
+    }
+    assert len(versions) == 3
+
+
+@pytest.mark.parametrize(
+    "learner", [TwoModel, ClassTransformation, XLearner, DRLearner, OneFlag]
+)
+def test_every_learner_can_be_kept(learner, tmp_path):
+    rows, accounts = helped(np.random.default_rng(8), size=400)
+    metadata = described(
+        "uplift", learner(), data_hash="0", as_of=AS_OF, accounts=len(accounts)
+    )
+    folder = save(learner().fit(*rows), metadata, tmp_path)
+    again, _ = load(folder, feature_names=FEATURE_NAMES, feature_definition=DEFINITION)
+    assert again.predict(rows.X).shape == rows.y.shape
 
 
 def test_five_returns_teach_nothing():
