@@ -22,13 +22,13 @@ from campaigns.cli.options import workspace_in_use
 from campaigns.domain.values import ArmCount
 from campaigns.present import charts
 from campaigns.rules.measure.rates import rate_interval
-from campaigns.steps import learn
+from campaigns.steps import learn, teach
 from campaigns.wiring.workspace import open_workspace
 from models.train_returns import train_returns, window_of
 
 workspace = open_workspace(workspace_in_use(default="demo"))
 learning = workspace.learning()
-until, found = learn.unprompted(learning, as_of=workspace.clock())
+until, found = teach.unprompted(learning, as_of=workspace.clock())
 windows = [
     window_of(each.features, each.came_back, cutoff=each.cutoff) for each in found
 ]

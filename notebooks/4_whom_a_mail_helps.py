@@ -21,7 +21,7 @@
 from campaigns.cli.options import workspace_in_use
 from campaigns.errors import ConfigError
 from campaigns.present import charts
-from campaigns.steps import learn
+from campaigns.steps import teach
 from campaigns.wiring.workspace import open_workspace
 from models.balance import balance
 from models.definitions import FEATURE_NAMES
@@ -32,7 +32,7 @@ from models.uplift import Combined, OneFlag
 
 workspace = open_workspace(workspace_in_use(default="demo"))
 try:
-    rows = learn.trial_rows(workspace.learning(), as_of=workspace.clock())
+    rows = teach.trial_rows(workspace.learning(), as_of=workspace.clock())
     mine = rows.trial()
     print(
         f"{len(mine.y):,} accounts, {mine.mailed.mean():.0%} mailed; "

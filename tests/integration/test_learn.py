@@ -23,7 +23,7 @@ from campaigns.present.cards import card_of
 from campaigns.present.pages import Pages
 from campaigns.rules.policy import Policy
 from campaigns.shipped import templates_folder
-from campaigns.steps import learn, score
+from campaigns.steps import learn, score, teach
 from campaigns.steps.enrol import enrol, lacks_scores
 from campaigns.steps.launch import launch as launch_campaign
 from campaigns.steps.launch import pin
@@ -152,14 +152,14 @@ def test_once_mails_go_out_only_the_holdout_tells_who_returns_unprompted(learnin
             ],
         )
         spared = learn.trials.unmailed(session)
-    windows = list(learn.past_windows(learning, spared, until=NOON))
+    windows = list(teach.past_windows(learning, spared, until=NOON))
 
     assert windows
     for each in windows:
         assert all(int(account[1:]) % 3 for account in each.came_back)
     # Who was drawn after the cutoff may have been drawn because it had not returned.
     late = spared._replace(held_out=dict.fromkeys(spared.held_out, NOON))
-    assert not list(learn.past_windows(learning, late, until=NOON))
+    assert not list(teach.past_windows(learning, late, until=NOON))
 
 
 def tried(learning, rng, *, size=1600, harm=-0.25, start=0):
@@ -253,6 +253,20 @@ def test_whom_a_mail_helps_is_proposed_or_used_as_the_settings_say(learning):
     assert active(learning, "uplift").version == found.version
 
 
+def test_what_a_person_rolled_back_does_not_come_again_by_itself(learning):
+    tried(learning, np.random.default_rng(1))
+    by_itself = learning._replace(promotes=True)
+    *_, found = learn.learn(by_itself, now=LATER)
+    learn.roll_back(learning, ModelKind.UPLIFT, now=LATER)
+    *_, again = learn.learn(by_itself, now=LATER)
+
+    assert (again.version, again.action) == (found.version, ModelAction.TRAINED)
+    assert active(learning, "uplift") is None
+    learn.promote(learning, found.version, anyway=False, now=LATER)
+    *_, again = learn.learn(by_itself, now=LATER)
+    assert again.action is ModelAction.PROMOTED
+
+
 def test_each_account_teaches_once_with_the_chances_of_its_lots(learning):
     tried(learning, np.random.default_rng(1), size=300)
     with learning.sessions.begin() as session:
@@ -270,7 +284,7 @@ def test_each_account_teaches_once_with_the_chances_of_its_lots(learning):
         session.get_one(HoldoutRow, "t00003").holdout_chance = 0.0
         for number in range(4, 300):
             session.get_one(HoldoutRow, f"t{number:05}").holdout_chance = None
-    rows = learn.trial_rows(learning, as_of=LATER)
+    rows = teach.trial_rows(learning, as_of=LATER)
 
     accounts = rows.features["account"].to_list()
     assert accounts == [f"t{number:05}" for number in range(300) if number != 3]
@@ -288,7 +302,7 @@ def test_without_a_holdout_nothing_is_learnt_of_whom_a_mail_helps(learning):
             row.holdout_chance = 0.0
 
     with pytest.raises(ConfigError, match="no lot held anybody out"):
-        learn.trial_rows(learning, as_of=LATER)
+        teach.trial_rows(learning, as_of=LATER)
 
 
 def test_a_model_that_gains_nothing_is_retired_and_all_are_mailed_again(learning):
