@@ -34,6 +34,7 @@ from campaigns.store import (
     model_versions,
     records,
     snapshots,
+    trials,
 )
 from campaigns.store.model_versions import ModelDecision
 from campaigns.store.tables.programme import (
@@ -151,7 +152,7 @@ def test_once_mails_go_out_only_the_holdout_tells_who_returns_unprompted(learnin
                 for number in range(240)
             ],
         )
-        spared = learn.trials.unmailed(session)
+        spared = trials.unmailed(session)
     windows = list(teach.past_windows(learning, spared, until=NOON))
 
     assert windows
