@@ -62,13 +62,16 @@ class CopyGuard:
             OSError: It cannot be read or written.
         """
         with self._sessions.begin() as session:
-            # The mark knows of changes before they are committed: none is meanwhile.
             gate.close(session)
+            alive_at = instance.alive_at(session)
+            # Its row is locked before the changes are, as by those who take events.
+            instance.beat(session, now=now)
+            # The mark knows of changes before they are committed: none is meanwhile.
             changes.so_far(session, alone=True)
             mark, here = self._watermark.read(), mark_of(session)
             waits = instance.waits_because(session)
-            copied = _why_a_copy(session, mark, here)
-            because = copied or waits or _why_too_late(session, now=now)
+            copied = _why_a_copy(session, mark, here, alive_at=alive_at)
+            because = copied or waits or _why_too_late(alive_at, now=now)
             paused = campaigns.pause_all(session, now=now, because=because or "")
             if copied is not None:
                 # The mark sinks to here; the same copy, once more, lies an epoch below.
@@ -77,7 +80,6 @@ class CopyGuard:
             else:
                 # Before it is committed that a sender was here: that asks for a mark.
                 self._raise(here)
-            instance.beat(session, now=now)
         if copied is not None:
             self._sink()
         if because is not None:
@@ -124,10 +126,11 @@ class CopyGuard:
             return instance.name(session)
 
 
-def _why_a_copy(session: Session, mark: Mark | None, here: Mark) -> str | None:
+def _why_a_copy(
+    session: Session, mark: Mark | None, here: Mark, *, alive_at: datetime | None
+) -> str | None:
     if mark is None:
-        is_new = not here.attempt and not here.changes
-        if is_new and instance.alive_at(session) is None:
+        if not here.attempt and not here.changes and alive_at is None:
             return None
         return "this database lived elsewhere, and may be a copy"
     because = behind(mark, here)
@@ -140,8 +143,7 @@ def _why_a_copy(session: Session, mark: Mark | None, here: Mark) -> str | None:
     return None
 
 
-def _why_too_late(session: Session, *, now: datetime) -> str | None:
-    alive_at = instance.alive_at(session)
+def _why_too_late(alive_at: datetime | None, *, now: datetime) -> str | None:
     if alive_at is not None and now - alive_at > GRACE:
         return f"no sender ran since {alive_at:%Y-%m-%d %H:%M} UTC"
     return None

@@ -508,3 +508,15 @@ def test_a_first_start_that_dies_at_its_end_makes_the_next_not_suspicious(
         CopyGuard(dying, watermark).ask(now=clock())
 
     assert restart(sessions, watermark, now=clock()) is None
+
+
+def test_who_takes_events_and_who_asks_do_not_wait_for_each_other(
+    marking, sessions, watermark, clock
+):
+    with ThreadPoolExecutor(1) as pool:
+        with marking.begin() as session:
+            instance.saw_empty_queue(session, now=clock())
+            changes.note(session)
+            asked = pool.submit(CopyGuard(sessions, watermark).ask, now=clock())
+            time.sleep(0.3)
+        assert asked.result() is None
