@@ -168,6 +168,25 @@ def reports(bench: Bench) -> None:
     shutil.rmtree(folder)
 
 
+def statistics(bench: Bench) -> None:
+    """What statsmodels and tea-tasting compute too, a thousand calls of each."""
+    from benchmarks.statistics_peers import pairs, spent
+
+    for pair in pairs(bench.sized(100_000)):
+        found = spent(pair)
+        bench.rows.append(
+            {
+                "what": f"a thousand times: {pair.what}",
+                "seconds": found.ours * 1_000,
+                "peer": pair.peer,
+                "peer_seconds": found.theirs * 1_000,
+                "ratio": found.ratio,
+                "goal": "ratio ≤ 1",
+                "note": "",
+            }
+        )
+
+
 def scoring(bench: Bench) -> None:
     """Segment, chance and uplift of a million accounts, against bare scikit-learn."""
     accounts = bench.sized(MILLION)
@@ -328,6 +347,7 @@ ALL = {
     "features": features,
     "enrol": enrolling,
     "report": reports,
+    "statistics": statistics,
     "scoring": scoring,
     "sending": sending,
     "workers": workers,

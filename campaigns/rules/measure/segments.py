@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+from scipy.stats import false_discovery_control
+
 from campaigns.domain.values import ArmCount
 from campaigns.rules.measure.rates import Estimate
 
@@ -16,12 +18,7 @@ def adjusted_p_values(p_values: Sequence[float]) -> list[float]:
     >>> adjusted_p_values([0.01, 0.04, 0.03])
     [0.03, 0.04, 0.04]
     """
-    count, least = len(p_values), 1.0
-    adjusted = [0.0] * count
-    from_largest = sorted(range(count), key=lambda n: p_values[n], reverse=True)
-    for rank, place in zip(range(count, 0, -1), from_largest, strict=True):
-        least = min(least, p_values[place] * count / rank)
-        adjusted[place] = least
+    adjusted: list[float] = false_discovery_control(p_values).tolist()
     return adjusted
 
 

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from math import exp, log, sqrt
 from statistics import NormalDist
 
+import numpy as np
+
 from campaigns.domain.values import ArmCount
 from campaigns.rules.measure.rates import Estimate, exact_interval
 
@@ -31,21 +33,20 @@ def returned_share(
     >>> returned_share([1.0, 3.0], [(2.0, 4), (5.0, 4)])
     Estimate(value=0.27..., low=0.07..., high=0.76...)
     """
-    if not returned and not any(count for _, count in watched):
+    lengths, counts = zip(*watched, strict=True) if watched else ((), ())
+    still_away = np.repeat(lengths, counts)
+    if not returned and not still_away.size:
         return None
-    away, variance = 1.0, 0.0
-    for moment in sorted(set(returned)):
-        at_risk = sum(each >= moment for each in returned)
-        at_risk += sum(count for days, count in watched if days >= moment)
-        came = returned.count(moment)
-        if came == at_risk:
-            return Estimate(1.0, 0.0, 1.0)
-        away *= 1 - came / at_risk
-        variance += came / (at_risk * (at_risk - came))
     if not returned:
-        longest = max(days for days, _ in watched)
-        last = sum(count for days, count in watched if days == longest)
+        last = int((still_away == still_away.max()).sum())
         return exact_interval(ArmCount(last, 0), confidence=confidence)
+    moments, came = np.unique(returned, return_counts=True)
+    times = np.sort(np.concatenate([returned, still_away]))
+    at_risk = times.size - np.searchsorted(times, moments)
+    if came[-1] == at_risk[-1]:
+        return Estimate(1.0, 0.0, 1.0)
+    away = float(np.prod(1 - came / at_risk))
+    variance = float(np.sum(came / (at_risk * (at_risk - came))))
     reach = NormalDist().inv_cdf((1 + confidence) / 2) * sqrt(variance) / abs(log(away))
     low, high = (1 - away ** exp(side * reach) for side in (-1, 1))
     return Estimate(1 - away, low, high)
