@@ -173,6 +173,7 @@ class Trial:
     def _live(self, sessions: WatchedSessions, ses: LocalSes, witness: Witness) -> None:
         """Live from the start of a process to its end, or to the end of all."""
         self._lives += 1
+        witness.knows_of_start()
         desk, post = self._process(sessions, self._watch(witness), witness)
         try:
             restart.restart(sessions, desk.guard, worker=desk.worker, now=self.clock())

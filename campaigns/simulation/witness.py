@@ -54,6 +54,8 @@ class Witness:
         self._noes_at: dict[int, Noes] = {}
         self._attempts_of: defaultdict[int, list[int]] = defaultdict(list)
         self._posts_of: Counter[int] = Counter()
+        self._unposted: Counter[int] = Counter()
+        self._under_way: Counter[int] = Counter()
         self._posting = 0
         self._addresses: defaultdict[str, set[str]] = defaultdict(set)
         self._broken: list[str] = []
@@ -65,8 +67,15 @@ class Witness:
         """How many mails SES took for people."""
         return len(self._taken())
 
+    def knows_of_start(self) -> None:
+        """Know that a process starts: what another had under way died with it."""
+        self._unposted.clear()
+        self._under_way.clear()
+
     def knows_of_restoring(self) -> None:
         """Know that the database was put back to a copy; a no holds all the same."""
+        # A running sender can't call back what it committed before, and posts now.
+        self._under_way = Counter(self._unposted)
         self._version = -1  # the copy's may be the same as that of what it replaced
         with self._sessions.begin() as session:
             known = ledger.attempts_after(session, 0)
@@ -92,6 +101,7 @@ class Witness:
         for attempt in new:
             self._attempts = attempt.id
             self._attempts_of[attempt.message].append(attempt.id)
+            self._unposted[attempt.message] += 1
             self._noes_at[attempt.message] = self._noes
             if attempt.account in self._noes.returned:
                 self._tell(f"message {attempt.message}: its account was back before")
@@ -104,7 +114,7 @@ class Witness:
         self._posting = message
         if not message:
             return
-        if self.is_a_copy:
+        if self.is_a_copy and self._under_way[message] < 1:
             self._tell(f"message {message}: sent from a restored copy, unasked")
         noes = self._noes_at.get(message, _NO_NOES)
         address, now = address_hash(email.to), self._ses.clock()
@@ -119,6 +129,8 @@ class Witness:
         if not message:
             return
         self._posts_of[message] += 1
+        self._unposted[message] -= 1
+        self._under_way[message] = 0
         attempts = self._attempts_of[message]
         self._latest_posted = max(self._latest_posted, *attempts, 0)
         if self._posts_of[message] > len(attempts):
