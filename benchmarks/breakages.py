@@ -133,7 +133,7 @@ BREAKAGES: Final = (
         (
             Edit(
                 "campaigns/steps/posting.py",
-                "    if desk.guard.suspects(session):",
+                "    if desk.guard.forbids(session):",
                 "    if False:",
             ),
         ),

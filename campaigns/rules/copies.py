@@ -20,12 +20,31 @@ class Mark(NamedTuple):
     epoch: int = 0
 
 
+def furthest(one: Mark, other: Mark) -> Mark:
+    """Return the mark that an instance's two marks make together.
+
+    Numbers of different epochs are not to be compared: the later epoch's hold.
+
+    >>> furthest(Mark("a", 9, 2), Mark("a", 7, 3))
+    Mark(instance='a', attempt=9, changes=3, epoch=0)
+    >>> furthest(Mark("a", 9, 2), Mark("a", 7, 3, epoch=1))
+    Mark(instance='a', attempt=7, changes=3, epoch=1)
+    """
+    if one.epoch != other.epoch:
+        return max(one, other, key=lambda mark: mark.epoch)
+    return one._replace(
+        attempt=max(one.attempt, other.attempt), changes=max(one.changes, other.changes)
+    )
+
+
 def behind(mark: Mark, here: Mark) -> str | None:
     """Return what a database that came `here` does not know below the mark, or None."""
     if mark.instance != here.instance:
         return "this workspace sent from another database"
     if here.epoch < mark.epoch:
         return "this database was restored from a copy that was restored before"
+    if here.epoch > mark.epoch:
+        return None  # it was found to be one, elsewhere, and a person was asked
     lost, forgotten = mark.attempt - here.attempt, mark.changes - here.changes
     if lost > 0 or forgotten > 0:
         return (

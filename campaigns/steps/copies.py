@@ -2,12 +2,13 @@
 
 from datetime import datetime, timedelta
 from functools import cached_property
+from threading import Lock
 from typing import Final
 
 import structlog
 
 from campaigns.errors import ConfigError
-from campaigns.rules.copies import Mark, behind
+from campaigns.rules.copies import Mark, behind, furthest
 from campaigns.store import attempts, campaigns, changes, gate, instance, workers
 from campaigns.store.session import Session, Sessions
 from campaigns.store.watermark import Watermark, mark_of
@@ -29,6 +30,15 @@ class CopyGuard:
     def __init__(self, sessions: Sessions, watermark: Watermark) -> None:
         self._sessions = sessions
         self._watermark = watermark
+        self._seen: Mark | None = None
+        self._alone = Lock()
+
+    def forbids(self, session: Session) -> bool:
+        """Say whether nothing may go from here, in the transaction that would let it.
+
+        So it is where a person has to look first, whatever state the campaign is in.
+        """
+        return instance.waits_because(session) is not None or self.suspects(session)
 
     def suspects(self, session: Session) -> bool:
         """Say whether the mark knows of more than is read here, in a transaction.
@@ -47,7 +57,18 @@ class CopyGuard:
         return False
 
     def _is_below(self, mark: Mark | None, session: Session) -> bool:
-        return mark is None or behind(mark, mark_of(session)) is not None
+        seen = self._seen  # before the database is read, as the mark
+        here = mark_of(session)
+        return mark is None or _behind(mark, seen, here) is not None
+
+    def _see(self, here: Mark) -> None:
+        """Know how far the database has come, whatever becomes of its file."""
+        with self._alone:
+            seen = self._seen
+            if seen is None or seen.instance != here.instance:
+                self._seen = here
+            else:
+                self._seen = furthest(seen, here)
 
     def ask(self, *, now: datetime) -> str | None:
         """Pause all campaigns where the database may be a copy, or slept too long.
@@ -68,38 +89,38 @@ class CopyGuard:
             instance.beat(session, now=now)
             # The mark knows of changes before they are committed: none is meanwhile.
             changes.so_far(session, alone=True)
-            mark, here = self._watermark.read(), mark_of(session)
+            mark, seen, here = self._watermark.read(), self._seen, mark_of(session)
             waits = instance.waits_because(session)
-            copied = _why_a_copy(session, mark, here, alive_at=alive_at)
+            copied = _why_a_copy(session, mark, seen, here, alive_at=alive_at)
             because = copied or waits or _why_too_late(alive_at, now=now)
             paused = campaigns.pause_all(session, now=now, because=because or "")
             if copied is not None:
-                # The mark sinks to here; the same copy, once more, lies an epoch below.
-                epoch = max(here.epoch, mark.epoch if mark else 0) + 1
-                instance.wait_for_a_person(session, because=copied, epoch=epoch)
+                # The same copy, once more, lies an epoch below.
+                epochs = [each.epoch for each in (mark, seen, here) if each]
+                here = here._replace(epoch=max(epochs) + 1)
+                instance.wait_for_a_person(session, because=copied, epoch=here.epoch)
+                # The mark sinks to here: if the commit fails, this lies an epoch below.
+                self._watermark.set(here)
             else:
                 # Before it is committed that a sender was here: that asks for a mark.
                 self._raise(here)
-        if copied is not None:
-            self._sink()
+        self._see(here)
         if because is not None:
             logger.error("sending_waits", campaigns_paused=paused, because=because)
         return because
-
-    def _sink(self) -> None:
-        with self._sessions.begin() as session:
-            changes.so_far(session, alone=True)
-            self._watermark.set(mark_of(session))
 
     def beat(self, *, now: datetime) -> None:
         """Record that the sender is alive, and how far its database has come."""
         with self._sessions.begin() as session:
             instance.beat(session, now=now)
             is_suspect = self.suspects(session)
+            here = mark_of(session)
             if not is_suspect:
-                self._raise(mark_of(session))
+                self._raise(here)
         if is_suspect:
             self.ask(now=now)
+        else:
+            self._see(here)
 
     def raise_mark(self) -> None:
         """Let the mark know how far the database has come."""
@@ -119,6 +140,9 @@ class CopyGuard:
             OSError: It cannot be written.
         """
         self._watermark.raise_to(self._instance, attempt=attempt)
+        with self._alone:
+            if self._seen is not None and self._seen.attempt < attempt:
+                self._seen = self._seen._replace(attempt=attempt)
 
     @cached_property
     def _instance(self) -> str:
@@ -127,20 +151,33 @@ class CopyGuard:
 
 
 def _why_a_copy(
-    session: Session, mark: Mark | None, here: Mark, *, alive_at: datetime | None
+    session: Session,
+    mark: Mark | None,
+    seen: Mark | None,
+    here: Mark,
+    *,
+    alive_at: datetime | None,
 ) -> str | None:
     if mark is None:
-        if not here.attempt and not here.changes and alive_at is None:
-            return None
-        return "this database lived elsewhere, and may be a copy"
-    because = behind(mark, here)
-    if because is not None:
+        is_new = not here.attempt and not here.changes and alive_at is None
+        lived = "this database lived elsewhere, and may be a copy"
+        return None if is_new else lived
+    because = _behind(mark, seen, here)
+    if because or seen:
         return because
     by = attempts.last_posted_by(session, after=mark.attempt)
     if by is not None and not workers.is_alive(session, by):
-        # Whoever mails from here raises the mark before.
+        # Whoever mails from here raises the mark before, or was seen to.
         return "this database was sent from elsewhere meanwhile, and may be a copy"
     return None
+
+
+def _behind(mark: Mark, seen: Mark | None, here: Mark) -> str | None:
+    """Return what the mark, or this process, knows of and the database does not.
+
+    The file may have been put back with the database; this process was not.
+    """
+    return behind(mark, here) or (behind(seen, here) if seen else None)
 
 
 def _why_too_late(alive_at: datetime | None, *, now: datetime) -> str | None:

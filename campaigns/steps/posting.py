@@ -167,7 +167,7 @@ def _begin(
         ids = [mail.message for mail in group]
         back = attempts.take_back(session, ids, worker=desk.worker, now=now)
         known = _take_off(session, known, back, now=now)
-    if desk.guard.suspects(session):
+    if desk.guard.forbids(session):
         allowance.keep(session, known)
         return Turn(waiting=group, is_suspect=True)
     claimed = MessageState.CLAIMED

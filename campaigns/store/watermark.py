@@ -15,7 +15,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from campaigns.errors import ConfigError
-from campaigns.rules.copies import Mark
+from campaigns.rules.copies import Mark, furthest
 from campaigns.store.tables.delivery import AttemptRow
 from campaigns.store.tables.operations import ChangesRow, InstanceRow
 
@@ -82,21 +82,27 @@ class Watermark:
         part.replace(self._path)
 
     def raise_to(
-        self, name: str, *, attempt: int = 0, changes: int = 0, epoch: int = 0
+        self, name: str, *, attempt: int = 0, changes: int = 0, epoch: int | None = None
     ) -> None:
-        """Raise the mark of an instance; it never sinks.
+        """Raise the mark of an instance; within an epoch it never sinks.
 
         The mark of another instance is left alone: a sender that looks then asks.
+
+        Args:
+            name: The instance's.
+            attempt: Its latest attempt.
+            changes: How many it counted.
+            epoch: Which; the mark's own if None.
         """
         with self._alone():
             before = self.read()
             if before is not None:
                 if before.instance != name:
                     return
-                attempt = max(before.attempt, attempt)
-                changes = max(before.changes, changes)
-                epoch = max(before.epoch, epoch)
-            after = Mark(name, attempt, changes, epoch)
+                epoch = before.epoch if epoch is None else epoch
+            after = Mark(name, attempt, changes, epoch or 0)
+            if before is not None:
+                after = furthest(before, after)
             if after != before:
                 self._write(after)
 

@@ -59,7 +59,7 @@ def test_hours_without_events_lose_none_and_hold_no_mail_that_is_out(shared_benc
 @pytest.mark.parametrize(
     ("name", "mishap", "points", "ends"),
     [
-        ("SQLite", "killed", 8, {"killed"}),
+        ("SQLite", "killed", 8, {"killed", "well"}),
         ("PostgreSQL", "killed", 4, {"killed", "well"}),
         ("SQLite", "disk full", 4, {"clean"}),
         ("SQLite", "disk broken", 8, {"clean", "well"}),
@@ -74,6 +74,8 @@ def test_a_sender_that_dies_anywhere_mails_nobody_twice(
 
     assert [each for each in left if not each.is_whole] == []
     assert {each.end for each in left} <= ends
+    # Where threads share the calls out by chance, one of them may not come.
+    assert sum(each.is_hit for each in left) > points / 2
     assert (
         sum(sum(each.books.states.values()) for each in left) == points * syscalls.MAILS
     )

@@ -4,6 +4,7 @@ import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import event, text
@@ -22,7 +23,7 @@ from campaigns.store.watermark import Watermark
 from campaigns.store.workers import at_work
 from campaigns.wiring.sending import beat as alive
 from tests.factories import campaign, desk, enrolled
-from tests.fakes import FakeSes
+from tests.fakes import FakeSes, MarkInMemory
 
 
 @pytest.fixture
@@ -143,7 +144,7 @@ def test_the_same_copy_restored_once_more_is_known_again(
     restart(sessions, watermark, now=clock())
     watermark.raise_to("test", changes=2)
     assert "does not know of" in restart(sessions, watermark, now=clock())
-    assert watermark.read() == Mark("test", 0, 1, 1)  # the pause is a change
+    assert watermark.read() == Mark("test", 0, 0, 1)
 
     # The copy knows nothing of the pause, nor of the epoch that it began.
     accept(sessions)
@@ -408,6 +409,69 @@ def test_a_beat_finds_out_that_the_database_was_put_back(sessions, watermark, cl
     CopyGuard(sessions, watermark).beat(now=clock())
 
     assert "the last 7 posts" in state(sessions)[1]
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_a_file_put_back_with_its_mark_is_seen_by_a_sender_that_was_there(
+    engine, sender, sessions, watermark, clock, tmp_path
+):
+    enrolled(sessions, ["acc-1", "acc-2"])
+    sender.guard.ask(now=clock())
+    files = [Path(engine.url.database), tmp_path / "sent-up-to.json"]
+    for file in files:
+        shutil.copyfile(file, file.with_suffix(".backup"))
+    assert deliver(sender).endings == {"accepted": 2}
+
+    for file in files:
+        file.with_suffix(".backup").replace(file)
+    sender.guard.beat(now=clock())
+
+    assert "the last 2 posts" in state(sessions)[1]
+    assert watermark.read().epoch == 1
+
+
+def test_nothing_goes_while_a_person_has_to_look_whatever_runs(
+    sender, sessions, watermark, clock
+):
+    enrolled(sessions)
+    restart(sessions, watermark, now=clock())
+    with sessions.begin() as session:
+        instance.wait_for_a_person(session, because="a test", epoch=0)
+
+    delivered = deliver(sender)
+
+    assert (delivered.endings, delivered.halted) == ({}, "a test")
+    assert state(sessions)[0] is CampaignState.PAUSED
+
+
+def test_mails_of_another_machine_are_asked_about_by_those_alone_who_were_not_here(
+    sender, sessions, clock
+):
+    enrolled(sessions)
+    mark = MarkInMemory()
+    guard = CopyGuard(sessions, mark)
+    assert guard.ask(now=clock()) is None
+    sender.guard.raise_mark()
+    assert deliver(sender).endings == {"accepted": 1}
+
+    assert guard.ask(now=clock()) is None
+    mark.set(Mark("test", 0, 0))
+    assert "from elsewhere" in CopyGuard(sessions, mark).ask(now=clock())
+
+
+def test_a_mark_of_another_machine_follows_once_a_person_was_asked(
+    sessions, watermark, clock
+):
+    enrolled(sessions)
+    restart(sessions, watermark, now=clock())
+    of_another = MarkInMemory()
+    of_another.set(Mark("test", 5, 5))
+    with sessions.begin() as session:
+        instance.wait_for_a_person(session, because="a test", epoch=1)
+    accept(sessions)
+
+    assert CopyGuard(sessions, of_another).ask(now=clock()) is None
+    assert of_another.read() == Mark("test", 0, 0, 1)
 
 
 def test_a_beat_that_misses_the_mark_makes_none(sessions, watermark, clock, tmp_path):
