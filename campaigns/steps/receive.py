@@ -149,10 +149,11 @@ def take(
         if canary.is_back(event, instance=name)
         or (message is not None and event.kind is EventKind.SEND)
     ]
-    if sent_at:
-        instance.saw_send_event(session, mailed_at=max(sent_at))
     for each in new:
         _suppress(session, each, now)
+    # After the gate's lock, as by the guard: in another order they could block.
+    if sent_at:
+        instance.saw_send_event(session, mailed_at=max(sent_at))
     kinds = Counter(str(each.event.kind or "not_understood") for each in new)
     return kinds + Counter({"not_understood": count - len(new)})
 

@@ -71,13 +71,20 @@ def record_returns(
     session: Session, lake: UsageLake, *, definition: WinBackDefinition, now: datetime
 ) -> int:
     """Close the episodes that ended before `now`; return how many."""
-    found = _find_returns(session, lake, definition, now)
+    latest_import = imports.latest_finished(session)
+    found = _find_returns(session, lake, definition, latest_import, now)
     episodes.record_returns(session, found)
+    # After the gate's lock, as by the guard: in another order they could block.
+    instance.know_returns(session, until=now, after_import=latest_import)
     return len(found)
 
 
 def _find_returns(
-    session: Session, lake: UsageLake, definition: WinBackDefinition, now: datetime
+    session: Session,
+    lake: UsageLake,
+    definition: WinBackDefinition,
+    latest_import: int | None,
+    now: datetime,
 ) -> list[tuple[Episode, Return]]:
     """Return the open episodes that ended before `now`, each with its return.
 
@@ -85,7 +92,6 @@ def _find_returns(
     """
     open_ones = episodes.open_episodes(session)
     looked_until, after_import = instance.returns_known(session)
-    latest_import = imports.latest_finished(session)
     # A clock that was set back, or simulated, makes it worthless.
     holds = latest_import == after_import and looked_until and looked_until <= now
     looked_at = looked_until if holds else None
@@ -96,7 +102,6 @@ def _find_returns(
     used_at = lake.first_used_after(since, before=now)
     spans = records.spans_since_churn(session, before=now)
     merged = records.merged_since_churn(session, before=now)
-    instance.know_returns(session, until=now, after_import=latest_import)
     found = []
     for episode in open_ones:
         back = find_return(

@@ -1,6 +1,8 @@
 """Events: what comes back of mails, kept once, applied once, held against us."""
 
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from itertools import permutations
@@ -28,6 +30,8 @@ from campaigns.store import (
     doubts,
     episodes,
     events,
+    gate,
+    instance,
     records,
     suppressions,
 )
@@ -76,6 +80,23 @@ def test_a_campaign_that_bounces_too_much_pauses_until_a_person_resumes_it(
     receive(post)
     with sessions.begin() as session:
         assert campaigns.state_of(session, "spring") is CampaignState.RUNNING
+
+
+def test_who_asks_of_copies_does_not_block_who_takes_a_send_and_a_complaint(
+    sender, post, queue, sessions, clock
+):
+    enrolled(sessions)
+    deliver(sender)
+    queue.put(received(provider_event(EventKind.SEND)))
+    queue.put(received(provider_event(EventKind.COMPLAINT)))
+
+    with ThreadPoolExecutor(1) as pool:
+        with sessions.begin() as session:
+            gate.close(session)
+            taken = pool.submit(receive, post)
+            time.sleep(0.3)
+            instance.beat(session, now=clock())
+        assert taken.result().kinds == {"Send": 1, "Complaint": 1}
 
 
 def test_a_lost_answer_is_settled_by_its_event(sender, ses, post, queue, sessions):
