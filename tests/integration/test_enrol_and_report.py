@@ -1,6 +1,8 @@
 """From scores to a report: enrolment, returns, windows, the verdict."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -22,7 +24,9 @@ from campaigns.store import (
     cohorts,
     enrolments,
     episodes,
+    gate,
     imports,
+    instance,
     outcomes,
     records,
     suppressions,
@@ -156,6 +160,19 @@ def test_use_after_the_churn_is_a_return(sessions, lake):
 
     assert settled(sessions, lake, at("2026-01-20T10:00")).returned == 0
     assert settled(sessions, lake, at("2026-01-20T10:01")).returned == 1
+
+
+def test_who_asks_of_copies_does_not_block_who_records_a_return(sessions, lake):
+    enrolled(sessions, ["acc-1"])
+    keep_usage(lake, usage(when="2026-01-20T10:00:00+00:00"))
+
+    with ThreadPoolExecutor(1) as pool:
+        with sessions.begin() as session:
+            gate.close(session)
+            found = pool.submit(settled, sessions, lake, at("2026-01-21"))
+            time.sleep(0.3)
+            instance.beat(session, now=at("2026-01-21"))
+        assert found.result().returned == 1
 
 
 def test_a_look_in_our_time_hides_nothing_from_simulated_time(sessions, lake):

@@ -19,7 +19,7 @@ from campaigns.store import campaigns, changes, instance, suppressions, workers
 from campaigns.store.session import WatchedSessions, make_sessions, open_engine
 from campaigns.store.tables.delivery import AttemptRow
 from campaigns.store.upserts import insert_new
-from campaigns.store.watermark import Watermark
+from campaigns.store.watermark import Watermark, mark_of
 from campaigns.store.workers import at_work
 from campaigns.wiring.sending import beat as alive
 from tests.factories import campaign, desk, enrolled
@@ -442,6 +442,34 @@ def test_nothing_goes_while_a_person_has_to_look_whatever_runs(
 
     assert (delivered.endings, delivered.halted) == ({}, "a test")
     assert state(sessions)[0] is CampaignState.PAUSED
+
+
+def test_the_mark_sinks_to_what_was_found_and_counts_the_pause(
+    marking, sessions, watermark, clock
+):
+    watermark.raise_to("test", attempt=7)
+    CopyGuard(marking, watermark).ask(now=clock())
+
+    with sessions.begin() as session:
+        assert watermark.read() == mark_of(session)
+    assert (watermark.read().attempt, watermark.read().epoch) == (0, 1)
+
+
+def test_a_copy_is_found_again_where_what_was_found_could_not_be_committed(
+    marking, sessions, watermark, clock
+):
+    watermark.raise_to("test", attempt=7)
+
+    def fail(session):
+        raise OSError("the disk is full")
+
+    event.listen(marking, "before_commit", fail)
+    with pytest.raises(OSError, match="disk is full"):
+        CopyGuard(marking, watermark).ask(now=clock())
+    assert state(sessions)[0] is CampaignState.RUNNING
+
+    because = restart(sessions, watermark, now=clock())
+    assert because == "this database was restored from a copy that was restored before"
 
 
 def test_mails_of_another_machine_are_asked_about_by_those_alone_who_were_not_here(
