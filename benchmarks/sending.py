@@ -93,7 +93,7 @@ def bare(load: Load) -> Callable[[], int]:
     engine.dispose()
     templates = Templates([templates_folder() / "email"])
     made = composer()._replace(render=templates.render)
-    (email,) = compose_all(made, message, releases=[], now=NOON)
+    (email,) = compose_all(made, message, instance="bench", releases=[], now=NOON)
     ses, mails = client(load), load.mails // load.processes
     shared = {
         "FromEmailAddress": "Tidemark <hello@tidemark.example>",

@@ -130,7 +130,6 @@ def composer() -> Composer:
     return trials.composer()._replace(
         tokens=Tokens({"1": b"t" * 32}),
         feature_words={"reports.export": "report export"},
-        instance="test",
     )
 
 

@@ -62,7 +62,8 @@ def all_checks(root: Path) -> Iterator[Check]:
 
 def _database(workspace: Workspace) -> Iterator[Check]:
     if not session.is_sound(workspace.engine):
-        yield Check("wrong", "database", "is damaged", "restore it from a backup")
+        remedy = "put back a backup: see docs/how-to/restore.md"
+        yield Check("wrong", "database", "is damaged", remedy)
     elif not schema.is_current(workspace.engine):
         yield Check("wrong", "database", "is not at this version", "run any command")
     else:

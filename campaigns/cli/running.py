@@ -14,6 +14,7 @@ from campaigns.clock import SimulatedClock
 from campaigns.errors import ActionRefusedError, ConfigError
 from campaigns.steps.restart import restart
 from campaigns.store import instance, runs
+from campaigns.store.session import check_sound
 from campaigns.store.workers import Presence, at_work, is_sending
 from campaigns.web.serving import unsubscribe_page
 from campaigns.wiring.sending import (
@@ -80,6 +81,7 @@ def _in_our_time(
     workspace: Workspace, *, schedules: bool
 ) -> Iterator[tuple[Presence, str | None, schedule.Work]]:
     """Be there as a worker; yields its presence, where mails go, and what to do."""
+    check_sound(workspace.engine)
     with (
         at_work(workspace.engine, new_worker(), schedules=schedules) as presence,
         ses_endpoint(workspace) as endpoint,

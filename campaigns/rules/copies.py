@@ -1,6 +1,6 @@
 """When a database is a copy: it lacks what was mailed, or who said no, since."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Mark(NamedTuple):
@@ -18,6 +18,10 @@ class Mark(NamedTuple):
     attempt: int
     changes: int
     epoch: int = 0
+
+
+NOBODYS: Final = Mark("", attempt=0, changes=0)
+"""What a mark says that cannot be understood."""
 
 
 def furthest(one: Mark, other: Mark) -> Mark:
@@ -39,6 +43,10 @@ def furthest(one: Mark, other: Mark) -> Mark:
 
 def behind(mark: Mark, here: Mark) -> str | None:
     """Return what a database that came `here` does not know below the mark, or None."""
+    if mark == NOBODYS:
+        return (
+            "it cannot be understood how far this database had come: it may be a copy"
+        )
     if mark.instance != here.instance:
         return "this workspace sent from another database"
     if here.epoch < mark.epoch:

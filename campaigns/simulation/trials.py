@@ -11,7 +11,7 @@ from campaigns.mail.links import Tokens
 from campaigns.mail.templates import Templates
 from campaigns.shipped import templates_folder
 from campaigns.simulation.mishaps import Mishaps
-from campaigns.simulation.small_world import INSTANCE, draw_world
+from campaigns.simulation.small_world import draw_world
 from campaigns.simulation.trial import Bench, Door, Outcome, Trial
 from campaigns.steps.compose import Composer
 from campaigns.store import schema
@@ -57,5 +57,4 @@ def composer() -> Composer:
         return_url="https://app.tidemark.example/back",
         public_base_url="https://mail.tidemark.example",
         feature_words={},
-        instance=INSTANCE,
     )

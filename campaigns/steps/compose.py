@@ -23,7 +23,6 @@ class Composer(NamedTuple):
         return_url: Where the button leads.
         public_base_url: Under which address the unsubscribe page is reached.
         feature_words: What features are called in mails.
-        instance: This database's name, for the tags.
     """
 
     render: Render
@@ -32,17 +31,25 @@ class Composer(NamedTuple):
     return_url: str
     public_base_url: str
     feature_words: Mapping[str, str]
-    instance: str
 
 
 def compose_all(
     composer: Composer,
     messages: Sequence[ClaimedMessage],
     *,
+    instance: str,
     releases: Sequence[ReleaseNote],
     now: datetime,
 ) -> list[Email | RenderError]:
-    """Return the mail of each message, or why it cannot be made."""
+    """Return the mail of each message, or why it cannot be made.
+
+    Args:
+        composer: What they are made with.
+        messages: Whose they are.
+        instance: The name of the database that they are of, for the tags.
+        releases: What may be told of.
+        now: The moment.
+    """
     links = [
         f"{composer.public_base_url}/u/{composer.tokens.make(_recipient(message))}"
         for message in messages
@@ -54,7 +61,7 @@ def compose_all(
     return [
         rendered
         if isinstance(rendered, RenderError)
-        else _email(composer, message, rendered, link)
+        else _email(instance, message, rendered, link)
         for message, link, rendered in zip(
             messages, links, composer.render(orders), strict=True
         )
@@ -66,7 +73,7 @@ def _recipient(message: ClaimedMessage) -> Recipient:
 
 
 def _email(
-    composer: Composer, message: ClaimedMessage, rendered: Rendered, unsubscribe: str
+    instance: str, message: ClaimedMessage, rendered: Rendered, unsubscribe: str
 ) -> Email:
     return Email(
         to=message.address,
@@ -75,7 +82,7 @@ def _email(
         text=rendered.text,
         headers=unsubscribe_headers(unsubscribe),
         tags={
-            "wb_instance": composer.instance,
+            "wb_instance": instance,
             "wb_message": str(message.id),
             "wb_recipient": message.address_hash,
             "wb_campaign": message.campaign,

@@ -1,13 +1,11 @@
 """The guard against copies: a database that was restored sends nothing unasked."""
 
 from datetime import datetime, timedelta
-from functools import cached_property
 from threading import Lock
 from typing import Final
 
 import structlog
 
-from campaigns.errors import ConfigError
 from campaigns.rules.copies import Mark, behind, furthest
 from campaigns.store import attempts, campaigns, changes, gate, instance, workers
 from campaigns.store.session import Session, Sessions
@@ -52,7 +50,7 @@ class CopyGuard:
                 # A change that is being committed is in the mark, and not here yet.
                 changes.so_far(session, alone=True)
                 return self._is_below(self._watermark.read(), session)
-        except (OSError, ConfigError):
+        except OSError:
             return True
         return False
 
@@ -79,8 +77,7 @@ class CopyGuard:
             Why nothing may go; None where it may.
 
         Raises:
-            ConfigError: The mark is none.
-            OSError: It cannot be read or written.
+            OSError: The mark cannot be read or written.
         """
         with self._sessions.begin() as session:
             gate.close(session)
@@ -125,7 +122,9 @@ class CopyGuard:
     def raise_mark(self) -> None:
         """Let the mark know how far the database has come."""
         with self._sessions.begin() as session:
-            self._raise(mark_of(session))
+            here = mark_of(session)
+            self._raise(here)
+        self._see(here)
 
     def _raise(self, here: Mark) -> None:
         self._watermark.raise_to(
@@ -136,18 +135,16 @@ class CopyGuard:
         """Let the mark know of an attempt that is about to be posted.
 
         Raises:
-            ConfigError: The mark is none.
             OSError: It cannot be written.
         """
-        self._watermark.raise_to(self._instance, attempt=attempt)
+        seen = self._seen
+        if seen is None:
+            self.raise_mark()
+            return
+        self._watermark.raise_to(seen.instance, attempt=attempt)
         with self._alone:
             if self._seen is not None and self._seen.attempt < attempt:
                 self._seen = self._seen._replace(attempt=attempt)
-
-    @cached_property
-    def _instance(self) -> str:
-        with self._sessions.begin() as session:
-            return instance.name(session)
 
 
 def _why_a_copy(

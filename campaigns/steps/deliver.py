@@ -22,12 +22,12 @@ import structlog
 
 from campaigns.domain.values import ClaimedMessage, Posted
 from campaigns.domain.words import MessageState
-from campaigns.errors import ConfigError, RenderError
+from campaigns.errors import RenderError
 from campaigns.rules.pacing import QUOTA_HOLDS_FOR
 from campaigns.steps import admission, posting
 from campaigns.steps.compose import compose_all
 from campaigns.steps.desk import Desk
-from campaigns.store import attempts, campaigns, messages, records
+from campaigns.store import attempts, campaigns, instance, messages, records
 from campaigns.store.session import write_persistently
 
 logger = structlog.get_logger(__name__)
@@ -187,8 +187,12 @@ class _Delivery:
         """Return the mails of claimed messages; one that cannot be made is refused."""
         desk, now = self._desk, self._desk.clock()
         with desk.sessions.begin() as session:
+            # Read each time: another database may have been put in the place.
+            name = instance.name(session)
             releases = records.releases_before(session, now)
-        made = compose_all(desk.composer, claimed, releases=releases, now=now)
+        made = compose_all(
+            desk.composer, claimed, instance=name, releases=releases, now=now
+        )
         mails, refused = [], []
         for message, mail in zip(claimed, made, strict=True):
             if isinstance(mail, RenderError):
@@ -246,7 +250,7 @@ class _Delivery:
         """Let the mark know of attempts; where it cannot, none of them is posted."""
         try:
             self._desk.guard.remember(max(mail.attempt for mail in ready))
-        except (OSError, ConfigError) as error:
+        except OSError as error:
             logger.exception("mark_not_raised")
             reason = f"{type(error).__name__}: the mark of what was sent cannot be kept"
             self._in_flight += len(ready)

@@ -12,7 +12,6 @@ import structlog
 from sqlalchemy import event, select, update
 from sqlalchemy.orm import Session, sessionmaker
 
-from campaigns.errors import ConfigError
 from campaigns.store import instance
 from campaigns.store.tables.delivery import AttemptRow
 from campaigns.store.tables.operations import ChangesRow
@@ -88,7 +87,7 @@ def _raise(session: Session, watermark: ChangeMark, number: int) -> bool:
         # Where the mark of one that has lived is missing, a start must ask.
         is_new = partial(_is_new, session, number)
         return watermark.count_change(name, number, may_begin=is_new)
-    except (OSError, ConfigError):
+    except OSError:
         # A no is worth more than a mark, which the next beat of a sender raises.
         logger.exception("mark_not_raised")
         return False

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 import structlog
 from sqlalchemy import Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import DisconnectionError, OperationalError
+from sqlalchemy.exc import DatabaseError, DisconnectionError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from campaigns.errors import ConfigError
+from campaigns.errors import ActionRefusedError, ConfigError
 from campaigns.store.changes import count_at_commit
 from campaigns.store.watermark import Watermark
 
@@ -29,6 +29,7 @@ __all__ = [
     "Session",
     "Sessions",
     "WatchedSessions",
+    "check_sound",
     "database_trouble",
     "is_sound",
     "make_sessions",
@@ -42,6 +43,7 @@ _BUSY_TIMEOUT_MS = 30_000
 _TRIES = 60
 _LONGEST_WAIT_SECONDS = 5.0
 _SYNCHRONOUS_FULL = 2
+_PUT_BACK = "put back a backup: see docs/how-to/restore.md"
 
 
 def open_engine(url: str) -> Engine:
@@ -188,17 +190,36 @@ def write_persistently(
 
 def database_trouble(error: BaseException) -> str | None:
     """Return what a database says of its own trouble; None of any other error."""
-    if isinstance(error, OperationalError):
+    is_away = isinstance(error, (OperationalError, sqlite3.OperationalError))
+    if isinstance(error, DatabaseError):
         error = error.orig or error
-    elif not isinstance(error, sqlite3.OperationalError):
+    # That class itself: its subclasses tell of values and of statements.
+    is_damaged = type(error) is sqlite3.DatabaseError
+    if not is_away and not is_damaged:
         return None
     lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+    told = lines[0] if lines else type(error).__name__
+    return f"{told}; {_PUT_BACK}" if is_damaged else told
 
 
 def is_sound(engine: Engine) -> bool:
     """Say whether SQLite finds its file undamaged; other databases check themselves."""
     if engine.dialect.name != "sqlite":
         return True
-    with engine.begin() as connection:
-        return connection.execute(text("PRAGMA quick_check")).scalar() == "ok"
+    try:
+        with engine.begin() as connection:
+            return connection.execute(text("PRAGMA quick_check")).scalar() == "ok"
+    except DatabaseError:
+        return False
+
+
+def check_sound(engine: Engine) -> None:
+    """Refuse to send from a damaged file: what it lost would be mailed again.
+
+    Raises:
+        ActionRefusedError: SQLite finds it damaged.
+    """
+    if not is_sound(engine):
+        raise ActionRefusedError(
+            f"{engine.url.database}: the database is damaged; {_PUT_BACK}"
+        )

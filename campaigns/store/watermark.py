@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Final
 
 import orjson
+import structlog
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from campaigns.errors import ConfigError
-from campaigns.rules.copies import Mark, furthest
+from campaigns.rules.copies import NOBODYS, Mark, furthest
 from campaigns.store.tables.delivery import AttemptRow
 from campaigns.store.tables.operations import ChangesRow, InstanceRow
+
+logger = structlog.get_logger(__name__)
 
 
 def mark_of(session: Session) -> Mark:
@@ -45,10 +47,10 @@ class Watermark:
         self._path = path
 
     def read(self) -> Mark | None:
-        """Return the mark; None where there is none.
+        """Return the mark; nobody's where it is damaged, None where there is none.
 
         Raises:
-            ConfigError: The file holds something else.
+            OSError: It cannot be read.
         """
         try:
             found = orjson.loads(self._path.read_bytes())
@@ -63,11 +65,9 @@ class Watermark:
             LookupError,
             TypeError,
             ValueError,
-        ) as error:
-            raise ConfigError(
-                f"{self._path}: does not say how far the database had come; if you are "
-                "sure that this database is no copy, delete the file"
-            ) from error
+        ):
+            logger.warning("mark_not_understood", file=str(self._path))
+            return NOBODYS
 
     def set(self, mark: Mark) -> None:
         """Set the mark: all of it or nothing."""
@@ -136,7 +136,7 @@ class Watermark:
         """Lower the mark again: the change that it was raised for was not committed."""
         with self._alone():
             before = self.read()
-            if before is not None:
+            if before is not None and before != NOBODYS:
                 self._write(before._replace(changes=before.changes - 1))
 
     @contextmanager

@@ -35,7 +35,6 @@ from campaigns.steps import distribute, learn, receive, restart, sync
 from campaigns.steps.compose import Composer, Render
 from campaigns.steps.copies import CopyGuard
 from campaigns.steps.desk import Desk
-from campaigns.store import instance
 from campaigns.store.session import Sessions
 from campaigns.store.workers import Presence
 from campaigns.wiring.workspace import Workspace, publish
@@ -231,6 +230,7 @@ def sending_work(
     """Yield everything a wake-up may have to do; the caller is at work."""
     settings = workspace.settings
     stop = threading.Event()
+    guard = workspace.guard()
     ses, sqs = make_clients(workspace, endpoint)
     sender = SesSender(
         ses,
@@ -257,7 +257,7 @@ def sending_work(
             clock=workspace.clock,
             sleep=time.sleep,
             worker=presence.worker,
-            guard=workspace.guard(),
+            guard=guard,
             default_time_zone=settings.programme.default_time_zone,
             policy=Policy(
                 settings.sending.reserve_share, settings.sending.warm_up_from
@@ -282,7 +282,7 @@ def sending_work(
             sync=partial(sync.sync, ses_list(workspace, ses)),
             settle=workspace.settle,
             learn=partial(_learn, workspace),
-            beat=partial(beat, workspace.sessions, workspace.guard(), presence),
+            beat=partial(beat, workspace.sessions, guard, presence),
             publish=partial(publish, workspace),
             distribution=distribution(workspace, sender.send),
             stop=stop,
@@ -335,8 +335,6 @@ def beat(
 def composer(workspace: Workspace, *, public_base_url: str, render: Render) -> Composer:
     """Return what mails are made with."""
     settings = workspace.settings
-    with workspace.sessions.begin() as session:
-        name = instance.name(session)
     company = settings.company
     return Composer(
         render=render,
@@ -349,7 +347,6 @@ def composer(workspace: Workspace, *, public_base_url: str, render: Render) -> C
         return_url=company.return_url,
         public_base_url=public_base_url,
         feature_words=settings.product.features,
-        instance=name,
     )
 
 
