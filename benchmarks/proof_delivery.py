@@ -237,7 +237,7 @@ def _breakages(_is_full: bool, _kept: Path) -> Iterator[Row]:
         yield Row(
             "the check can fail",
             f"an engine that {breakage.name}",
-            f"at most {breakage.within} campaigns",
+            f"{breakage.within} campaigns, from {breakage.since} on",
             "found" if found else "NOT FOUND",
             [] if found else [f"an engine that {breakage.name} is not found"],
         )

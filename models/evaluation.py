@@ -1,15 +1,18 @@
 """How good a classifier is, on rows it did not learn from."""
 
+from statistics import NormalDist
 from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 from sklearn.base import clone
 from sklearn.metrics import confusion_matrix, log_loss
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from models.calibration import Bin, calibration
 
+_ERROR: Final = 0.05
 _LAST: Final = 0.25
 _FEWEST: Final = 20
 
@@ -41,6 +44,35 @@ class Metrics(NamedTuple):
     confusion: tuple[tuple[int, ...], ...]
 
 
+class Against(NamedTuple):
+    """How a classifier does beside the one that is used, on what neither had seen.
+
+    Attributes:
+        version: Of the one that is used.
+        accounts: How many labels they were compared on.
+        only_new: How many of them only the new one has right.
+        only_used: How many only the used one has.
+    """
+
+    version: str
+    accounts: int
+    only_new: int
+    only_used: int
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the new one is shown to be worse.
+
+        By an exact test of whether those that one alone has right are evenly divided
+        (Q. McNemar, Psychometrika 12, 1947).
+        """
+        apart = self.only_new + self.only_used
+        if not apart:
+            return False
+        test = binomtest(self.only_used, apart, alternative="greater")
+        return bool(test.pvalue < _ERROR)
+
+
 def cross_validate(
     classifier: Any,  # noqa: ANN401 — scikit-learn has no types
     X: NDArray[np.float64],
@@ -48,13 +80,42 @@ def cross_validate(
     *,
     folds: int = 5,
     random_state: int = 0,
-) -> Metrics:
-    """Return what `classifier` reaches on each fold after learning from the others."""
+) -> tuple[Metrics, NDArray[Any]]:
+    """Return what `classifier` reaches on each fold after learning from the others.
+
+    Returns:
+        What it reaches, and the segment that it gives each account.
+    """
     split = StratifiedKFold(folds, shuffle=True, random_state=random_state)
     chances = cross_val_predict(
         clone(classifier), X, y, cv=split, method="predict_proba"
     )
-    return _metrics(y, chances, np.unique(y))
+    classes = np.unique(y)
+    return _metrics(y, chances, classes), classes[chances.argmax(axis=1)]
+
+
+def against(
+    version: str, y: NDArray[Any], given: NDArray[Any], by_used: NDArray[Any]
+) -> Against:
+    """Return how `given` segments do beside those `by_used`, of the labels `y`."""
+    new, used = given == y, by_used == y
+    return Against(version, len(y), int((new & ~used).sum()), int((used & ~new).sum()))
+
+
+def over_luck(metrics: Metrics) -> tuple[float, float, float]:
+    """Return the balanced accuracy less that of guessing, with its interval (95 %).
+
+    Each segment's share is a binomial one of its own labels; their mean is normal.
+    """
+    confusion = np.array(metrics.confusion, dtype=float)
+    counts = confusion.sum(axis=1)
+    right, counts = np.diag(confusion)[counts > 0], counts[counts > 0]
+    # One more of each: no share is known to be 0 or 1.
+    shares = (right + 1) / (counts + 2)
+    error = float(np.sqrt((shares * (1 - shares) / counts).sum())) / len(counts)
+    value = metrics.balanced_accuracy - 1 / len(counts)
+    reach = NormalDist().inv_cdf(1 - _ERROR / 2) * error
+    return value, value - reach, value + reach
 
 
 def on_the_last(

@@ -56,6 +56,24 @@ class Gain(NamedTuple):
     high: float
 
 
+_UNKNOWN: Final = Gain(0.0, -1.0, 1.0)
+"""Where too few tell: no difference of shares is beyond it."""
+
+
+class Used(NamedTuple):
+    """A model that is used already, and what it says of the same accounts.
+
+    Attributes:
+        version: Which.
+        uplift: What it states of each.
+        is_later: Whose outcome was known only after it had learnt.
+    """
+
+    version: str
+    uplift: Numbers
+    is_later: Flags
+
+
 class Judgement(NamedTuple):
     """What mailing by a model is worth.
 
@@ -67,6 +85,8 @@ class Judgement(NamedTuple):
         over_none: What is gained over mailing nobody.
         all_over_none: What mailing everybody gains over mailing nobody.
         qini: How well the model puts accounts in order, fold by fold.
+        over_used: What is gained over mailing by the model that is used, on accounts
+            it cannot have learnt from; None where none is.
     """
 
     accounts: int
@@ -76,22 +96,34 @@ class Judgement(NamedTuple):
     over_none: Gain
     all_over_none: Gain
     qini: tuple[float, ...]
+    over_used: Gain | None = None
 
     @property
-    def is_better(self) -> bool:
+    def gains(self) -> bool:
         """Whether it is shown to be better than mailing everybody, and nobody."""
         return self.over_all.low > 0 and self.over_none.low > 0
 
     @property
+    def is_better(self) -> bool:
+        """Whether it gains, and is shown to be better than the model that is used."""
+        return self.gains and (self.over_used is None or self.over_used.low > 0)
+
+    @property
     def sentence(self) -> str:
         """What this says, in words."""
-        if self.is_better:
+        if not self.gains:
             return (
-                f"Mailing the {self.share_mailed:.0%} whom it helps brings "
-                f"{self.over_all.value:.2%} more of all accounts back, net of costs, "
-                "than mailing everybody."
+                "No gain to be had: choosing whom to mail is no better than mailing "
+                "all."
             )
-        return "No gain to be had: choosing whom to mail is no better than mailing all."
+        said = (
+            f"Mailing the {self.share_mailed:.0%} whom it helps brings "
+            f"{self.over_all.value:.2%} more of all accounts back, net of costs, "
+            "than mailing everybody"
+        )
+        if self.is_better:
+            return f"{said}."
+        return f"{said}; it is not shown to be better than the model that is used."
 
 
 def mails_whom(uplift: ArrayLike, costs: Costs, *, budget: int | None = None) -> Flags:
@@ -119,6 +151,7 @@ def judge(
     folds: int = 5,
     learner: Learner = "logistic",
     random_state: int = 0,
+    used: Used | None = None,
 ) -> Judgement:
     """Return what mailing by a model is worth: each fold judged by the others' model.
 
@@ -130,6 +163,7 @@ def judge(
         folds: How many.
         learner: Of what is expected of accounts.
         random_state: Of the folds.
+        used: The model whose place it would take.
 
     Raises:
         ValueError: Fewer than 50 accounts of an arm came back, or stayed away.
@@ -154,7 +188,27 @@ def judge(
         over_none=mean_gain(chosen * worth, confidence, weight),
         all_over_none=mean_gain(worth, confidence, weight),
         qini=tuple(quality),
+        over_used=_over_used(used, chosen, worth, trial, costs, confidence),
     )
+
+
+def _over_used(
+    used: Used | None,
+    chosen: Flags,
+    worth: Numbers,
+    trial: Trial,
+    costs: Costs,
+    confidence: float,
+) -> Gain | None:
+    if used is None:
+        return None
+    later = used.is_later
+    try:
+        _refuse_few(trial.y[later], trial.mailed[later])
+    except ValueError:
+        return _UNKNOWN
+    apart = chosen.astype(float) - mails_whom(used.uplift, costs)
+    return mean_gain((apart * worth)[later], confidence, trial.weight[later])
 
 
 def _refuse_few(y: Numbers, mailed: Flags) -> None:

@@ -63,6 +63,7 @@ def train_returns(
     *,
     horizon: timedelta,
     as_of: datetime,
+    confidence: float = 0.95,
     random_state: int = 0,
 ) -> Trained:
     """Learn who comes back unprompted; the plain model, unless another is better.
@@ -71,6 +72,7 @@ def train_returns(
         windows: Of accounts that nobody mailed, at several cutoffs.
         horizon: In which time they could come back.
         as_of: When the last of them was known.
+        confidence: Of what is said of how much better than luck it ranks.
         random_state: Makes folds and draws the same on every run.
 
     Raises:
@@ -88,13 +90,13 @@ def train_returns(
             everything.X.tobytes(), everything.came_back.tobytes(), *everything.accounts
         ),
         as_of=as_of,
-        terms={"window_days": horizon.days},
+        terms={"window_days": horizon.days, "confidence": confidence},
         chosen=chosen.name,
         cutoffs=[window.cutoff.isoformat() for window in windows],
         learnt_from=_counted(chosen.earlier),
         judged_on=_counted(chosen.later),
         standings={name: _plain(each) for name, each in chosen.standings.items()},
-        over_luck=list(_over_luck(chosen, random_state)),
+        over_luck=list(_over_luck(chosen, confidence, random_state)),
         by_dormancy=_by_dormancy(chosen),
         reasons=_reasons(chosen, random_state),
         controls={"auc_of_shuffled_labels": _shuffled(chosen, random_state)},
@@ -117,11 +119,17 @@ def _candidates(horizon: timedelta, random_state: int) -> dict[str, Any]:
     }
 
 
-def _over_luck(chosen: Choice, random_state: int) -> Difference:
+def _over_luck(chosen: Choice, confidence: float, random_state: int) -> Difference:
     """Return how much better than no knowledge it ranks later accounts."""
     stated = chosen.judge.predict_proba(chosen.later.X)[:, 1]
     nothing = np.zeros(len(stated))
-    return auc_difference(chosen.later, stated, nothing, random_state=random_state)
+    return auc_difference(
+        chosen.later,
+        stated,
+        nothing,
+        confidence=confidence,
+        random_state=random_state,
+    )
 
 
 def _counted(window: Window) -> dict[str, int]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from models.balance import balance
 from models.definitions import FEATURES
-from models.policy import Costs, Judgement, judge
+from models.policy import Costs, Judgement, Used, judge
 from models.trained import Trained, described, hash_of
 from models.trial import Trial
 from models.uplift import Combined, OneFlag
@@ -30,6 +31,7 @@ def train_uplift(
     costs: Costs = Costs(),  # noqa: B008 — nothing can change it
     confidence: float = 0.95,
     random_state: int = 0,
+    used: Used | None = None,
 ) -> Trained:
     """Learn whom a mail helps, and what going by it is worth.
 
@@ -40,6 +42,7 @@ def train_uplift(
         costs: Of a mail.
         confidence: Of the judgement's intervals.
         random_state: Makes folds the same on every run.
+        used: The model whose place it would take.
 
     Raises:
         ValueError: The arms were not made by lot, or too few accounts came back.
@@ -54,8 +57,8 @@ def train_uplift(
             f"differ most in {apart}; find out who was left out of an arm"
         )
     model = Combined(random_state=random_state)
-    judged = judge(
-        model, trial, costs=costs, confidence=confidence, random_state=random_state
+    judged_on = partial(
+        judge, model, costs=costs, confidence=confidence, random_state=random_state
     )
     rng = np.random.default_rng(random_state)
     # Drawn anew, with the chances that there were: a lot without any mail behind it.
@@ -73,20 +76,14 @@ def train_uplift(
         mailed=int(trial.mailed.sum()),
         returned=int(trial.y.sum()),
         balance=alike.p_value,
-        terms={"costs": costs._asdict(), "confidence": confidence},
-        judgement=plain_judgement(judged),
-        rule=_rule(trial)._asdict(),
-        controls={
-            "judgement_of_shuffled_arms": plain_judgement(
-                judge(
-                    model,
-                    shuffled,
-                    costs=costs,
-                    confidence=confidence,
-                    random_state=random_state,
-                )
-            )
+        terms={
+            "costs": costs._asdict(),
+            "confidence": confidence,
+            "judged_against": used and used.version,
         },
+        judgement=plain_judgement(judged_on(trial, used=used)),
+        rule=_rule(trial)._asdict(),
+        controls={"judgement_of_shuffled_arms": plain_judgement(judged_on(shuffled))},
     )
     return Trained(model, metadata)
 
@@ -99,6 +96,7 @@ def plain_judgement(judged: Judgement) -> dict[str, Any]:
         "over_all": list(judged.over_all),
         "over_none": list(judged.over_none),
         "all_over_none": list(judged.all_over_none),
+        "over_used": judged.over_used and list(judged.over_used),
         "qini": float(np.mean(judged.qini)),
         "is_better": judged.is_better,
         "sentence": judged.sentence,

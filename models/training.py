@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from models.definitions import FEATURE_NAMES, FEATURES, THEMES
 from models.drift import reference_of
-from models.evaluation import Metrics, cross_validate, on_the_last
+from models.evaluation import (
+    Against,
+    Metrics,
+    against,
+    cross_validate,
+    on_the_last,
+    over_luck,
+)
 from models.segments import SegmentClassifier
 from models.trained import described, hash_of
 
@@ -27,6 +34,20 @@ _DAYS_AGO: Final = FEATURE_NAMES.index("days_since_churn")
 _PLACES: Final = [
     [FEATURE_NAMES.index(name) for name in names] for names in THEMES.values()
 ]
+
+
+class Used(NamedTuple):
+    """The classifier that is used already.
+
+    Attributes:
+        version: Which.
+        classifier: Itself.
+        as_of: Nothing later was known to it.
+    """
+
+    version: str
+    classifier: SegmentClassifier
+    as_of: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +71,7 @@ class TrainedSegments:
             the starter rules said something, and how often the same.
         speaks_for: What speaks for each segment most of all.
         shuffled: The share it gets right of labels without meaning.
+        against_used: How it does beside the one that is used; None where none is.
     """
 
     classifier: SegmentClassifier
@@ -65,6 +87,7 @@ class TrainedSegments:
     agreement: dict[str, int]
     speaks_for: dict[str, list[str]]
     shuffled: float
+    against_used: Against | None
 
     def metadata(self) -> dict[str, Any]:
         """Return what is stored beside the model file, as plain values."""
@@ -79,6 +102,12 @@ class TrainedSegments:
             left_out=self.left_out,
             is_calibrated=self.classifier.is_calibrated_,
             metrics=self.metrics._asdict(),
+            over_luck=list(over_luck(self.metrics)),
+            against_used=self.against_used
+            and {
+                **self.against_used._asdict(),
+                "is_worse": self.against_used.is_worse,
+            },
             metrics_of_the_last=self.last and self.last._asdict(),
             stability=self.stability,
             rules_against_people=self.agreement,
@@ -96,6 +125,7 @@ def train_segments(
     as_of: datetime,
     earlier: Mapping[datetime, pl.DataFrame] = MappingProxyType({}),
     random_state: int = 0,
+    used: Used | None = None,
 ) -> TrainedSegments:
     """Learn segments from labels that people gave or, failing these, from rules.
 
@@ -108,6 +138,7 @@ def train_segments(
         as_of: The date of the features.
         earlier: The same columns as of earlier dates, to say how stable segments are.
         random_state: Makes the folds the same on every run.
+        used: The classifier whose place it would take.
 
     Raises:
         ValueError: Neither has two segments with enough labels.
@@ -130,6 +161,9 @@ def train_segments(
     y = np.array([chosen[account] for account in rows["account"]])
     classifier = SegmentClassifier(random_state=random_state)
     shuffled = np.random.default_rng(random_state).permutation(y)
+    metrics, given = cross_validate(
+        classifier, X, y, folds=_FOLDS, random_state=random_state
+    )
     fitted = classifier.fit(X, y)
     return TrainedSegments(
         classifier=fitted,
@@ -138,9 +172,7 @@ def train_segments(
         left_out={s: n for s, n in sorted(counts.items()) if s not in enough},
         data_hash=hash_of(X.tobytes(), *rows["account"], *y),
         as_of=as_of,
-        metrics=cross_validate(
-            classifier, X, y, folds=_FOLDS, random_state=random_state
-        ),
+        metrics=metrics,
         last=on_the_last(classifier, X, y, X[:, _DAYS_AGO]),
         stability=[
             {"as_of": date.isoformat(), **_same(fitted, table, features)}
@@ -151,8 +183,24 @@ def train_segments(
         speaks_for=_speaks_for(fitted),
         shuffled=cross_validate(
             classifier, X, shuffled, folds=_FOLDS, random_state=random_state
-        ).accuracy,
+        )[0].accuracy,
+        against_used=used and _against(used, X, y, given, as_of=as_of),
     )
+
+
+def _against(
+    used: Used,
+    X: NDArray[np.float64],
+    y: NDArray[Any],
+    given: NDArray[Any],
+    *,
+    as_of: datetime,
+) -> Against:
+    """Compare on accounts that left since: the used one cannot have seen them."""
+    is_later = X[:, _DAYS_AGO] < (as_of - used.as_of) / timedelta(days=1)
+    rows = X[is_later]
+    by_used = used.classifier.predict(rows) if len(rows) else y[:0]
+    return against(used.version, y[is_later], given[is_later], by_used)
 
 
 def _same(

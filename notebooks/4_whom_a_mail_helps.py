@@ -38,7 +38,7 @@ try:
         f"{len(mine.y):,} accounts, {mine.mailed.mean():.0%} mailed; "
         f"{mine.y.mean():.1%} came back"
     )
-except ConfigError as nothing_yet:
+except (ConfigError, ValueError) as nothing_yet:
     mine = None
     print(nothing_yet, "(no accounts)")
 

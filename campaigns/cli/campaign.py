@@ -16,7 +16,7 @@ app = typer.Typer(
 @app.command("apply")
 def apply_(file: Path, workspace: WorkspaceOption = Path()) -> None:
     """Check a campaign file and store it as the campaign's newest version."""
-    from campaigns.scoring import read_segments
+    from campaigns.scoring.known import read_segments
     from campaigns.sources.campaign_files import read_campaign
     from campaigns.store import campaigns
     from campaigns.wiring.workspace import open_workspace

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from campaigns import scoring
+from campaigns.scoring import training
 from campaigns.wiring.notebooks import churned_accounts
 from campaigns.wiring.workspace import Workspace
 
 if TYPE_CHECKING:
-    from campaigns.scoring import Condition, Group
+    from campaigns.scoring.training import Condition, Group
 
 
 def discover(workspace: Workspace) -> None:
@@ -21,7 +21,7 @@ def discover(workspace: Workspace) -> None:
         ConfigError: There are too few accounts.
     """
     accounts = churned_accounts(workspace)
-    found = scoring.discover(accounts)
+    found = training.discover(accounts)
     best = max(found.agreement.values())
     if not found.groups:
         print(

@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 from campaigns.domain.words import ModelKind
 from campaigns.present.words import number, percent
 
+_USUALLY: Final = 0.95
 _QUESTIONS: Final = {
     ModelKind.SEGMENTS: "How did a churned account use the product?",
     ModelKind.PROPENSITY: "Who comes back unprompted?",
@@ -139,6 +140,14 @@ def _over_time(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield said, f"{percent(each['same'] / each['accounts'])} of accounts"
 
 
+def _beside_used(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield how it does beside the model that was used when it was trained."""
+    if found := metadata.get("against_used"):
+        who = f"{number(found['accounts'])} that left since {found['version']} learnt"
+        new, used = (number(found[f"only_{each}"]) for each in ("new", "used"))
+        yield f"of {who}, right by one alone", f"{new} by this, {used} by that"
+
+
 def _of_segments(metadata: Mapping[str, Any]) -> tuple[Section, ...]:
     metrics = metadata["metrics"]
     measures = (
@@ -148,6 +157,7 @@ def _of_segments(metadata: Mapping[str, Any]) -> tuple[Section, ...]:
         ("calibration error", _calibration(metrics)),
         ("labels shuffled, right", percent(metadata["controls"]["shuffled_labels"])),
         *_over_time(metadata),
+        *_beside_used(metadata),
     )
     names = metadata["classes"]
     confused = tuple(
@@ -188,6 +198,12 @@ def _agreed(metadata: Mapping[str, Any]) -> str:
     )
 
 
+def _over_luck(metadata: Mapping[str, Any]) -> str:
+    found = _range(metadata["over_luck"], "{:+.3f}")
+    sure = metadata.get("confidence", _USUALLY)
+    return f"Its AUC is {found} over luck's; an interval of {sure:.1%}."
+
+
 def _of_propensity(metadata: Mapping[str, Any]) -> tuple[Section, ...]:
     standings = tuple(
         (
@@ -209,7 +225,8 @@ def _of_propensity(metadata: Mapping[str, Any]) -> tuple[Section, ...]:
             "How good it is",
             ("model", "AUC", "over the first", "slope", "calibration error"),
             (*standings, ("labels shuffled", shuffled, "", "", "")),
-            f"Learnt from {learnt}; judged on {judged}, all of them later.",
+            f"Learnt from {learnt}; judged on {judged}, all of them later. "
+            + _over_luck(metadata),
         ),
         Section(
             "By days since churn",
@@ -236,6 +253,11 @@ def _of_uplift(metadata: Mapping[str, Any]) -> tuple[Section, ...]:
     judged = metadata["judgement"]
     shuffled = metadata["controls"]["judgement_of_shuffled_arms"]
     of_all = "of all accounts, net of costs"
+    rival = (
+        [(f"the same, over {against}, on later ones", _gain(judged["over_used"]))]
+        if (against := metadata.get("judged_against"))
+        else []
+    )
     return (
         Section(
             "How good it is",
@@ -244,6 +266,7 @@ def _of_uplift(metadata: Mapping[str, Any]) -> tuple[Section, ...]:
                 ("mailing by the model, over mailing all", _gain(judged["over_all"])),
                 ("mailing by the model, over nobody", _gain(judged["over_none"])),
                 ("mailing all, over nobody", _gain(judged["all_over_none"])),
+                *rival,
                 ("arms shuffled, over mailing all", _gain(shuffled["over_all"])),
                 ("share that it would mail", percent(judged["share_mailed"])),
                 ("Qini × 100", f"{100 * judged['qini']:.2f}"),

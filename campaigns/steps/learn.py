@@ -10,9 +10,9 @@ from typing import Any, Final, NamedTuple
 
 import structlog
 
-from campaigns import scoring
 from campaigns.domain.words import ModelAction, ModelKind
 from campaigns.errors import ActionRefusedError, ConfigError, NotFoundError
+from campaigns.scoring import files
 from campaigns.steps.score import Learning
 from campaigns.steps.teach import TEACHERS
 from campaigns.store import model_versions
@@ -22,9 +22,9 @@ from campaigns.store.session import Session
 logger = structlog.get_logger(__name__)
 
 JOB: Final = "learn"
-_AS_GOOD: Final = 0.02
 _PROPOSED: Final = "is_proposed"
 _NO_BETTER_THAN_LUCK: Final = 0.5
+_UNKNOWN: Final = (0.0, -1.0, 1.0)
 
 
 class Learnt(NamedTuple):
@@ -74,7 +74,7 @@ def _action(
     kind: ModelKind, metadata: dict[str, Any], champion: ModelVersion | None
 ) -> ModelAction:
     """Return what a model's numbers allow."""
-    if is_sound(metadata, champion):
+    if is_sound(metadata):
         return ModelAction.PROMOTED
     if kind is ModelKind.UPLIFT and champion is not None:
         is_lost = metadata["judgement"]["over_all"][0] <= 0
@@ -90,21 +90,16 @@ def _was_rolled_back(session: Session, kind: ModelKind) -> bool:
     return last is ModelAction.ROLLED_BACK
 
 
-def is_sound(metadata: dict[str, Any], champion: ModelVersion | None = None) -> bool:
-    """Say whether a model's numbers allow it to be used, in a champion's place."""
+def is_sound(metadata: dict[str, Any]) -> bool:
+    """Say whether a model's numbers allow it to be used, in the used one's place."""
     kind = metadata["kind"]
     if metadata.get(_PROPOSED):
         return False
     if kind == ModelKind.UPLIFT:
         return bool(metadata["judgement"]["is_better"])
-    if kind == ModelKind.PROPENSITY:
-        return bool(metadata["over_luck"][1] > 0)
-    if champion is None:
-        return True
-    found, before = (
-        each["metrics"]["balanced_accuracy"] for each in (metadata, champion.metadata)
-    )
-    return bool(found >= before - _AS_GOOD)
+    is_known = metadata.get("over_luck", _UNKNOWN)[1] > 0
+    is_worse = (metadata.get("against_used") or {}).get("is_worse", False)
+    return is_known and not is_worse
 
 
 def sentence_of(metadata: dict[str, Any]) -> str:
@@ -147,7 +142,7 @@ def train(
     return kept.metadata
 
 
-def _keep(session: Session, kept: scoring.Kept, now: datetime) -> None:
+def _keep(session: Session, kept: files.Kept, now: datetime) -> None:
     model_versions.record(
         session,
         kept.metadata["version"],
@@ -187,7 +182,7 @@ def promote(
                 f"{model.version} {_why_not(model.metadata)} Say --anyway to use it "
                 "all the same"
             )
-        scoring.check(learning.models_folder / model.path, ModelKind(model.kind))
+        files.load(learning.models_folder / model.path, ModelKind(model.kind))
         because = "a person said so" + (", anyway" if anyway else "")
         model_versions.decide(
             session,
@@ -224,7 +219,7 @@ def roll_back(
         earlier = next((v for v in used[1:] if v != used[0]), None)
         model = model_versions.find(session, earlier) if earlier else None
         if model is not None:
-            scoring.check(learning.models_folder / model.path, ModelKind(model.kind))
+            files.load(learning.models_folder / model.path, ModelKind(model.kind))
         model_versions.decide(
             session,
             ModelDecision(
@@ -254,7 +249,7 @@ def propose(
                 "another version"
             )
     proposed = {**metadata, "version": version, _PROPOSED: True}
-    kept = scoring.keep(model, proposed, learning.models_folder)
+    kept = files.keep(model, proposed, learning.models_folder)
     with learning.sessions.begin() as session:
         _keep(session, kept, now)
         _decide(session, kind, kept.metadata, ModelAction.TRAINED, now)

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from campaigns import scoring
 from campaigns.domain.definitions import ChurnDefinition, WinBackDefinition
 from campaigns.domain.words import ModelKind
 from campaigns.errors import NotFoundError
 from campaigns.rules.churn import find_churn
+from campaigns.scoring.known import Known
+from campaigns.scoring.scores import scores_of
 from campaigns.steps.settle import record_returns
 from campaigns.store import (
     campaigns,
@@ -98,7 +99,7 @@ def score(learning: Learning, *, as_of: datetime) -> ScoreResult:
         # First of all: a return must not be swallowed by a later churn.
         record_returns(session, learning.lake, definition=learning.win_back, now=as_of)
     known = known_of(learning, as_of)
-    found = scoring.score(
+    found = scores_of(
         known,
         as_of=as_of,
         segments={
@@ -147,7 +148,7 @@ def latest(learning: Learning, *, before: datetime) -> datetime | None:
         return scores.latest_batch(session, before=before)
 
 
-def known_of(learning: Learning, as_of: datetime) -> scoring.Known:
+def known_of(learning: Learning, as_of: datetime) -> Known:
     """Return what is known of the accounts that churned as of a date."""
     last_used = learning.lake.last_used(before=as_of)
     with learning.sessions.begin() as session:
@@ -156,7 +157,7 @@ def known_of(learning: Learning, as_of: datetime) -> scoring.Known:
             for activity in records.activities(session, last_used, before=as_of)
             if (moment := find_churn(activity, as_of=as_of, definition=learning.churn))
         }
-        return scoring.Known(
+        return Known(
             churned_at,
             records.account_facts(session),
             records.subscription_facts(session, before=as_of),

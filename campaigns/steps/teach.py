@@ -6,14 +6,21 @@ from typing import Final
 
 import polars as pl
 
-from campaigns import scoring
 from campaigns.domain.values import Episode
 from campaigns.domain.words import ModelKind
 from campaigns.errors import ConfigError
 from campaigns.rules.reactivation import find_return
+from campaigns.scoring import training
+from campaigns.scoring.files import Kept
+from campaigns.scoring.known import (
+    FEATURE_DEFINITION,
+    Known,
+    features_of,
+    read_segments,
+)
 from campaigns.steps.score import Learning, known_of
 from campaigns.steps.settle import telling_kinds
-from campaigns.store import imports, records, snapshots, trials
+from campaigns.store import imports, model_versions, records, snapshots, trials
 
 _CUTOFFS: Final = 6
 _BETWEEN_CUTOFFS: Final = timedelta(days=30)
@@ -24,18 +31,19 @@ CONFIDENCE: Final = 1 - _ERROR_A_YEAR / _TRIES_A_YEAR
 """Of a judgement that a model may be promoted by: it is sought every week."""
 
 
-def _train_segments(learning: Learning, as_of: datetime) -> scoring.Kept:
-    segments = scoring.read_segments(learning.segments_file)
+def _train_segments(learning: Learning, as_of: datetime) -> Kept:
+    segments = read_segments(learning.segments_file)
     known = known_of(learning, as_of)
     with learning.sessions.begin() as session:
         people = dict(records.labels_before(session, as_of))
-    return scoring.train_segments(
-        scoring.features_of(known, as_of=as_of),
+    return training.train_segments(
+        features_of(known, as_of=as_of),
         people=people,
         segments=segments,
         as_of=as_of,
         earlier=dict(_features_before(learning, as_of)),
         folder=learning.models_folder,
+        used=_used(learning, ModelKind.SEGMENTS),
     )
 
 
@@ -47,22 +55,23 @@ def _features_before(
         date = as_of - number * _BETWEEN_CUTOFFS
         known = known_of(learning, date)
         if known.churned_at:
-            yield date, scoring.features_of(known, as_of=date)
+            yield date, features_of(known, as_of=date)
 
 
-def _train_propensity(learning: Learning, as_of: datetime) -> scoring.Kept:
+def _train_propensity(learning: Learning, as_of: datetime) -> Kept:
     until, windows = unprompted(learning, as_of=as_of)
-    return scoring.train_propensity(
+    return training.train_propensity(
         windows,
         horizon=learning.win_back.window,
         as_of=until,
         folder=learning.models_folder,
+        confidence=CONFIDENCE,
     )
 
 
 def unprompted(
     learning: Learning, *, as_of: datetime
-) -> tuple[datetime, list[scoring.PastWindow]]:
+) -> tuple[datetime, list[training.PastWindow]]:
     """Return up to when returns are known, and who came back unprompted before that.
 
     Raises:
@@ -79,7 +88,7 @@ def unprompted(
 
 def past_windows(
     learning: Learning, spared: trials.Unmailed, *, until: datetime
-) -> Iterator[scoring.PastWindow]:
+) -> Iterator[training.PastWindow]:
     """Yield churned accounts at past cutoffs, and who came back unprompted since.
 
     Args:
@@ -97,12 +106,12 @@ def past_windows(
             if spared.counts(account, cutoff=cutoff, until=cutoff + horizon)
         }
         if came_back:
-            features = scoring.features_of(known, as_of=cutoff)
-            yield scoring.PastWindow(cutoff, features, came_back)
+            features = features_of(known, as_of=cutoff)
+            yield training.PastWindow(cutoff, features, came_back)
 
 
 def _returns(
-    learning: Learning, known: scoring.Known, cutoff: datetime, until: datetime
+    learning: Learning, known: Known, cutoff: datetime, until: datetime
 ) -> Iterator[tuple[str, bool]]:
     """Yield who was still away at a cutoff, and whether it came back until a moment."""
     with learning.sessions.begin() as session:
@@ -120,17 +129,30 @@ def _returns(
             yield account, back is not None and back.kind.is_win_back
 
 
-def _train_uplift(learning: Learning, as_of: datetime) -> scoring.Kept:
-    return scoring.train_uplift(
+def _train_uplift(learning: Learning, as_of: datetime) -> Kept:
+    return training.train_uplift(
         trial_rows(learning, as_of=as_of),
         as_of=as_of,
         folder=learning.models_folder,
         costs=learning.costs,
         confidence=CONFIDENCE,
+        used=_used(learning, ModelKind.UPLIFT),
     )
 
 
-def trial_rows(learning: Learning, *, as_of: datetime) -> scoring.TrialRows:
+def _used(learning: Learning, kind: ModelKind) -> training.Used | None:
+    with learning.sessions.begin() as session:
+        model = model_versions.active(session, kind)
+    if model is None:
+        return None
+    return training.Used(
+        model.version,
+        learning.models_folder / model.path,
+        datetime.fromisoformat(model.metadata["as_of"]),
+    )
+
+
+def trial_rows(learning: Learning, *, as_of: datetime) -> training.TrialRows:
     """Return the enrolments whose window closed, with what was known at their scores.
 
     Raises:
@@ -143,11 +165,11 @@ def trial_rows(learning: Learning, *, as_of: datetime) -> scoring.TrialRows:
             for moment in sorted({row.as_of for row in rows})
         }
     tables = [
-        pl.read_parquet(learning.snapshots_folder / each.file).with_columns(
+        snapshots.read(learning.snapshots_folder, each).with_columns(
             as_of=pl.lit(moment)
         )
         for moment, each in found.items()
-        if each.definition == scoring.FEATURE_DEFINITION
+        if each.definition == FEATURE_DEFINITION
     ]
     if not tables:
         raise ConfigError("whom a mail helps: no window of an enrolment closed yet")
@@ -160,7 +182,7 @@ def trial_rows(learning: Learning, *, as_of: datetime) -> scoring.TrialRows:
     return _by_lot(table)
 
 
-def _by_lot(table: pl.DataFrame) -> scoring.TrialRows:
+def _by_lot(table: pl.DataFrame) -> training.TrialRows:
     """Return the accounts that a lot decided of; of older ones its chances are guessed.
 
     Raises:
@@ -171,7 +193,7 @@ def _by_lot(table: pl.DataFrame) -> scoring.TrialRows:
     table = table.with_columns(chance).filter((chance > 0) & (chance < 1))
     if table.is_empty():
         raise ConfigError("whom a mail helps: no lot held anybody out")
-    return scoring.TrialRows(
+    return training.TrialRows(
         table,
         table["is_treated"].to_list(),
         table["came_back"].to_list(),
@@ -180,7 +202,7 @@ def _by_lot(table: pl.DataFrame) -> scoring.TrialRows:
     )
 
 
-TEACHERS: Final[dict[ModelKind, Callable[[Learning, datetime], scoring.Kept]]] = {
+TEACHERS: Final[dict[ModelKind, Callable[[Learning, datetime], Kept]]] = {
     ModelKind.SEGMENTS: _train_segments,
     ModelKind.PROPENSITY: _train_propensity,
     ModelKind.UPLIFT: _train_uplift,

@@ -13,7 +13,7 @@ import polars as pl
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from campaigns.errors import NotFoundError
+from campaigns.errors import ConfigError, NotFoundError
 from campaigns.store.tables.operations import SnapshotRow
 from campaigns.store.upserts import upsert
 
@@ -64,6 +64,23 @@ def keep(
     snapshot = Snapshot(as_of, definition, digest, features.height, file, drift)
     upsert(session, SnapshotRow, [snapshot._asdict()], key=("as_of",))
     return snapshot
+
+
+def read(folder: Path, snapshot: Snapshot) -> pl.DataFrame:
+    """Return the table of a snapshot.
+
+    Raises:
+        ConfigError: Its file is missing, unreadable, or was changed since.
+    """
+    path = folder / snapshot.file
+    remedy = "put it back from a backup, or score that date again"
+    try:
+        features = pl.read_parquet(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}); {remedy}") from error
+    if content_hash(features) != snapshot.content_hash:
+        raise ConfigError(f"{path}: was changed since it was stored; {remedy}")
+    return features
 
 
 def sweep(session: Session, folder: Path) -> None:

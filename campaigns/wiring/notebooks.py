@@ -35,6 +35,6 @@ def churned_accounts(workspace: Workspace) -> pl.DataFrame:
         used = model_versions.active(session, ModelKind.SEGMENTS)
         thought = scores.opinions(session, as_of, model=used.version if used else "")
         snapshot = snapshots.of(session, as_of)
-    known = pl.read_parquet(workspace.root / "snapshots" / snapshot.file)
+    known = snapshots.read(workspace.root / "snapshots", snapshot)
     table = pl.DataFrame(thought, schema=_OPINIONS)
     return table.join(known, on="account", how="inner", maintain_order="left")

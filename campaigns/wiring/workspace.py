@@ -134,7 +134,7 @@ class Workspace:
 
     def reporting(self) -> Reporting:
         """Return what reports are made with."""
-        from campaigns.scoring import read_segments
+        from campaigns.scoring.known import read_segments
 
         settings = self.settings
         titles = {each.name: each.title for each in read_segments(self.segments_file)}

@@ -15,7 +15,7 @@ from sqlalchemy import text
 
 from campaigns.cli.notebook import lay_out, need
 from campaigns.errors import ConfigError
-from campaigns.scoring import read_segments
+from campaigns.scoring.known import read_segments
 from campaigns.store.session import open_engine
 from campaigns.wiring.workspace import open_workspace
 from tests.conftest import ROOT

@@ -63,6 +63,7 @@ from tests.factories import (
 
 DAY = timedelta(days=1)
 LATER = NOON + 60 * DAY
+SETTLED = NOON + 31 * DAY
 _FIRST = 1_000_001
 
 
@@ -163,12 +164,18 @@ def test_once_mails_go_out_only_the_holdout_tells_who_returns_unprompted(learnin
     assert not list(teach.past_windows(learning, late, until=NOON))
 
 
-def tried(learning, rng, *, size=1600, harm=-0.25, start=0):
+def doubled(file):
+    rows = pl.read_parquet(file)
+    pl.concat([rows, rows]).write_parquet(file)
+
+
+def tried(
+    learning, rng, *, size=1600, harm=-0.25, gain=0.25, start=0, settled_at=SETTLED
+):
     """A campaign of the past: mails help accounts of many users, and put others off."""
     people = rng.normal(10, 3, size)
     treated = rng.random(size) < 0.7
-    gain = np.where(people > 10, 0.25, harm)
-    back = rng.random(size) < 0.4 + treated * gain
+    back = rng.random(size) < 0.4 + treated * np.where(people > 10, gain, harm)
     accounts = [f"t{start + number:05}" for number in range(size)]
     features = pl.DataFrame(
         {"account": accounts}
@@ -184,7 +191,7 @@ def tried(learning, rng, *, size=1600, harm=-0.25, start=0):
             session, learning.snapshots_folder, features, as_of=moment,
             definition=DEFINITION, drift=[],
         )  # fmt: skip
-        add_rows(session, accounts, treated, back, moment, start)
+        add_rows(session, accounts, treated, back, moment, start, settled_at)
 
 
 def launched(session, name="past"):
@@ -194,7 +201,7 @@ def launched(session, name="past"):
             add_account(session, "writes-to-all")
 
 
-def add_rows(session, accounts, treated, back, moment, start):
+def add_rows(session, accounts, treated, back, moment, start, settled_at):
     numbers = range(_FIRST + start, _FIRST + start + len(accounts))
     rows = list(zip(numbers, accounts, treated.tolist(), back.tolist(), strict=True))
     session.execute(
@@ -236,7 +243,7 @@ def add_rows(session, accounts, treated, back, moment, start):
         insert(OutcomeRow),
         [
             {"enrolment": n, "definition": "d", "came_back": came, "returned_at": None,
-             "settled_at": NOON + 31 * DAY}
+             "settled_at": settled_at}
             for n, _, _, came in rows
         ],
     )  # fmt: skip
@@ -264,8 +271,58 @@ def test_what_a_person_rolled_back_does_not_come_again_by_itself(learning):
     assert (again.version, again.action) == (found.version, ModelAction.TRAINED)
     assert active(learning, "uplift") is None
     learn.promote(learning, found.version, anyway=False, now=LATER)
-    *_, again = learn.learn(by_itself, now=LATER)
-    assert again.action is ModelAction.PROMOTED
+    assert active(learning, "uplift").version == found.version
+
+
+def test_a_model_takes_the_place_of_the_used_one_where_it_is_shown_to_be_better(
+    learning,
+):
+    tried(learning, np.random.default_rng(1))
+    by_itself = learning._replace(promotes=True)
+    *_, used = learn.learn(by_itself, now=LATER)
+    assert used.action is ModelAction.PROMOTED
+    # The same data tells nothing that the used one did not learn from.
+    *_, alike = learn.learn(by_itself, now=LATER + DAY)
+    assert alike.action is ModelAction.TRAINED
+    assert "not shown to be better than the model that is used" in alike.sentence
+    assert active(learning, "uplift").version == used.version
+
+    # Whom a mail helps turned round.
+    rows = {"gain": -0.25, "harm": 0.25, "settled_at": LATER + DAY}
+    tried(learning, np.random.default_rng(2), size=6400, start=1600, **rows)
+    *_, better = learn.learn(by_itself, now=LATER + 2 * DAY)
+    assert better.action is ModelAction.PROMOTED, better.sentence
+    assert active(learning, "uplift").version == better.version
+
+
+@pytest.mark.parametrize(
+    ("known", "is_sound"),
+    [
+        ({"over_luck": [0.3, 0.1, 0.5]}, True),
+        ({"over_luck": [0.3, 0.1, 0.5], "against_used": {"is_worse": False}}, True),
+        ({"over_luck": [0.3, 0.1, 0.5], "against_used": {"is_worse": True}}, False),
+        ({"over_luck": [0.1, -0.1, 0.3], "against_used": None}, False),
+        # Of an earlier version of ours, which did not say.
+        ({}, False),
+    ],
+)
+def test_segments_take_a_place_unless_they_are_luck_or_shown_to_be_worse(
+    known, is_sound
+):
+    assert learn.is_sound({"kind": "segments", **known}) is is_sound
+
+
+@pytest.mark.parametrize("damage", [lambda file: file.unlink(), doubled])
+def test_a_snapshot_that_is_not_what_was_stored_teaches_nothing(learning, damage):
+    tried(learning, np.random.default_rng(1), size=60)
+    (file,) = learning.snapshots_folder.glob("*.parquet")
+    damage(file)
+
+    *_, found = learn.learn(learning, now=LATER)
+
+    assert (found.version, found.action) == (None, None)
+    assert str(file) in found.sentence
+    assert "put it back from a backup, or score that date again" in found.sentence
 
 
 def test_each_account_teaches_once_with_the_chances_of_its_lots(learning):

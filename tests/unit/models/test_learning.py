@@ -14,12 +14,12 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from models import artifacts
 from models.definitions import DEFINITION, FEATURE_NAMES, THEMES
-from models.evaluation import on_the_last
+from models.evaluation import against, on_the_last
 from models.propensity import ReturnModel
 from models.scores import Models, scored
 from models.segments import SegmentClassifier
 from models.taxonomy import read_taxonomy, weak_labels
-from models.training import matrix, reasons, train_segments
+from models.training import Used, matrix, reasons, train_segments
 from models.uplift import TwoModel
 from tests.factories import ROOT, at
 
@@ -246,6 +246,58 @@ def test_how_many_accounts_keep_their_segment_is_said():
     assert found[1]["accounts"] == 60
     assert found[1]["same"] < 6
     assert (found[2]["accounts"], found[2]["same"]) == (0, 0)
+
+
+def used_of(features, people, *, as_of):
+    trained = train_segments(features, people=people, rules={}, as_of=as_of)
+    return Used("used", trained.classifier, as_of)
+
+
+def test_the_used_one_is_beside_it_on_those_who_left_since():
+    features, people = fading_and_blocked()
+    swapped = dict(zip(people, reversed(people.values()), strict=True))
+    wrong = used_of(features, swapped, as_of=at("2025-12-25"))
+    days = pl.when(pl.arange(pl.len()) % 2 == 0).then(3.0).otherwise(30.0)
+    later = features.with_columns(days_since_churn=days)
+
+    found = train_segments(later, people=people, rules={}, as_of=AS_OF, used=wrong)
+
+    beside = found.against_used
+    assert (beside.version, beside.accounts) == ("used", 30)
+    assert beside.only_new > 25
+    assert beside.only_used == 0
+    assert not found.metadata()["against_used"]["is_worse"]
+    # Of who left before it learnt, it may know.
+    none = train_segments(features, people=people, rules={}, as_of=AS_OF, used=wrong)
+    assert none.against_used.accounts == 0
+    assert not none.against_used.is_worse
+
+
+@pytest.mark.parametrize(("only_used", "is_worse"), [(4, False), (5, True)])
+def test_a_classifier_is_worse_only_where_luck_would_hardly_do_it(only_used, is_worse):
+    """Five of five by a coin: 3.1 %."""
+    labels = np.array(["a"] * 20)
+    by_new = labels.copy()
+    by_new[:only_used] = "b"
+
+    found = against("used", labels, by_new, labels)
+
+    assert (found.only_new, found.only_used) == (0, only_used)
+    assert found.is_worse is is_worse
+
+
+def test_labels_without_meaning_are_no_better_than_luck():
+    features, people = fading_and_blocked()
+    value, low, high = train_segments(
+        features, people=people, rules={}, as_of=AS_OF
+    ).metadata()["over_luck"]
+    assert 0.3 < low < value <= 0.5
+    names = np.random.default_rng(3).permutation(list(people.values()))
+    without = dict(zip(people, names, strict=True))
+    value, low, high = train_segments(
+        features, people=without, rules={}, as_of=AS_OF
+    ).metadata()["over_luck"]
+    assert low < 0 < high
 
 
 @pytest.fixture

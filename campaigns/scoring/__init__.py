@@ -1,0 +1,1 @@
+"""The door to models/ for production: features, training, files and scores."""
