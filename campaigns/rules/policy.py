@@ -1,8 +1,14 @@
 """Whom to leave alone: accounts that no mail is expected to help."""
 
+from math import ceil
 from typing import NamedTuple
 
 from campaigns.rules.holdout import draw
+
+
+def lot(key: bytes, episode: int) -> float:
+    """Return an absence's lot, from 0 to 1: low ones are tried, the lowest first."""
+    return draw(key, "explore", str(episode))
 
 
 class Policy(NamedTuple):
@@ -25,9 +31,28 @@ class Policy(NamedTuple):
         what a mail adds, nobody is left alone.
         """
         chance = self.chance(uplift)
-        return chance < 1 and draw(key, "explore", str(episode)) >= chance
+        return chance < 1 and lot(key, episode) >= chance
 
     def chance(self, uplift: float | None) -> float:
         """Return the chance with which an account is not left alone."""
-        is_worth_it = uplift is None or uplift > self.least_uplift
-        return 1.0 if is_worth_it else self.exploration_share
+        return 1.0 if self.is_worth_it(uplift) else self.exploration_share
+
+    def is_worth_it(self, uplift: float | None) -> bool:
+        """Say whether a mail is expected to help enough; so it is if nothing is known.
+
+        >>> Policy(least_uplift=0.01).is_worth_it(0.005)
+        False
+        """
+        return uplift is None or uplift > self.least_uplift
+
+    def room(self, uplift: float | None, *, limit: int) -> int:
+        """Return how many of a full cohort may be like an account.
+
+        Those tried by lot come first, and take no more than their share.
+
+        >>> Policy(exploration_share=0.1).room(-0.2, limit=25)
+        3
+        """
+        if self.is_worth_it(uplift):
+            return limit
+        return ceil(limit * self.exploration_share)

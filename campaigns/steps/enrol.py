@@ -3,7 +3,9 @@
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime
-from typing import NamedTuple
+from functools import partial
+from math import inf
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -16,7 +18,7 @@ from campaigns.errors import ActionRefusedError
 from campaigns.rules.allocation import texts_of
 from campaigns.rules.eligibility import choose_contact, holdout_stratum, refusal_of
 from campaigns.rules.holdout import assign_arms, units_by_address
-from campaigns.rules.policy import Policy
+from campaigns.rules.policy import Policy, lot
 from campaigns.rules.timetable import due_times
 from campaigns.store import (
     campaigns,
@@ -30,6 +32,8 @@ from campaigns.store import (
 from campaigns.store.session import Session, Sessions
 
 logger = structlog.get_logger(__name__)
+
+_FULL: Final = EnrolmentRefusal.COHORT_FULL
 
 
 class Programme(NamedTuple):
@@ -62,11 +66,19 @@ class EnrolResult(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """An account that may be enrolled, and who of it would be written to."""
+    """An account that may be enrolled.
+
+    Attributes:
+        candidate: The account.
+        contact: Who of it would be written to.
+        choice: Why.
+        chance: The chance it had of being chosen.
+    """
 
     candidate: Candidate
     contact: CandidateContact
     choice: ContactChoice
+    chance: float
 
 
 def due(sessions: Sessions, *, now: datetime) -> list[Cohort]:
@@ -95,16 +107,7 @@ def enrol(
                 "no account was scored yet; run `winback score --as-of DATE` first"
             )
         campaign = campaigns.definition_of(session, cohort.campaign)
-        candidates = enrolments.candidates(
-            session,
-            campaign.name,
-            scored_as_of=scored_as_of,
-            model=goes_by(session, campaign.name),
-            now=now,
-        )
-        if model_versions.active(session, ModelKind.UPLIFT) is None:
-            # Scores outlive the model that was retired since: nobody goes by it.
-            candidates = [replace(each, uplift=None) for each in candidates]
+        candidates = candidates_of(session, campaign.name, scored_as_of, now=now)
         chosen, refused = choose(session, campaign, candidates, programme, now)
         arms, stratum_of, torn = _arms(session, chosen, cohort, programme, now)
         refused |= dict.fromkeys(torn, EnrolmentRefusal.SHARES_ADDRESSES_WITH_BOTH_ARMS)
@@ -144,6 +147,23 @@ def enrol(
     return result
 
 
+def candidates_of(
+    session: Session, campaign: str, scored_as_of: datetime, *, now: datetime
+) -> list[Candidate]:
+    """Return the churned accounts with what is known of them; who may be enrolled?"""
+    found = enrolments.candidates(
+        session,
+        campaign,
+        scored_as_of=scored_as_of,
+        model=goes_by(session, campaign),
+        now=now,
+    )
+    if model_versions.active(session, ModelKind.UPLIFT) is None:
+        # Scores outlive the model that was retired since: nobody goes by it.
+        return [replace(each, uplift=None) for each in found]
+    return found
+
+
 def lacks_scores(session: Session, campaign: str, *, now: datetime) -> bool:
     """Say whether the latest scores are all by other models than the campaign's.
 
@@ -173,37 +193,62 @@ def choose(
 ) -> tuple[list[Chosen], dict[str, EnrolmentRefusal]]:
     """Return who may be enrolled, each with a contact, and who may not and why.
 
-    Arms are not looked at, so both lose accounts to the same rules.
+    Arms are not looked at, so both lose accounts to the same rules. Where a cohort is
+    full, those come first whom a mail helps most and, where nobody knows, those who
+    left last: they return most easily.
     """
+    policy, limit = programme.policy, campaign.caps.accounts_per_cohort
     contacts = records.contacts_of(
         session, [each.account for each in candidates], now=now
     )
     taken = enrolments.addresses_in_use(session, campaign.name)
     refused: dict[str, EnrolmentRefusal] = {}
     chosen: list[Chosen] = []
-    # Where a cohort is full, those who left last come first: they return most easily.
-    for each in sorted(
-        candidates, key=lambda c: (-c.churned_at.timestamp(), c.account)
-    ):
+    for each in sorted(candidates, key=partial(_place, programme)):
         mine = contacts.get(each.account, [])
         reason = refusal_of(each, audience=campaign.audience, contacts=mine, now=now)
         free = [contact for contact in mine if contact.address_hash not in taken]
         if reason is None and all(contact.is_suppressed for contact in free):
             reason = EnrolmentRefusal.ADDRESS_TAKEN
-        if reason is None and programme.policy.leaves_alone(
+        if reason is None and policy.leaves_alone(
             each.uplift, key=programme.holdout_key, episode=each.episode
         ):
             reason = EnrolmentRefusal.NOT_HELPED
-        limit = campaign.caps.accounts_per_cohort
-        if reason is None and limit is not None and len(chosen) >= limit:
-            reason = EnrolmentRefusal.COHORT_FULL
+        room = inf if limit is None else policy.room(each.uplift, limit=limit)
+        if reason is None and len(chosen) >= room:
+            reason = _FULL
         if reason is not None:
             refused[each.account] = reason
             continue
         contact, choice = choose_contact(free)
         taken.add(contact.address_hash)
-        chosen.append(Chosen(each, contact, choice))
+        chosen.append(Chosen(each, contact, choice, policy.chance(each.uplift)))
+    full = [each for each in candidates if refused.get(each.account) is _FULL]
+    chosen = _with_chances(chosen, policy, full)
     return sorted(chosen, key=lambda each: each.candidate.account), refused
+
+
+def _place(programme: Programme, candidate: Candidate) -> tuple[object, ...]:
+    """Return what puts candidates in order: first those tried, by their lots."""
+    if not programme.policy.is_worth_it(candidate.uplift):
+        return False, lot(programme.holdout_key, candidate.episode)
+    helped, left_at = candidate.uplift or 0.0, candidate.churned_at.timestamp()
+    return True, -helped, -left_at, candidate.account
+
+
+def _with_chances(
+    chosen: list[Chosen], policy: Policy, full: list[Candidate]
+) -> list[Chosen]:
+    """Return the same; where only a part of those tried found room, by lot."""
+    late = sum(not policy.is_worth_it(each.uplift) for each in full)
+    tried = sum(not policy.is_worth_it(each.candidate.uplift) for each in chosen)
+    part = tried / (tried + late) if late else 1.0
+    return [
+        each
+        if policy.is_worth_it(each.candidate.uplift)
+        else each._replace(chance=each.chance * part)
+        for each in chosen
+    ]
 
 
 def _arms(
@@ -276,5 +321,5 @@ def _enrolment(
             campaign=campaign.name,
             account=candidate.account,
         ),
-        chance=programme.policy.chance(candidate.uplift),
+        chance=each.chance,
     )

@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 
 from campaigns.domain.campaign import Caps
 from campaigns.errors import ActionRefusedError
-from campaigns.steps.enrol import Programme, choose, goes_by
-from campaigns.store import campaigns, enrolments, scores
+from campaigns.steps.enrol import Programme, candidates_of, choose
+from campaigns.store import campaigns, scores
 from campaigns.store.session import Sessions
 
 _LOOKED_BACK: Final = timedelta(days=28)
@@ -69,13 +69,7 @@ def foresee(
         definition = campaigns.definition_of(session, name)
         no_cap = definition.model_copy(update={"caps": Caps()})
         scored_as_of = scores.latest_batch(session, before=now) or now
-        candidates = enrolments.candidates(
-            session,
-            name,
-            scored_as_of=scored_as_of,
-            model=goes_by(session, name),
-            now=now,
-        )
+        candidates = candidates_of(session, name, scored_as_of, now=now)
         chosen, _ = choose(session, no_cap, candidates, programme, now)
     since = now - _LOOKED_BACK
     new = sum(each.candidate.churned_at > since for each in chosen)

@@ -21,7 +21,7 @@ from campaigns.errors import (
 )
 from campaigns.present.cards import card_of
 from campaigns.present.pages import Pages
-from campaigns.rules.policy import Policy
+from campaigns.rules.policy import Policy, lot
 from campaigns.shipped import templates_folder
 from campaigns.steps import learn, score, teach
 from campaigns.steps.enrol import enrol, lacks_scores
@@ -503,6 +503,38 @@ def test_whom_no_mail_helps_is_left_alone_but_for_some(sessions):
     assert {chances[account] for account in helped} == {1.0}
     assert {chances[account] for account in enrolled - helped} == {0.2}
     assert held_out == {programme().holdout_share}
+
+
+def test_a_full_cohort_takes_whom_a_mail_helps_most_and_some_by_lot(sessions):
+    accounts = [f"acc-{number:03}" for number in range(200)]
+    with sessions.begin() as session:
+        for account in accounts:
+            add_account(session, account)
+        churn(session, *accounts)
+        for row in session.query(ScoreRow).all():
+            # The first hundred are helped, those of high numbers most.
+            number = int(row.account[4:])
+            row.uplift = number / 1000 if number < 100 else -0.05
+        use_uplift(session, ModelAction.PROMOTED)
+    policy = Policy(least_uplift=-0.01, exploration_share=0.2)
+    launch(sessions, campaign(caps={"accounts_per_cohort": 20}), policy=policy)
+
+    with sessions.begin() as session:
+        rows = session.query(EnrolmentRow).all()
+        chances = {int(row.account[4:]): row.enrolment_chance for row in rows}
+        absences = session.query(EpisodeRow).all()
+        episode_of = {int(each.account[4:]): each.id for each in absences}
+    by_lot = {number for number in chances if number >= 100}
+    assert set(chances) - by_lot == set(range(84, 100))
+    assert {chances[number] for number in range(84, 100)} == {1.0}
+    # A fifth of the room; of those that the lot let in, so many found any.
+    let_in = sum(
+        lot(programme().holdout_key, episode_of[number]) < 0.2
+        for number in range(100, 200)
+    )
+    assert len(by_lot) == 4 < let_in
+    (chance,) = {chances[number] for number in by_lot}
+    assert chance == pytest.approx(0.2 * 4 / let_in)
 
 
 @pytest.mark.parametrize(
