@@ -116,6 +116,7 @@ def _returns(
     """Yield who was still away at a cutoff, and whether it came back until a moment."""
     with learning.sessions.begin() as session:
         spans = records.spans_by_account(session, before=until)
+        merges = records.merges(session, before=until)
     used_at = learning.lake.first_used_after(known.churned_at, before=until)
     for account, churned_at in known.churned_at.items():
         back = find_return(
@@ -124,6 +125,9 @@ def _returns(
             first_used_at=used_at.get(account),
             now=until,
             definition=learning.win_back,
+            merged_at=next(
+                (at for at in merges.get(account, ()) if at >= churned_at), None
+            ),
         )
         if back is None or back.at >= cutoff:
             yield account, back is not None and back.kind.is_win_back

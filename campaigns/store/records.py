@@ -254,6 +254,23 @@ def merged_since_churn(session: Session, *, before: datetime) -> dict[str, datet
     return {account: at for account, at in session.execute(query) if account and at}
 
 
+def merges(session: Session, *, before: datetime) -> dict[str, list[datetime]]:
+    """Return when others were merged into accounts, by account and in order."""
+    query = (
+        select(SubscriptionRow.merged_into, SubscriptionRow.ended_at)
+        .where(
+            SubscriptionRow.end_kind == EndKind.MERGED,
+            SubscriptionRow.ended_at < before,
+        )
+        .order_by(SubscriptionRow.ended_at)
+    )
+    found: dict[str, list[datetime]] = {}
+    for account, at in session.execute(query):
+        if account and at:
+            found.setdefault(account, []).append(at)
+    return found
+
+
 def activities(
     session: Session, last_used: Mapping[str, datetime], *, before: datetime
 ) -> Iterator[AccountActivity]:

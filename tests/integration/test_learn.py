@@ -125,6 +125,28 @@ def test_who_comes_back_is_learnt_from_windows_that_closed(learning):
     assert "of pairs" in learn.sentence_of(metadata)
 
 
+def test_an_account_that_another_was_merged_into_did_not_come_back(learning):
+    lived(learning, 12, returns_of=lambda number: number < 12)
+    before = dict(all_returns(learning))
+    assert before["a001"]
+    left = NOON - 50 * DAY
+    moved = subscription("elsewhere", id="moved", started_at=left - 300 * DAY,
+                         ended_at=left + 24 * DAY, end_kind="merged",
+                         merged_into="a001")  # fmt: skip
+    with learning.sessions.begin() as session:
+        add_account(session, "elsewhere")
+        records.put(session, "subscriptions", [moved], address_hash=address_hash)
+
+    assert dict(all_returns(learning)) == {**before, "a001": False}
+
+
+def all_returns(learning):
+    with learning.sessions.begin() as session:
+        spared = trials.unmailed(session)
+    for window in teach.past_windows(learning, spared, until=NOON):
+        yield from window.came_back.items()
+
+
 def test_nothing_is_learnt_from_a_handful(learning):
     with pytest.raises(ConfigError, match="no usage or subscriptions were imported"):
         learn.train(learning, ModelKind.PROPENSITY, as_of=NOON, now=NOON)
