@@ -102,7 +102,7 @@ class _Delivery:
                 answered = []
             elif self._in_flight:
                 answered = self._next_answer()
-            elif not self._is_looking_on or not self._may_go_on():
+            elif not self._is_looking_on or not self._may_send():
                 break
         self._give_back()
         if self._failed is not None:
@@ -144,6 +144,12 @@ class _Delivery:
         is_halted = self._result.halted is not None or self._failed is not None
         return not is_halted and not self._desk.should_stop()
 
+    def _may_send(self) -> bool:
+        """Say whether more may be sent now."""
+        again_at = self._result.again_at
+        is_early = again_at is not None and self._desk.clock() < again_at
+        return self._may_go_on() and not is_early
+
     def _group_or_none(self) -> list[posting.Mail]:
         """Return the next group; after an error none, until all is recorded."""
         try:
@@ -156,8 +162,7 @@ class _Delivery:
         """Return as many mails as senders are free, if more may be sent now."""
         desk, result = self._desk, self._result
         room = self._hands + self._ahead - self._in_flight
-        is_early = result.again_at is not None and desk.clock() < result.again_at
-        if room <= 0 or is_early or not self._may_go_on():
+        if room <= 0 or not self._may_send():
             return []
         result.again_at = None
         if desk.clock() >= self._asked_at + QUOTA_HOLDS_FOR:

@@ -4,6 +4,7 @@ from collections import Counter
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
+from itertools import count
 
 import pytest
 from sqlalchemy import text
@@ -506,6 +507,38 @@ def test_two_workers_keep_one_rate(sender, ses, sessions, clock):
     clock.advance(seconds=1.02)
     deliver(other)
     assert ses.posts == 20
+
+
+def test_what_waits_for_the_rate_is_given_back_though_nothing_else_may_go(
+    sender, ses, sessions, clock
+):
+    """While a mail waits, all that is looked at behind it is never to go."""
+    enrolled(sessions, [f"acc-{n}" for n in range(9)])
+    with sessions.begin() as session:
+        for number in (0, 6, 7, 8):
+            hash_ = address_hash(f"p1@acc-{number}.example.com")
+            suppressions.suppress(session, hash_, SuppressionReason.MANUAL, now=NOON)
+    ses.allowed = SendingQuota(5, 50_000, 0)
+    looks, posts, send = count(1), count(1), sender.send
+
+    def clock_of_few_looks():
+        assert next(looks) < 1_000, "it never stops looking"
+        return clock()
+
+    def throttled(emails):
+        if next(posts) in {3, 4}:
+            raise ThrottledError("slow")
+        return send(emails)
+
+    sender.clock, sender.send, sender.senders = clock_of_few_looks, throttled, 1
+    delivered = deliver(sender)
+
+    assert delivered.endings["accepted"] == 2
+    assert delivered.again_at > clock()
+    sender.clock = clock
+    clock.advance(hours=1)
+    assert deliver(sender).endings["accepted"] == 3
+    assert Counter(words(sessions)) == {"accepted": 5, "skipped": 4}
 
 
 def test_no_connection_halts_all_workers_for_half_a_minute(
