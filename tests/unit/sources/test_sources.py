@@ -244,6 +244,18 @@ def test_an_unknown_template_is_told_with_line_and_allowed_values(tmp_path):
         read(tmp_path, CAMPAIGN)
 
 
+def test_one_unknown_template_among_several_is_told_in_the_same_way(tmp_path):
+    several = CAMPAIGN.replace(
+        'template = "nowhere"', 'templates = ["general", "nowhere"]'
+    )
+    with pytest.raises(
+        CampaignFileError, match="line 7.*'nowhere'.*general, slow-fade"
+    ):
+        read(tmp_path, several)
+    both = read(tmp_path, several, templates=[*TEMPLATES, "nowhere"])
+    assert both.steps[1].texts == ("general", "nowhere")
+
+
 def test_an_unknown_segment_is_told_with_line_and_allowed_values(tmp_path):
     text = CAMPAIGN + '\n[audience]\nsegments = ["slow-fad"]\n'
 
