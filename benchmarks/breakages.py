@@ -165,6 +165,19 @@ BREAKAGES: Final = (
         within=60,
     ),
     Breakage(
+        "never rests while its rate is used up",
+        (
+            Edit(
+                "campaigns/steps/deliver.py",
+                "elif not self._is_looking_on or not self._may_send():",
+                "elif not self._is_looking_on or not self._may_go_on():",
+            ),
+        ),
+        r"the sender never rests",
+        since=2341,
+        within=5,
+    ),
+    Breakage(
         "forgets what it claimed",
         (
             Edit(

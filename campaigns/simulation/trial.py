@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from campaigns.clock import SimulatedClock
+from campaigns.clock import Clock, SimulatedClock
 from campaigns.domain.values import Email, ReceivedEvent
 from campaigns.errors import SendError
 from campaigns.mail.local_ses.operations import Call, is_sending
@@ -41,6 +41,7 @@ _ENDS_AFTER: Final = timedelta(days=40)
 _LOOKS_EVERY: Final = timedelta(hours=12)
 _STALL: Final = timedelta(minutes=11)
 _LEAST_PAUSE: Final = timedelta(minutes=10)
+_MOST_LOOKS: Final = 20_000
 _SENDER: Final = "Tidemark <hello@tidemark.example>"
 _CONFIGURATION_SET: Final = "winback"
 
@@ -95,6 +96,28 @@ class Outcome:
     broken: list[str]
 
 
+class _RestlessError(Exception):
+    """A sender looks at its clock again and again, and lets no time pass."""
+
+
+class _Patience:
+    """A clock that is looked at so often, and no oftener, before time has to pass."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._seen_at = clock()
+        self._looks = 0
+
+    def __call__(self) -> datetime:
+        now = self._clock()
+        if now != self._seen_at:
+            self._seen_at, self._looks = now, 0
+        self._looks += 1
+        if self._looks > _MOST_LOOKS:
+            raise _RestlessError(f"{now:%Y-%m-%d %H:%M:%S}: the sender never rests")
+        return now
+
+
 @dataclass(slots=True)
 class Trial:
     """A world and a sender in it, which may die and start again."""
@@ -104,6 +127,7 @@ class Trial:
     folder: Path
     bench: Bench
     clock: SimulatedClock = field(default_factory=lambda: SimulatedClock(START))
+    _restless: list[str] = field(default_factory=list)
     _idle_wakes: int = 0
     _lives: int = 0
 
@@ -134,7 +158,7 @@ class Trial:
                 witness.mails,
                 self.mishaps.points,
                 dict(self.mishaps.happened),
-                witness.broken_promises(),
+                [*self._restless, *witness.broken_promises()],
             )
         finally:
             self.bench.door.inside = None
@@ -182,6 +206,9 @@ class Trial:
         except Killed:
             self.mishaps.happened["killed"] += 1
             self.clock.jump_to(self.clock() + self.mishaps.time_until_restart())
+        except _RestlessError as error:
+            self._restless.append(str(error))
+            self.clock.jump_to(START + _ENDS_AFTER)
 
     def _process(
         self, sessions: WatchedSessions, watch: Callable[[str], None], witness: Witness
@@ -230,7 +257,7 @@ class Trial:
             composer=self.bench.composer,
             start=lambda act: act(),
             senders=self.mishaps.senders,
-            clock=self.clock,
+            clock=_Patience(self.clock),
             sleep=lambda seconds: self.clock.jump_to(
                 self.clock() + timedelta(seconds=seconds)
             ),
