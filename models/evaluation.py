@@ -60,17 +60,26 @@ class Against(NamedTuple):
     only_used: int
 
     @property
-    def is_worse(self) -> bool:
-        """Whether the new one is shown to be worse.
+    def is_better(self) -> bool:
+        """Whether the new one is shown to be better."""
+        return _is_more(self.only_new, self.only_used)
 
-        By an exact test of whether those that one alone has right are evenly divided
-        (Q. McNemar, Psychometrika 12, 1947).
-        """
-        apart = self.only_new + self.only_used
-        if not apart:
-            return False
-        test = binomtest(self.only_used, apart, alternative="greater")
-        return bool(test.pvalue < _ERROR)
+    @property
+    def is_worse(self) -> bool:
+        """Whether the new one is shown to be worse."""
+        return _is_more(self.only_used, self.only_new)
+
+
+def _is_more(some: int, others: int) -> bool:
+    """Say whether accounts that one alone has right are more by other than luck.
+
+    By an exact test of whether they are evenly divided (Q. McNemar, Psychometrika 12,
+    1947).
+    """
+    apart = some + others
+    if not apart:
+        return False
+    return bool(binomtest(some, apart, alternative="greater").pvalue < _ERROR)
 
 
 def cross_validate(

@@ -13,6 +13,7 @@ from models.outcome_models import Learner
 from models.qini import qini
 from models.trial import Flags, Numbers, Places, Trial, crossed_gains
 
+_FEWEST_APART: Final = 20
 FEWEST_RETURNS: Final = 50
 """With fewer returns in an arm nothing is said: a handful of accounts would decide."""
 
@@ -56,7 +57,7 @@ class Gain(NamedTuple):
     high: float
 
 
-_UNKNOWN: Final = Gain(0.0, -1.0, 1.0)
+_WIDEST: Final = (-1.0, 1.0)
 """Where too few tell: no difference of shares is beyond it."""
 
 
@@ -65,12 +66,12 @@ class Used(NamedTuple):
 
     Attributes:
         version: Which.
-        uplift: What it states of each.
+        uplift: What it states of each; None if it can't be asked any more.
         is_later: Whose outcome was known only after it had learnt.
     """
 
     version: str
-    uplift: Numbers
+    uplift: Numbers | None
     is_later: Flags
 
 
@@ -87,6 +88,7 @@ class Judgement(NamedTuple):
         qini: How well the model puts accounts in order, fold by fold.
         over_used: What is gained over mailing by the model that is used, on accounts
             it cannot have learnt from; None where none is.
+        used_over_all: What that one gains over mailing everybody, on the same.
     """
 
     accounts: int
@@ -97,6 +99,7 @@ class Judgement(NamedTuple):
     all_over_none: Gain
     qini: tuple[float, ...]
     over_used: Gain | None = None
+    used_over_all: Gain | None = None
 
     @property
     def gains(self) -> bool:
@@ -184,31 +187,63 @@ def judge(
         accounts=len(y),
         returned=int(y.sum()),
         share_mailed=float(np.average(chosen, weights=weight)),
-        over_all=mean_gain((chosen - 1.0) * worth, confidence, weight),
+        over_all=_apart(chosen - 1.0, worth, trial, confidence, np.ones(len(y), bool)),
         over_none=mean_gain(chosen * worth, confidence, weight),
         all_over_none=mean_gain(worth, confidence, weight),
         qini=tuple(quality),
-        over_used=_over_used(used, chosen, worth, trial, costs, confidence),
+        **_beside(used, chosen, worth, trial, costs, confidence),
     )
 
 
-def _over_used(
+def _beside(
     used: Used | None,
     chosen: Flags,
     worth: Numbers,
     trial: Trial,
     costs: Costs,
     confidence: float,
-) -> Gain | None:
-    if used is None:
-        return None
+) -> dict[str, Gain]:
+    """Return what is gained over the model that is used, and what that one gains."""
+    if used is None or used.uplift is None:
+        return {}
     later = used.is_later
-    try:
-        _refuse_few(trial.y[later], trial.mailed[later])
-    except ValueError:
-        return _UNKNOWN
-    apart = chosen.astype(float) - mails_whom(used.uplift, costs)
-    return mean_gain((apart * worth)[later], confidence, trial.weight[later])
+    mails = mails_whom(used.uplift, costs).astype(float)
+    return {
+        "over_used": _apart(later * (chosen - mails), worth, trial, confidence, later),
+        "used_over_all": _apart(later * (mails - 1), worth, trial, confidence, later),
+    }
+
+
+def _apart(
+    apart: Numbers, worth: Numbers, trial: Trial, confidence: float, among: Flags
+) -> Gain:
+    """Return what is gained by mailing some more, and others not.
+
+    Only those tell anything who are mailed differently: with a handful of them the
+    interval would be narrow by luck, so it is as wide as can be.
+
+    Args:
+        apart: 1 for each account that is mailed instead of not, −1 the other way round.
+        worth: What mailing each is worth.
+        trial: The accounts.
+        confidence: Of the interval.
+        among: Which of them count.
+    """
+    if among.sum() < 2:  # noqa: PLR2004
+        return Gain(0.0, *_WIDEST)
+    gain = mean_gain((apart * worth)[among], confidence, trial.weight[among])
+    differ = (apart != 0) & among
+    if not differ.any() or _tells(trial.y[differ], trial.mailed[differ]):
+        return gain
+    return Gain(gain.value, *_WIDEST)
+
+
+def _tells(y: Numbers, mailed: Flags) -> bool:
+    """Say whether enough of each arm came back, and enough stayed away."""
+    came_back = y > 0
+    cells = [came_back == back for back in (True, False)]
+    fewest = min((cell & arm).sum() for cell in cells for arm in (mailed, ~mailed))
+    return bool(fewest >= _FEWEST_APART)
 
 
 def _refuse_few(y: Numbers, mailed: Flags) -> None:

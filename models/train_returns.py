@@ -120,7 +120,11 @@ def _candidates(horizon: timedelta, random_state: int) -> dict[str, Any]:
 
 
 def _over_luck(chosen: Choice, confidence: float, random_state: int) -> Difference:
-    """Return how much better than no knowledge it ranks later accounts."""
+    """Return how much better than no knowledge it ranks later accounts.
+
+    Each of the models that it was chosen from could have been lucky on them.
+    """
+    confidence = 1 - (1 - confidence) / len(chosen.standings)
     stated = chosen.judge.predict_proba(chosen.later.X)[:, 1]
     nothing = np.zeros(len(stated))
     return auc_difference(

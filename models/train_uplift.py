@@ -97,6 +97,7 @@ def plain_judgement(judged: Judgement) -> dict[str, Any]:
         "over_none": list(judged.over_none),
         "all_over_none": list(judged.all_over_none),
         "over_used": judged.over_used and list(judged.over_used),
+        "used_over_all": judged.used_over_all and list(judged.used_over_all),
         "qini": float(np.mean(judged.qini)),
         "is_better": judged.is_better,
         "sentence": judged.sentence,

@@ -41,12 +41,12 @@ class Used(NamedTuple):
 
     Attributes:
         version: Which.
-        classifier: Itself.
+        classifier: Itself; None if it can't be asked any more.
         as_of: Nothing later was known to it.
     """
 
     version: str
-    classifier: SegmentClassifier
+    classifier: SegmentClassifier | None
     as_of: datetime
 
 
@@ -71,7 +71,8 @@ class TrainedSegments:
             the starter rules said something, and how often the same.
         speaks_for: What speaks for each segment most of all.
         shuffled: The share it gets right of labels without meaning.
-        against_used: How it does beside the one that is used; None where none is.
+        judged_against: The version that was used then; None where none was.
+        against_used: How it does beside that one; None where it could not be asked.
     """
 
     classifier: SegmentClassifier
@@ -87,6 +88,7 @@ class TrainedSegments:
     agreement: dict[str, int]
     speaks_for: dict[str, list[str]]
     shuffled: float
+    judged_against: str | None
     against_used: Against | None
 
     def metadata(self) -> dict[str, Any]:
@@ -96,6 +98,7 @@ class TrainedSegments:
             self.classifier,
             data_hash=self.data_hash,
             as_of=self.as_of,
+            terms={"judged_against": self.judged_against},
             classes=[str(name) for name in self.classifier.classes_],
             labels_by=self.labels_by,
             labels=self.counts,
@@ -106,6 +109,7 @@ class TrainedSegments:
             against_used=self.against_used
             and {
                 **self.against_used._asdict(),
+                "is_better": self.against_used.is_better,
                 "is_worse": self.against_used.is_worse,
             },
             metrics_of_the_last=self.last and self.last._asdict(),
@@ -184,6 +188,7 @@ def train_segments(
         shuffled=cross_validate(
             classifier, X, shuffled, folds=_FOLDS, random_state=random_state
         )[0].accuracy,
+        judged_against=used and used.version,
         against_used=used and _against(used, X, y, given, as_of=as_of),
     )
 
@@ -195,8 +200,10 @@ def _against(
     given: NDArray[Any],
     *,
     as_of: datetime,
-) -> Against:
+) -> Against | None:
     """Compare on accounts that left since: the used one cannot have seen them."""
+    if used.classifier is None:
+        return None
     is_later = X[:, _DAYS_AGO] < (as_of - used.as_of) / timedelta(days=1)
     rows = X[is_later]
     by_used = used.classifier.predict(rows) if len(rows) else y[:0]

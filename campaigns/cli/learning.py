@@ -10,6 +10,7 @@ from campaigns.cli.options import in_utc
 from campaigns.domain.words import ModelAction, ModelKind
 from campaigns.errors import NotFoundError
 from campaigns.steps import learn, score
+from campaigns.store import model_versions
 from campaigns.wiring.models import write_card
 from campaigns.wiring.workspace import Workspace
 
@@ -38,7 +39,7 @@ def train(workspace: Workspace, what: str, *, as_of: datetime | None) -> None:
     if what == ModelKind.SEGMENTS:
         _tell_labels(metadata)
     print(learn.sentence_of(metadata))
-    _tell_use(metadata)
+    _tell_use(workspace, metadata)
     print(f"Its card is in {write_card(workspace, metadata['version'])}")
 
 
@@ -56,9 +57,11 @@ def _tell_labels(metadata: dict[str, Any]) -> None:
         print("  This says how well it repeats the rules, not whether they are right.")
 
 
-def _tell_use(metadata: dict[str, Any]) -> None:
+def _tell_use(workspace: Workspace, metadata: dict[str, Any]) -> None:
     version = metadata["version"]
-    if learn.is_sound(metadata):
+    with workspace.sessions.begin() as session:
+        used = model_versions.active(session, metadata["kind"])
+    if used is not None and used.version == version:
         print(f"Model {version} is in use.")
     else:
         print(f"Model {version} is kept, and not used.")

@@ -1,6 +1,5 @@
 """Whom to leave alone: accounts that no mail is expected to help."""
 
-from math import ceil
 from typing import NamedTuple
 
 from campaigns.rules.holdout import draw
@@ -44,15 +43,3 @@ class Policy(NamedTuple):
         False
         """
         return uplift is None or uplift > self.least_uplift
-
-    def room(self, uplift: float | None, *, limit: int) -> int:
-        """Return how many of a full cohort may be like an account.
-
-        Those tried by lot come first, and take no more than their share.
-
-        >>> Policy(exploration_share=0.1).room(-0.2, limit=25)
-        3
-        """
-        if self.is_worth_it(uplift):
-            return limit
-        return ceil(limit * self.exploration_share)

@@ -76,11 +76,10 @@ def train_segments(
     return keep(trained.classifier, trained.metadata(), folder)
 
 
-def _rival(used: Used) -> "segments.Used | None":
+def _rival(used: Used) -> "segments.Used":
     from models.training import Used
 
-    classifier = used.load(ModelKind.SEGMENTS)
-    return classifier and Used(used.version, classifier, used.as_of)
+    return Used(used.version, used.load(ModelKind.SEGMENTS), used.as_of)
 
 
 class PastWindow(NamedTuple):
@@ -184,14 +183,12 @@ def train_uplift(
     return keep(*trained, folder)
 
 
-def _asked(used: Used, trial: "Trial", rows: TrialRows) -> "policy.Used | None":
+def _asked(used: Used, trial: "Trial", rows: TrialRows) -> "policy.Used":
     from models.policy import Used
 
     model = used.load(ModelKind.UPLIFT)
-    if model is None:
-        return None
     is_later = (rows.features["settled_at"] > used.as_of).to_numpy()
-    return Used(used.version, model.predict(trial.X), is_later)
+    return Used(used.version, model and model.predict(trial.X), is_later)
 
 
 def discover(features: pl.DataFrame) -> "Discovery":

@@ -4,8 +4,8 @@ from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from math import inf
-from typing import Final, NamedTuple
+from math import floor
+from typing import NamedTuple
 
 import structlog
 
@@ -17,7 +17,7 @@ from campaigns.domain.words import Arm, ContactChoice, EnrolmentRefusal, ModelKi
 from campaigns.errors import ActionRefusedError
 from campaigns.rules.allocation import texts_of
 from campaigns.rules.eligibility import choose_contact, holdout_stratum, refusal_of
-from campaigns.rules.holdout import assign_arms, units_by_address
+from campaigns.rules.holdout import assign_arms, draw, units_by_address
 from campaigns.rules.policy import Policy, lot
 from campaigns.rules.timetable import due_times
 from campaigns.store import (
@@ -32,8 +32,6 @@ from campaigns.store import (
 from campaigns.store.session import Session, Sessions
 
 logger = structlog.get_logger(__name__)
-
-_FULL: Final = EnrolmentRefusal.COHORT_FULL
 
 
 class Programme(NamedTuple):
@@ -72,13 +70,11 @@ class Chosen(NamedTuple):
         candidate: The account.
         contact: Who of it would be written to.
         choice: Why.
-        chance: The chance it had of being chosen.
     """
 
     candidate: Candidate
     contact: CandidateContact
     choice: ContactChoice
-    chance: float
 
 
 def due(sessions: Sessions, *, now: datetime) -> list[Cohort]:
@@ -195,9 +191,9 @@ def choose(
 
     Arms are not looked at, so both lose accounts to the same rules. Where a cohort is
     full, those come first whom a mail helps most and, where nobody knows, those who
-    left last: they return most easily.
+    left last: they return most easily. The others come in a later cohort.
     """
-    policy, limit = programme.policy, campaign.caps.accounts_per_cohort
+    policy = programme.policy
     contacts = records.contacts_of(
         session, [each.account for each in candidates], now=now
     )
@@ -214,41 +210,43 @@ def choose(
             each.uplift, key=programme.holdout_key, episode=each.episode
         ):
             reason = EnrolmentRefusal.NOT_HELPED
-        room = inf if limit is None else policy.room(each.uplift, limit=limit)
-        if reason is None and len(chosen) >= room:
-            reason = _FULL
         if reason is not None:
             refused[each.account] = reason
             continue
         contact, choice = choose_contact(free)
         taken.add(contact.address_hash)
-        chosen.append(Chosen(each, contact, choice, policy.chance(each.uplift)))
-    full = [each for each in candidates if refused.get(each.account) is _FULL]
-    chosen = _with_chances(chosen, policy, full)
-    return sorted(chosen, key=lambda each: each.candidate.account), refused
+        chosen.append(Chosen(each, contact, choice))
+    room = draw(programme.holdout_key, "room", campaign.name, now.isoformat())
+    kept = _with_room(chosen, campaign.caps.accounts_per_cohort, policy, room)
+    late = {e.candidate.account for e in chosen} - {e.candidate.account for e in kept}
+    refused |= dict.fromkeys(late, EnrolmentRefusal.COHORT_FULL)
+    return sorted(kept, key=lambda each: each.candidate.account), refused
 
 
 def _place(programme: Programme, candidate: Candidate) -> tuple[object, ...]:
-    """Return what puts candidates in order: first those tried, by their lots."""
+    """Return what puts candidates in order: those tried come last, by their lots."""
     if not programme.policy.is_worth_it(candidate.uplift):
-        return False, lot(programme.holdout_key, candidate.episode)
+        return True, lot(programme.holdout_key, candidate.episode)
     helped, left_at = candidate.uplift or 0.0, candidate.churned_at.timestamp()
-    return True, -helped, -left_at, candidate.account
+    return False, -helped, -left_at, candidate.account
 
 
-def _with_chances(
-    chosen: list[Chosen], policy: Policy, full: list[Candidate]
+def _with_room(
+    chosen: list[Chosen], limit: int | None, policy: Policy, part: float
 ) -> list[Chosen]:
-    """Return the same; where only a part of those tried found room, by lot."""
-    late = sum(not policy.is_worth_it(each.uplift) for each in full)
-    tried = sum(not policy.is_worth_it(each.candidate.uplift) for each in chosen)
-    part = tried / (tried + late) if late else 1.0
-    return [
-        each
-        if policy.is_worth_it(each.candidate.uplift)
-        else each._replace(chance=each.chance * part)
-        for each in chosen
-    ]
+    """Return those that a cohort has room for: the first helped, and the first tried.
+
+    Each kind gets room by its number, so a chance to be tried stays what it is: those
+    without room come in a later cohort. `part`, from 0 to 1, is the lot that decides
+    of a part of a place.
+    """
+    if limit is None or len(chosen) <= limit:
+        return chosen
+    tried = [e for e in chosen if not policy.is_worth_it(e.candidate.uplift)]
+    helped = len(chosen) - len(tried)
+    room = floor(limit * len(tried) / len(chosen) + part)
+    room = min(max(room, limit - helped), len(tried))
+    return chosen[: limit - room] + tried[:room]
 
 
 def _arms(
@@ -321,5 +319,5 @@ def _enrolment(
             campaign=campaign.name,
             account=candidate.account,
         ),
-        chance=each.chance,
+        chance=programme.policy.chance(candidate.uplift),
     )

@@ -11,7 +11,7 @@ from campaigns.sources.mapping import read_mapping
 from campaigns.steps import take_records, take_usage
 from campaigns.steps.import_file import Import, ImportResult, Progress, Workplace
 from campaigns.store import imports
-from campaigns.store.session import OperationalError, database_trouble
+from campaigns.store.session import OperationalError, database_trouble, is_damage
 
 logger = structlog.get_logger(__name__)
 
@@ -71,7 +71,7 @@ def ingest(
 def _not_kept(path: Path, error: Exception) -> InputError | None:
     """Return what to say where a disk or database refused; None of other errors."""
     trouble = database_trouble(error)
-    if trouble is None and not isinstance(error, OSError):
+    if is_damage(error) or (trouble is None and not isinstance(error, OSError)):
         return None
     return InputError(
         f"{path}: what was read could not be kept ({trouble or error}); make room and "

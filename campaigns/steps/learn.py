@@ -73,13 +73,40 @@ def _one(learning: Learning, kind: ModelKind, *, now: datetime) -> Learnt:
 def _action(
     kind: ModelKind, metadata: dict[str, Any], champion: ModelVersion | None
 ) -> ModelAction:
-    """Return what a model's numbers allow."""
-    if is_sound(metadata):
-        return ModelAction.PROMOTED
+    """Return what a model's numbers allow by themselves."""
+    if _may_be_used(metadata, champion):
+        # A refresh of segments that is as good changes who is called what for nothing.
+        beside = metadata.get("against_used")
+        is_shown = kind is not ModelKind.SEGMENTS or not beside or beside["is_better"]
+        return ModelAction.PROMOTED if is_shown else ModelAction.TRAINED
     if kind is ModelKind.UPLIFT and champion is not None:
-        is_lost = metadata["judgement"]["over_all"][0] <= 0
+        is_lost = _is_lost(metadata["judgement"])
         return ModelAction.RETIRED if is_lost else ModelAction.TRAINED
     return ModelAction.TRAINED
+
+
+def _is_lost(judgement: dict[str, Any]) -> bool:
+    """Say whether choosing gains nothing any more, or the model in use does harm."""
+    used = judgement["used_over_all"]
+    return judgement["over_all"][0] <= 0 or (used is not None and used[2] < 0)
+
+
+def _may_be_used(metadata: dict[str, Any], champion: ModelVersion | None) -> bool:
+    """Say whether a model's numbers allow it to be used, in a champion's place.
+
+    They tell so only if it was judged beside that one, and knows no less.
+    """
+    if not is_sound(metadata):
+        return False
+    if champion is None or champion.version == metadata["version"]:
+        return True
+    as_of, before = (_as_of(each) for each in (metadata, champion.metadata))
+    judged_against = metadata.get("judged_against", champion.version)
+    return judged_against == champion.version and as_of >= before
+
+
+def _as_of(metadata: dict[str, Any]) -> datetime:
+    return datetime.fromisoformat(metadata["as_of"])
 
 
 def _was_rolled_back(session: Session, kind: ModelKind) -> bool:
@@ -136,8 +163,8 @@ def train(
     kept = TEACHERS[kind](learning, as_of)
     with learning.sessions.begin() as session:
         _keep(session, kept, now)
-        sound = is_sound(kept.metadata)
-        action = ModelAction.PROMOTED if sound else ModelAction.TRAINED
+        may = _may_be_used(kept.metadata, model_versions.active(session, kind))
+        action = ModelAction.PROMOTED if may else ModelAction.TRAINED
         _decide(session, kind, kept.metadata, action, now)
     return kept.metadata
 
@@ -177,10 +204,11 @@ def promote(
     """
     with learning.sessions.begin() as session:
         model = model_versions.find(session, beginning)
-        if not anyway and not is_sound(model.metadata):
+        used = model_versions.active(session, ModelKind(model.kind))
+        if not anyway and not _may_be_used(model.metadata, used):
             raise ActionRefusedError(
-                f"{model.version} {_why_not(model.metadata)} Say --anyway to use it "
-                "all the same"
+                f"{model.version} {_why_not(model.metadata, used)} Say --anyway to use "
+                "it all the same"
             )
         files.load(learning.models_folder / model.path, ModelKind(model.kind))
         because = "a person said so" + (", anyway" if anyway else "")
@@ -193,9 +221,11 @@ def promote(
     return model
 
 
-def _why_not(metadata: dict[str, Any]) -> str:
+def _why_not(metadata: dict[str, Any], used: ModelVersion | None) -> str:
     if metadata.get(_PROPOSED):
         return "was proposed, and its numbers are its maker's: nobody judged it here."
+    if used is not None and is_sound(metadata):
+        return f"was not compared with {used.version}, which is used now."
     return f"is not shown to be better: {sentence_of(metadata)}"
 
 
@@ -229,6 +259,18 @@ def roll_back(
     return model
 
 
+def _check_date(metadata: dict[str, Any]) -> None:
+    try:
+        zone = _as_of(metadata).tzinfo
+    except (LookupError, TypeError, ValueError):
+        zone = None
+    if zone is None:
+        raise ActionRefusedError(
+            "as_of: a model has to say up to which moment it knows, with a time zone, "
+            "such as 2026-06-01T00:00:00+00:00"
+        )
+
+
 def propose(
     learning: Learning, model: object, metadata: dict[str, Any], *, now: datetime
 ) -> str:
@@ -237,9 +279,11 @@ def propose(
     It is used once a person promotes it, anyway: nobody but its maker judged it.
 
     Raises:
-        ActionRefusedError: A model of that version is stored already.
+        ActionRefusedError: A model of that version is stored already, or this one does
+            not say up to when it knows.
         ModelMismatchError: It holds types that are not trusted, or does not fit.
     """
+    _check_date(metadata)
     # Another name than ours of the same data: what is learnt here never is its file.
     kind, version = ModelKind(metadata["kind"]), f"p{metadata['version']}"
     with learning.sessions.begin() as session:

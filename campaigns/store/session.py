@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Engine, create_engine, event, make_url, text
+from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.exc import DatabaseError, DisconnectionError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -188,29 +188,40 @@ def write_persistently(
     raise AssertionError("the last attempt raises or returns")
 
 
+def is_damage(error: BaseException) -> bool:
+    """Say whether an error tells that a SQLite file is damaged."""
+    if isinstance(error, DatabaseError):
+        error = error.orig or error
+    # That class itself: its subclasses tell of values, of statements, of a busy file.
+    return type(error) is sqlite3.DatabaseError
+
+
 def database_trouble(error: BaseException) -> str | None:
     """Return what a database says of its own trouble; None of any other error."""
     is_away = isinstance(error, (OperationalError, sqlite3.OperationalError))
-    if isinstance(error, DatabaseError):
-        error = error.orig or error
-    # That class itself: its subclasses tell of values and of statements.
-    is_damaged = type(error) is sqlite3.DatabaseError
-    if not is_away and not is_damaged:
+    if not is_away and not is_damage(error):
         return None
-    lines = str(error).strip().splitlines()
-    told = lines[0] if lines else type(error).__name__
-    return f"{told}; {_PUT_BACK}" if is_damaged else told
+    cause = error.orig if isinstance(error, DatabaseError) and error.orig else error
+    lines = str(cause).strip().splitlines()
+    told = lines[0] if lines else type(cause).__name__
+    return f"{told}; {_PUT_BACK}" if is_damage(error) else told
 
 
 def is_sound(engine: Engine) -> bool:
     """Say whether SQLite finds its file undamaged; other databases check themselves."""
     if engine.dialect.name != "sqlite":
         return True
+    # Not in a transaction of ours: those keep writers out.
+    connection = engine.raw_connection()
     try:
-        with engine.begin() as connection:
-            return connection.execute(text("PRAGMA quick_check")).scalar() == "ok"
-    except DatabaseError:
-        return False
+        found = connection.cursor().execute("PRAGMA quick_check").fetchone()
+        return bool(found == ("ok",))
+    except sqlite3.DatabaseError as error:
+        if is_damage(error):
+            return False
+        raise
+    finally:
+        connection.close()
 
 
 def check_sound(engine: Engine) -> None:

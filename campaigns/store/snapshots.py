@@ -73,7 +73,7 @@ def read(folder: Path, snapshot: Snapshot) -> pl.DataFrame:
         ConfigError: Its file is missing, unreadable, or was changed since.
     """
     path = folder / snapshot.file
-    remedy = "put it back from a backup, or score that date again"
+    remedy = "put it back from a backup"
     try:
         features = pl.read_parquet(path)
     except (OSError, pl.exceptions.PolarsError) as error:

@@ -1,11 +1,12 @@
 """The store, on SQLite and on PostgreSQL."""
 
+import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import event, inspect, text
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from campaigns.domain.values import Posted, Return
@@ -34,7 +35,7 @@ from campaigns.store import (
     workers,
 )
 from campaigns.store.model_versions import ModelDecision
-from campaigns.store.session import open_engine
+from campaigns.store.session import check_sound, database_trouble, open_engine
 from campaigns.store.tables import Base
 from campaigns.store.tables.records import AccountRow
 from campaigns.store.workers import at_work, is_sending
@@ -500,3 +501,24 @@ def test_a_worker_whose_connection_was_lost_is_there_again(engine, sessions):
             session.execute(_LOSE_THE_OTHERS)
         # And one that is lost at the end does not stand in its way.
     assert not is_sending(engine)
+
+
+@pytest.mark.parametrize("lock", ["IMMEDIATE", "EXCLUSIVE"])
+def test_a_database_that_is_busy_is_not_called_damaged(sqlite_url, tmp_path, lock):
+    engine = open_engine(sqlite_url)
+    event.listen(
+        engine, "connect", lambda each, _: each.execute("PRAGMA busy_timeout = 10")
+    )
+    schema.upgrade(engine)
+    other = sqlite3.connect(tmp_path / "winback.db", isolation_level=None)
+    other.execute(f"BEGIN {lock}")
+    try:
+        if lock == "IMMEDIATE":
+            check_sound(engine)  # another writes: the file can be read
+        else:
+            with pytest.raises(sqlite3.OperationalError) as found:
+                check_sound(engine)
+            assert database_trouble(found.value) == "database is locked"
+    finally:
+        other.close()
+        engine.dispose()

@@ -5,7 +5,7 @@ import pytest
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from models.balance import balance
-from models.policy import Costs, judge, mails_whom
+from models.policy import Costs, Used, judge, mails_whom
 from models.qini import qini, qini_curve
 from models.synthetic.trials import make_trial
 from models.trial import trial
@@ -235,6 +235,53 @@ def test_no_gain_is_claimed_where_there_is_none():
         claims += found.is_better
         assert found.is_better or found.sentence.startswith("No gain to be had")
     assert claims <= 1
+
+
+def beside(seed, rows, uplift, *, later=None):
+    """A judgement of two models' mean on a made trial, beside one that is used."""
+    made = make_trial(rows, seed=seed, harmed_share=0.4).trial
+    is_later = np.ones(rows, bool) if later is None else np.arange(rows) < later
+    used = Used("used", uplift(made), is_later)
+    return judge(TwoModel(random_state=0), made, used=used, confidence=0.999)
+
+
+def test_what_beats_the_used_model_is_shown_on_later_accounts():
+    def mails_all(made):
+        return np.ones(len(made.y))
+
+    found = beside(1, 12_000, mails_all)
+    assert found.over_used == pytest.approx(found.over_all)
+    assert found.over_used.low > 0
+    assert found.is_better
+    assert found.used_over_all == (0.0, 0.0, 0.0)
+
+    few = beside(1, 12_000, mails_all, later=60)
+    assert few.gains
+    assert not few.is_better
+    assert (few.over_used.low, few.over_used.high) == (-1.0, 1.0)
+    assert "not shown to be better than the model that is used" in few.sentence
+
+
+def test_a_used_model_that_leaves_the_wrong_ones_alone_does_harm():
+    def the_wrong_ones(made):
+        return -TwoModel(random_state=0).fit(*made).predict(made.X)
+
+    assert beside(2, 12_000, the_wrong_ones).used_over_all.high < 0
+
+
+@pytest.mark.parametrize("apart", [8, 15])
+def test_a_handful_of_accounts_is_never_shown_to_be_better(apart):
+    """All mailed accounts among them stayed away, by luck."""
+    made = make_trial(4_000, seed=3, harmed_share=0.4).trial
+    uplift = TwoModel(random_state=0).fit(*made).predict(made.X)
+    stayed = np.flatnonzero(made.mailed & (made.y == 0) & (uplift < 0))[:apart]
+    changed = np.where(np.isin(np.arange(4_000), stayed), 1.0, uplift)
+    used = Used("used", changed, np.isin(np.arange(4_000), stayed))
+
+    found = judge(TwoModel(random_state=0), made, used=used)
+
+    assert not found.is_better
+    assert found.over_used.low == -1.0
 
 
 def test_a_judgement_is_the_same_each_time():
