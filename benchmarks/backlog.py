@@ -69,6 +69,7 @@ def worked_off(bench: Bench, *, events: int) -> Backlog:
         post = Post(
             here.sessions,
             partial(queue.receive, wait_seconds=0),
+            queue.waiting,
             queue.delete,
             lambda email: here.sender.send_all([email])[0],
             here.clock,

@@ -20,6 +20,7 @@
 # %%
 from campaigns.cli.options import workspace_in_use
 from campaigns.domain.values import ArmCount
+from campaigns.errors import ActionRefusedError
 from campaigns.present import charts
 from campaigns.rules.measure.rates import rate_interval
 from campaigns.steps import learn, teach
@@ -84,7 +85,10 @@ if trained:
 
 # %%
 if trained:
-    print(learn.propose(learning, *trained, now=workspace.clock()))
+    try:
+        print(learn.propose(learning, *trained, now=workspace.clock()))
+    except ActionRefusedError as stored_before:
+        print(stored_before)
 
 # %% [markdown]
 # ## What to do

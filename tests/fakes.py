@@ -71,6 +71,9 @@ class FakeQueue:
         self._given |= {event.receipt for event in free}
         return free
 
+    def waiting(self) -> int:
+        return len(self._waiting)
+
     def delete(self, events: list[ReceivedEvent]) -> None:
         gone = [event.receipt for event in events]
         self.deleted += gone

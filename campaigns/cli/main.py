@@ -197,6 +197,9 @@ def run_(
             help="let simulated time pass, with mails to the local SES only",
         ),
     ] = None,
+    page: Annotated[
+        bool, typer.Option(help="serve the unsubscribe page, too, or let another")
+    ] = True,
     workspace: WorkspaceOption = Path(),
 ) -> None:
     """Run scheduler, sender, receiver and the unsubscribe page in one process."""
@@ -204,9 +207,18 @@ def run_(
     from campaigns.wiring.workspace import open_workspace
 
     if simulate is None:
-        run_for_real(open_workspace(workspace))
+        run_for_real(open_workspace(workspace), with_page=page)
     else:
         run_simulated(open_workspace(workspace), simulate)
+
+
+@app.command()
+def serve(workspace: WorkspaceOption = Path()) -> None:
+    """Serve the unsubscribe page only, whether `winback run` runs or not."""
+    from campaigns.cli.running import serve_page
+    from campaigns.wiring.workspace import open_workspace
+
+    serve_page(open_workspace(workspace))
 
 
 @app.command()

@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime
 
 from rich.console import Console
@@ -26,17 +26,34 @@ from campaigns.wiring.sending import (
 from campaigns.wiring.workspace import Workspace, simulated
 
 
-def run_for_real(workspace: Workspace) -> None:
+def serve_page(workspace: Workspace) -> None:
+    """Serve the unsubscribe page until SIGTERM or SIGINT, whether a sender runs or not.
+
+    Raises:
+        ConfigError: Its port is in use.
+    """
+    stop = _stopped_by_a_signal()
+    with unsubscribe_page(workspace) as page:
+        print(f"Serving the unsubscribe page on {page}", flush=True)
+        stop.wait()
+
+
+def run_for_real(workspace: Workspace, *, with_page: bool) -> None:
     """Run until SIGTERM or SIGINT; a mail that is being posted is finished first.
+
+    Args:
+        workspace: Where.
+        with_page: Whether the unsubscribe page is served from here, not by another.
 
     Raises:
         ActionRefusedError: The workspace has lived in simulated time.
     """
     _check_our_time(workspace)
     stop = _stopped_by_a_signal()
+    served = unsubscribe_page(workspace) if with_page else nullcontext("another's port")
     with (
         _in_our_time(workspace, schedules=True) as (presence, endpoint, work),
-        unsubscribe_page(workspace) as page,
+        served as page,
     ):
         _put_right(workspace, presence, work)
         with schedule.awake(work):

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 _MOST: Final = 10  # what SQS gives at once
 _MACHINE_SECONDS: Final = 10
+_WAITING: Final = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
 # https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html#bounce-types
 _ON_SES_LIST: Final = frozenset({"OnAccountSuppressionList", "Suppressed"})
 _MACHINE_AGENT: Final = "Mozilla/5.0"  # exactly so: what mail privacy proxies send
@@ -43,6 +48,9 @@ class EventQueue:
     def receive(self, *, wait_seconds: int) -> list[ReceivedEvent]:
         """Return up to ten events, waiting for the first one.
 
+        Where it does not wait, SQS asks some of its servers only, and "none" says
+        little (SQS Developer Guide, "short and long polling").
+
         Raises:
             RetryLaterError: The queue did not answer.
         """
@@ -60,6 +68,22 @@ class EventQueue:
             translate(message["Body"], receipt=message["ReceiptHandle"])
             for message in response.get("Messages", [])
         ]
+
+    def waiting(self) -> int:
+        """Return how many events are in the queue, also those that others received.
+
+        Raises:
+            RetryLaterError: The queue did not answer.
+        """
+        try:
+            response = self._client.get_queue_attributes(
+                QueueUrl=self._queue_url, AttributeNames=list(_WAITING)
+            )
+        except (BotoCoreError, ClientError) as error:
+            kind = type(error).__name__
+            raise RetryLaterError(f"the event queue did not answer: {kind}") from error
+        attributes = response.get("Attributes", {})
+        return sum(int(attributes.get(name, 0)) for name in _WAITING)
 
     def delete(self, events: list[ReceivedEvent]) -> None:
         """Remove events that are safely kept.

@@ -140,6 +140,11 @@ def _over_time(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield said, f"{percent(each['same'] / each['accounts'])} of accounts"
 
 
+def _beyond_luck(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    if found := metadata.get("over_luck"):
+        yield "the same, beyond guessing", _range(found, "{:+.1%}")
+
+
 def _beside_used(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield how it does beside the model that was used when it was trained."""
     if found := metadata.get("against_used"):
@@ -156,6 +161,7 @@ def _of_segments(metadata: Mapping[str, Any]) -> tuple[Section, ...]:
         ("always naming the commonest", percent(metrics["chance"])),
         ("calibration error", _calibration(metrics)),
         ("labels shuffled, right", percent(metadata["controls"]["shuffled_labels"])),
+        *_beyond_luck(metadata),
         *_over_time(metadata),
         *_beside_used(metadata),
     )
@@ -198,6 +204,11 @@ def _agreed(metadata: Mapping[str, Any]) -> str:
     )
 
 
+def _cutoffs(metadata: Mapping[str, Any]) -> str:
+    dates = [each[:10] for each in metadata["cutoffs"]]
+    return f"{len(dates)} dates from {min(dates)} to {max(dates)}"
+
+
 def _over_luck(metadata: Mapping[str, Any]) -> str:
     found = _range(metadata["over_luck"], "{:+.3f}")
     sure = metadata.get("confidence", _USUALLY)
@@ -225,7 +236,8 @@ def _of_propensity(metadata: Mapping[str, Any]) -> tuple[Section, ...]:
             "How good it is",
             ("model", "AUC", "over the first", "slope", "calibration error"),
             (*standings, ("labels shuffled", shuffled, "", "", "")),
-            f"Learnt from {learnt}; judged on {judged}, all of them later. "
+            f"Within {metadata['window_days']} days of {_cutoffs(metadata)}. Learnt "
+            f"from {learnt}; judged on {judged}, all of them later. "
             + _over_luck(metadata),
         ),
         Section(

@@ -223,6 +223,7 @@ class Trial:
         received = receive.Post(
             sessions,
             watched(partial(queue.receive, wait_seconds=0), "receive", watch),
+            queue.waiting,
             watched(delete, "delete", watch),
             lambda email: _the_one(desk.send([email])),
             self.clock,

@@ -39,7 +39,8 @@ class Post(NamedTuple):
 
     Attributes:
         sessions: The database.
-        receive: Returns events that wait, none if the queue is empty.
+        receive: Returns events that wait; none is no proof that none is there.
+        waiting: Says how many are in the queue, hidden ones too.
         delete: Removes events from the queue.
         send: Posts a canary; raises a SendError.
         clock: The time.
@@ -47,6 +48,7 @@ class Post(NamedTuple):
 
     sessions: Sessions
     receive: Callable[[], list[ReceivedEvent]]
+    waiting: Callable[[], int]
     delete: Callable[[list[ReceivedEvent]], None]
     send: Callable[[Email], str]
     clock: Clock
@@ -80,7 +82,9 @@ def receive(post: Post) -> ReceiveResult:
         received = post.receive()
         if not received:
             guard(post.sessions, now=post.clock())
-            _after_empty_queue(post, result)
+            # What a killed receiver took stays hidden for a while, and comes again.
+            if not post.waiting():
+                _after_empty_queue(post, result)
             break
         kept = keep(post.sessions, received, now=post.clock())
         result.repeated += kept.repeated

@@ -39,6 +39,7 @@ from campaigns.store.session import Sessions
 from campaigns.store.workers import Presence
 from campaigns.wiring.workspace import Workspace, publish
 
+_POLL_SECONDS: Final = 2
 _STARTS_WITHIN_SECONDS: Final = 20
 _READ_TIMEOUT_SECONDS: Final = 60
 _CONNECT_TIMEOUT_SECONDS: Final = 5
@@ -270,7 +271,10 @@ def sending_work(
             desk=desk,
             post=receive.Post(
                 workspace.sessions,
-                partial(queue.receive, wait_seconds=0),
+                partial(
+                    queue.receive, wait_seconds=0 if is_simulated else _POLL_SECONDS
+                ),
+                queue.waiting,
                 queue.delete,
                 sender.send,
                 workspace.clock,

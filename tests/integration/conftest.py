@@ -70,7 +70,7 @@ def queue():
 
 @pytest.fixture
 def post(sessions, queue, ses, clock):
-    return Post(sessions, queue.receive, queue.delete, ses.send, clock)
+    return Post(sessions, queue.receive, queue.waiting, queue.delete, ses.send, clock)
 
 
 @pytest.fixture

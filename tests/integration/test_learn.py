@@ -45,6 +45,7 @@ from campaigns.store.tables.programme import (
     ScoreRow,
 )
 from campaigns.store.usage import UsageLake
+from campaigns.wiring.models import decisions_about
 from models.definitions import DEFINITION, FEATURE_NAMES
 from models.uplift import OneFlag
 from tests.factories import (
@@ -473,6 +474,31 @@ def test_people_promote_and_roll_back(learning):
     assert active(learning, "uplift").version == version
     assert learn.roll_back(learning, ModelKind.UPLIFT, now=LATER) is None
     assert active(learning, "uplift") is None
+
+
+def test_a_card_says_what_ended_a_models_use():
+    def decided(*each):
+        return [
+            ModelDecision("uplift", version, action, NOON + n * DAY, f"reason {n}")
+            for n, (version, action) in reversed(list(enumerate(each)))
+        ]
+
+    promoted, trained, retired = (
+        ModelAction.PROMOTED, ModelAction.TRAINED, ModelAction.RETIRED
+    )  # fmt: skip
+    history = decided(
+        ("a", trained), ("a", promoted), ("b", trained), ("b", promoted),
+        ("c", trained), (None, retired), ("c", promoted),
+    )  # fmt: skip
+
+    of_a = [(what, why) for _, what, why in decisions_about("a", history)]
+    assert of_a == [
+        ("promoted: b in its place", "reason 3"),
+        ("promoted", "reason 1"),
+        ("trained", "reason 0"),
+    ]
+    of_b = [what for _, what, _ in decisions_about("b", history)]
+    assert of_b == ["retired", "promoted", "trained"]
 
 
 def test_what_was_made_elsewhere_is_used_only_if_a_person_says_anyway(learning):

@@ -130,6 +130,27 @@ def test_a_lost_request_is_held_once_events_provably_flow(
         assert [each.state for each in doubts.in_doubt(session)] == ["held"]
 
 
+def test_nothing_is_held_while_an_event_is_hidden_in_the_queue(
+    sender, ses, post, queue, sessions, clock
+):
+    """A receiver that was killed took it: it comes again once its time is up."""
+    enrolled(sessions, ["acc-1", "acc-2"])
+    ses.fail_next(OutcomeUnknownError("cut off"))
+    deliver(sender)
+    queue.put(received(provider_event(message=1)))
+    queue.receive()
+
+    clock.advance(minutes=20)
+    later = provider_event(message=2, mail_at=NOON + timedelta(minutes=1))
+    queue.put(received(later))
+    receive(post)
+    assert Counter(words(sessions)) == {"unknown": 1, "accepted": 1}
+
+    queue.time_passes()
+    receive(post)
+    assert Counter(words(sessions)) == {"accepted": 2}
+
+
 def test_where_no_later_mail_comes_a_canary_proves_that_events_flow(
     sender, ses, post, queue, sessions, clock
 ):

@@ -49,7 +49,12 @@ class Bench:
         get = partial(self.queue.receive, wait_seconds=0)
         receive.receive(
             receive.Post(
-                self.sessions, get, self.queue.delete, self.sender.send, self.clock
+                self.sessions,
+                get,
+                self.queue.waiting,
+                self.queue.delete,
+                self.sender.send,
+                self.clock,
             )
         )
 
@@ -200,3 +205,15 @@ def test_a_refusal_says_what_to_do(bench, answer, told):
 
 class _Ok:
     status_code = 200
+
+
+def test_what_was_received_is_waiting_until_it_is_deleted(bench):
+    bench.send()
+    bench.clock.advance(hours=3)
+    waiting = bench.queue.waiting()
+    assert waiting > 6
+
+    taken = bench.queue.receive(wait_seconds=0)
+    assert bench.queue.waiting() == waiting
+    bench.queue.delete(taken)
+    assert bench.queue.waiting() == waiting - len(taken)

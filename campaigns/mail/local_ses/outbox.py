@@ -248,6 +248,14 @@ class Outbox:
         )
         return int(row.fetchone()[0])
 
+    def in_flight(self, *, now: datetime) -> int:
+        """Return how many events are hidden, for somebody received them."""
+        row = self._database.execute(
+            "SELECT count(*) FROM queue WHERE visible_at > ? AND received > 0",
+            (_text(now),),
+        )
+        return int(row.fetchone()[0])
+
     def next_event_at(self) -> datetime | None:
         """Return when the next event becomes visible."""
         (moment,) = self._database.execute(

@@ -27,8 +27,13 @@ def answer(
     if operation == "GetQueueUrl":
         return {"QueueUrl": f"{base_url}/queue/{QUEUE_NAME}"}
     if operation == "GetQueueAttributes":
-        waiting = str(outbox.queued(now=now))
-        return {"Attributes": {"ApproximateNumberOfMessages": waiting}}
+        return {
+            "Attributes": {
+                "ApproximateNumberOfMessages": str(outbox.queued(now=now)),
+                "ApproximateNumberOfMessagesNotVisible": str(outbox.in_flight(now=now)),
+                "ApproximateNumberOfMessagesDelayed": "0",
+            }
+        }
     if operation == "ReceiveMessage":
         return _receive(outbox, request, now)
     if operation == "DeleteMessage":
