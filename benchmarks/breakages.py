@@ -135,7 +135,7 @@ BREAKAGES: Final = (
         (
             Edit(
                 "campaigns/steps/posting.py",
-                "    if desk.guard.forbids(session):",
+                "    if desk.guard.forbids(session, now=now):",
                 "    if False:",
             ),
         ),

@@ -169,7 +169,6 @@ def _one_date(on: datetime | date | None, after: datetime) -> datetime:
 
 def look(work: Work) -> None:
     """Do what is due besides sending and receiving: settle, report, enrol."""
-    work.beat(work.clock())
     with work.sessions.begin() as session:
         has_news = settle.is_news(session)
     if has_news:
@@ -334,16 +333,16 @@ def awake(work: Work, *, only_sends: bool = False) -> Iterator[None]:
 
     scheduler = BackgroundScheduler(
         timezone=UTC,
-        executors={"default": ThreadPoolExecutor(3)},
+        executors={"default": ThreadPoolExecutor(4)},
         # A late wake-up is still a wake-up, and several late ones are one.
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
     jobs: list[tuple[Callable[[], object], int]] = [
-        (lambda: deliver_on(work), _DELIVER_SECONDS)
+        (lambda: deliver_on(work), _DELIVER_SECONDS),
+        # By itself: what is due may take long, and the heart may not stand still.
+        (lambda: work.beat(work.clock()), _LOOK_SECONDS),
     ]
-    if only_sends:
-        jobs += [(lambda: work.beat(work.clock()), _LOOK_SECONDS)]
-    else:
+    if not only_sends:
         jobs += [
             (lambda: receive.receive(work.post), _RECEIVE_SECONDS),
             (lambda: look(work), _LOOK_SECONDS),
@@ -390,6 +389,7 @@ def simulate(
         if day != now.date():
             day = now.date()
             each_day(day)
+        work.beat(now)
         look(work)
         delivered = deliver.deliver(work.desk)
         if now >= receive_at:

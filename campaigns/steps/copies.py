@@ -23,20 +23,31 @@ class CopyGuard:
     Args:
         sessions: The database.
         watermark: How far it had come.
+        notices_sleep: Whether a sender that stood still for long asks first, as one
+            that starts does. Simulated time jumps, so there it may not.
     """
 
-    def __init__(self, sessions: Sessions, watermark: Watermark) -> None:
+    def __init__(
+        self, sessions: Sessions, watermark: Watermark, *, notices_sleep: bool = False
+    ) -> None:
         self._sessions = sessions
+        self._notices_sleep = notices_sleep
         self._watermark = watermark
         self._seen: Mark | None = None
         self._alone = Lock()
 
-    def forbids(self, session: Session) -> bool:
+    def forbids(self, session: Session, *, now: datetime) -> bool:
         """Say whether nothing may go from here, in the transaction that would let it.
 
-        So it is where a person has to look first, whatever state the campaign is in.
+        So it is where a person has to look first, whatever state the campaign is in,
+        and where the machine slept: its thread may post before its heart beats.
         """
-        return instance.waits_because(session) is not None or self.suspects(session)
+        waits = instance.waits_because(session) is not None
+        return waits or self._slept(session, now=now) or self.suspects(session)
+
+    def _slept(self, session: Session, *, now: datetime) -> bool:
+        alive_at = instance.alive_at(session) if self._notices_sleep else None
+        return _why_too_late(alive_at, now=now) is not None
 
     def suspects(self, session: Session) -> bool:
         """Say whether the mark knows of more than is read here, in a transaction.
@@ -109,10 +120,10 @@ class CopyGuard:
     def beat(self, *, now: datetime) -> None:
         """Record that the sender is alive, and how far its database has come."""
         with self._sessions.begin() as session:
-            instance.beat(session, now=now)
-            is_suspect = self.suspects(session)
+            is_suspect = self._slept(session, now=now) or self.suspects(session)
             here = mark_of(session)
             if not is_suspect:
+                instance.beat(session, now=now)
                 self._raise(here)
         if is_suspect:
             self.ask(now=now)

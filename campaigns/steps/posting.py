@@ -167,7 +167,7 @@ def _begin(
         ids = [mail.message for mail in group]
         back = attempts.take_back(session, ids, worker=desk.worker, now=now)
         known = _take_off(session, known, back, now=now)
-    if desk.guard.forbids(session):
+    if desk.guard.forbids(session, now=now):
         allowance.keep(session, known)
         return Turn(waiting=group, is_suspect=True)
     claimed = MessageState.CLAIMED

@@ -231,7 +231,7 @@ def sending_work(
     """Yield everything a wake-up may have to do; the caller is at work."""
     settings = workspace.settings
     stop = threading.Event()
-    guard = workspace.guard()
+    guard = workspace.guard(is_simulated=is_simulated)
     ses, sqs = make_clients(workspace, endpoint)
     sender = SesSender(
         ses,

@@ -98,9 +98,9 @@ class Workspace:
         """Return what turns an address into its keyed hash."""
         return partial(hash_address, key=as_bytes(self.settings.secrets.address_key))
 
-    def guard(self) -> CopyGuard:
+    def guard(self, *, is_simulated: bool) -> CopyGuard:
         """Return what tells a copy of the database from the original."""
-        return CopyGuard(self.sessions, self.watermark)
+        return CopyGuard(self.sessions, self.watermark, notices_sleep=not is_simulated)
 
     def settle(self, now: datetime) -> SettleResult:
         """Settle returns and closed windows as of a moment."""

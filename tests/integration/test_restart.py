@@ -613,6 +613,33 @@ def test_after_a_long_silence_nothing_is_sent_unasked(
     )
 
 
+def test_a_sender_whose_machine_slept_asks_before_it_posts(
+    sender, sessions, watermark, clock
+):
+    enrolled(sessions, ["acc-1", "acc-2"])
+    sender.guard = CopyGuard(sessions, watermark, notices_sleep=True)
+    sender.guard.ask(now=clock())
+    clock.advance(hours=26)
+
+    # The thread that delivers is the first to wake up.
+    assert "no sender ran since" in deliver(sender).halted
+    assert state(sessions)[0] is CampaignState.PAUSED
+    resume(sessions)
+    assert deliver(sender).endings == {"accepted": 2}
+
+
+@pytest.mark.parametrize(("minutes", "is_paused"), [(59, False), (61, True)])
+def test_a_heart_that_stood_still_for_long_asks(
+    sessions, watermark, clock, minutes, is_paused
+):
+    enrolled(sessions)
+    guard = CopyGuard(sessions, watermark, notices_sleep=True)
+    guard.ask(now=clock())
+    guard.beat(now=clock.advance(minutes=minutes))
+
+    assert (state(sessions)[0] is CampaignState.PAUSED) is is_paused
+
+
 def test_a_first_start_that_dies_at_its_end_makes_the_next_not_suspicious(
     engine, sessions, watermark, clock
 ):
