@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from queue import Empty, SimpleQueue
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -27,8 +27,15 @@ from campaigns.rules.pacing import QUOTA_HOLDS_FOR
 from campaigns.steps import admission, posting
 from campaigns.steps.compose import compose_all
 from campaigns.steps.desk import Desk
-from campaigns.store import attempts, campaigns, instance, messages, records
-from campaigns.store.session import write_persistently
+from campaigns.store import (
+    allowance,
+    attempts,
+    campaigns,
+    instance,
+    messages,
+    records,
+)
+from campaigns.store.session import Session, write_persistently
 
 logger = structlog.get_logger(__name__)
 
@@ -36,6 +43,7 @@ _BATCH: Final = 400
 _GATHER_SECONDS: Final = 0.02
 """How long more answers are waited for while senders have mails in hand."""
 _LOOKS_WIDE: Final = 500
+_UNMADE_IN_A_ROW: Final = 10
 
 
 @dataclass(slots=True)
@@ -79,6 +87,7 @@ class _Delivery:
         self._ahead = 0
         # A kill leaves what is ahead in doubt: of large requests, one at most.
         self._most_ahead = desk.senders if desk.per_request == 1 else desk.per_request
+        self._unmade = Counter[str]()
         self._is_all_claimed = False
         self._is_looking_on = False
         self._is_stopped = False
@@ -189,7 +198,11 @@ class _Delivery:
             self._waiting += self._made(claimed.messages)
 
     def _made(self, claimed: Sequence[ClaimedMessage]) -> list[posting.Mail]:
-        """Return the mails of claimed messages; one that cannot be made is refused."""
+        """Return the mails of claimed messages; one that cannot be made is refused.
+
+        Many in a row say something of their template, not of their recipients: then
+        their campaign is paused, and the rest of them is left to be made later.
+        """
         desk, now = self._desk, self._desk.clock()
         with desk.sessions.begin() as session:
             # Read each time: another database may have been put in the place.
@@ -198,26 +211,44 @@ class _Delivery:
         made = compose_all(
             desk.composer, claimed, instance=name, releases=releases, now=now
         )
-        mails, refused = [], []
+        mails, unmade = [], []
         for message, mail in zip(claimed, made, strict=True):
             if isinstance(mail, RenderError):
-                refused.append((message.id, str(mail)[:500]))
+                unmade.append((message, str(mail)[:500]))
             else:
                 mails.append(posting.Mail(message.id, mail))
-        if refused:
-            self._refuse(refused)
+                self._unmade[message.campaign] = 0
+        if unmade:
+            self._refuse(unmade)
         return mails
 
-    def _refuse(self, refused: Sequence[tuple[int, str]]) -> None:
-        claimed, after = MessageState.CLAIMED, MessageState.REFUSED
-        now = self._desk.clock()
+    def _refuse(self, unmade: Sequence[tuple[ClaimedMessage, str]]) -> None:
+        claimed, worker = MessageState.CLAIMED, self._desk.worker
         with self._desk.sessions.begin() as session:
-            for message, reason in refused:
-                changes = {"reason": reason, "settled_at": now}
+            # Locked before any campaign is, as by those who post.
+            allowance.lock(session)
+            for message, reason in unmade:
+                after, changes = self._after(session, message, reason)
                 messages.move_all(
-                    session, [message], claimed, after, changes, of=self._desk.worker
+                    session, [message.id], claimed, after, changes, of=worker
                 )
-        self._result.endings[after] += len(refused)
+                self._result.endings[after] += 1
+
+    def _after(
+        self, session: Session, message: ClaimedMessage, reason: str
+    ) -> tuple[MessageState, dict[str, Any]]:
+        """Return what a message whose mail cannot be made becomes."""
+        now = self._desk.clock()
+        if self._unmade[message.campaign] >= _UNMADE_IN_A_ROW:
+            return MessageState.PLANNED, {}
+        self._unmade[message.campaign] += 1
+        if self._unmade[message.campaign] == _UNMADE_IN_A_ROW:
+            because = (
+                f"{_UNMADE_IN_A_ROW} mails in a row could not be made; the last: "
+                f"{reason}; mend the template, then resume"
+            )
+            campaigns.pause_of(session, message.id, now=now, because=because)
+        return MessageState.REFUSED, {"reason": reason, "settled_at": now}
 
     def _commit(self, answered: list[Posted], group: list[posting.Mail]) -> None:
         """Record answers and attempts in one transaction, then post the attempts."""

@@ -185,6 +185,43 @@ def test_a_template_that_names_what_is_not_there_refuses_that_message_only(
     assert "frist_name" in states(sessions)[0][1]
 
 
+def test_a_broken_template_pauses_its_campaign_and_costs_ten_mails(
+    sender, ses, sessions, tmp_path
+):
+    enrolled(sessions, [f"acc-{n}" for n in range(30)], campaign("broken"))
+    enrolled(sessions, ["other"], campaign("whole"))
+    folder = tmp_path / "general"
+    folder.mkdir()
+    (folder / "subject.txt").write_text("Hello")
+    mail = (
+        "<mjml><mj-body><mj-section><mj-column><mj-text>{}</mj-text></mj-column>"
+        "</mj-section></mj-body></mjml>"
+    )
+    broken = (
+        "{% if account.name != 'Company other' %}{{ contact.frist_name }}{% endif %}"
+    )
+    (folder / "body.mjml").write_text(mail.format(broken))
+    render = Templates([tmp_path, ROOT / "templates" / "email"]).render
+    sender.composer = sender.composer._replace(render=render)
+
+    deliver(sender)
+
+    assert Counter(words(sessions)) == {"refused": 10, "planned": 20, "accepted": 1}
+    with sessions.begin() as session:
+        status = campaigns.status(session, "broken")
+    assert status.state is CampaignState.PAUSED
+    assert status.paused_because.startswith("10 mails in a row could not be made")
+    assert "frist_name" in status.paused_because
+    # Once it is mended, the others go.
+    (folder / "body.mjml").write_text(mail.format("Hello"))
+    render = Templates([tmp_path, ROOT / "templates" / "email"]).render
+    sender.composer = sender.composer._replace(render=render)
+    with sessions.begin() as session:
+        campaigns.resume(session, "broken", now=NOON)
+    deliver(sender)
+    assert Counter(words(sessions)) == {"refused": 10, "accepted": 21}
+
+
 def test_a_suppressed_address_is_skipped_with_the_reason(sender, ses, sessions):
     enrolled(sessions)
     with sessions.begin() as session:
