@@ -282,7 +282,10 @@ class Posted:
 
 @dataclass(frozen=True, slots=True)
 class ProviderEvent:
-    """One event of SES, translated; the raw body is kept beside it."""
+    """One event of SES, translated; the raw body is kept beside it.
+
+    It is an approval if a person said that the mail is no spam: a complaint's opposite.
+    """
 
     kind: EventKind | None
     ses_message_id: str
@@ -292,6 +295,7 @@ class ProviderEvent:
     mail_at: datetime
     bounce: Bounce | None = None
     is_machine: bool = False
+    is_approval: bool = False
     link: str | None = None
 
 

@@ -25,7 +25,12 @@ _WAITING: Final = (
     "ApproximateNumberOfMessagesDelayed",
 )
 # https://docs.aws.amazon.com/ses/latest/dg/notification-contents.html#bounce-types
-_ON_SES_LIST: Final = frozenset({"OnAccountSuppressionList", "Suppressed"})
+_ON_SES_LIST: Final = frozenset(
+    {"OnAccountSuppressionList", "Suppressed", "UnsubscribedRecipient"}
+)
+"""SES did not try: somebody said no to it, or an address bounced before."""
+_NO_SUCH_DOMAIN: Final = "5.4.4"  # RFC 3463: unable to route; SES calls it transient
+_NO_SPAM: Final = "not-spam"  # RFC 5965 and its registry of feedback types
 _MACHINE_AGENT: Final = "Mozilla/5.0"  # exactly so: what mail privacy proxies send
 
 
@@ -134,17 +139,24 @@ def _event(event: dict[str, Any]) -> ProviderEvent:
         recipients=_recipients(kind, detail, mail),
         at=at,
         mail_at=mail_at,
-        bounce=_bounce(detail) if known is EventKind.BOUNCE else None,
+        bounce=_bounce(known, detail),
+        is_approval=detail.get("complaintFeedbackType") == _NO_SPAM,
         is_machine=_is_machine(known, detail, seconds=(at - mail_at).total_seconds()),
         link=detail.get("link"),
     )
 
 
-def _bounce(detail: dict[str, Any]) -> Bounce:
-    if detail.get("bounceType") != "Permanent":
-        return Bounce.SOFT
-    is_listed = detail.get("bounceSubType") in _ON_SES_LIST
-    return Bounce.ON_SES_LIST if is_listed else Bounce.HARD
+def _bounce(kind: EventKind | None, detail: dict[str, Any]) -> Bounce | None:
+    """Return how a mail came back; also one that SES calls a complaint, unsent."""
+    if kind not in {EventKind.BOUNCE, EventKind.COMPLAINT}:
+        return None
+    if _ON_SES_LIST & {detail.get("bounceSubType"), detail.get("complaintSubType")}:
+        return Bounce.ON_SES_LIST
+    if kind is EventKind.COMPLAINT:
+        return None
+    codes = {each.get("status") for each in detail.get("bouncedRecipients", ())}
+    is_for_good = detail.get("bounceType") == "Permanent" or _NO_SUCH_DOMAIN in codes
+    return Bounce.HARD if is_for_good else Bounce.SOFT
 
 
 def _moment(text: str) -> datetime:

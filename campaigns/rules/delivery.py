@@ -40,9 +40,10 @@ def delivery_after(delivery: Delivery, kind: EventKind) -> Delivery:
 
 def suppression_after(event: ProviderEvent) -> SuppressionReason | None:
     """Return why the recipients of `event` may not be written to again, or None."""
-    if event.kind is EventKind.COMPLAINT:
-        return SuppressionReason.COMPLAINT
-    return _FOR_GOOD.get(event.bounce) if event.bounce else None
+    if event.bounce:
+        return _FOR_GOOD.get(event.bounce)
+    is_no = event.kind is EventKind.COMPLAINT and not event.is_approval
+    return SuppressionReason.COMPLAINT if is_no else None
 
 
 _FOR_GOOD: Final = {

@@ -155,6 +155,9 @@ def take(
     ]
     for each in new:
         _suppress(session, each, now)
+        if each.event.kind is EventKind.REJECT and each.message is not None:
+            because = "SES rejected a mail: it found a virus in what it carries"
+            campaigns.pause_of(session, each.message, now=now, because=because)
     # After the gate's lock, as by the guard: in another order they could block.
     if sent_at:
         instance.saw_send_event(session, mailed_at=max(sent_at))

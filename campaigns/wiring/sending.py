@@ -40,6 +40,7 @@ from campaigns.store.workers import Presence
 from campaigns.wiring.workspace import Workspace, publish
 
 _POLL_SECONDS: Final = 2
+_QUEUE_NAME: Final = "winback-events"
 _STARTS_WITHIN_SECONDS: Final = 20
 _READ_TIMEOUT_SECONDS: Final = 60
 _CONNECT_TIMEOUT_SECONDS: Final = 5
@@ -203,10 +204,24 @@ def _tell_the_time(clock: Clock) -> Callable[..., None]:
     return add_header
 
 
-def _queue_url(sqs: Any, configured: str | None) -> str:  # noqa: ANN401
+def queue_url(sqs: Any, configured: str | None) -> str:  # noqa: ANN401
+    """Return the address of the queue that events arrive in.
+
+    Raises:
+        ConfigError: It was not found.
+    """
+    from botocore.exceptions import BotoCoreError, ClientError
+
     if configured is not None:
         return configured
-    return str(sqs.get_queue_url(QueueName="winback-events")["QueueUrl"])
+    try:
+        return str(sqs.get_queue_url(QueueName=_QUEUE_NAME)["QueueUrl"])
+    except (BotoCoreError, ClientError) as error:
+        raise ConfigError(
+            f"the event queue {_QUEUE_NAME} was not found ({type(error).__name__}): "
+            "without it no bounce and no complaint is heard of; make it, or set "
+            "[sending] queue_url (docs/how-to/send-for-real.md)"
+        ) from error
 
 
 def new_worker() -> str:
@@ -239,7 +254,7 @@ def sending_work(
         reply_to=settings.sending.reply_to,
         configuration_set=settings.sending.configuration_set,
     )
-    queue = EventQueue(sqs, queue_url=_queue_url(sqs, settings.sending.queue_url))
+    queue = EventQueue(sqs, queue_url=queue_url(sqs, settings.sending.queue_url))
     room = RenderRoom(workspace.template_folders)
     with ThreadPoolExecutor(settings.sending.senders) as pool, closing(room):
         desk = Desk(
