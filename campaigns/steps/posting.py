@@ -128,6 +128,12 @@ def _learn(
             pause = pacing.AFTER_HALT if is_by_ses else _AFTER_NO_CONNECTION
             known = pacing.after_halt(known, reason, now=now, pause=pause)
             halted = reason
+        elif isinstance(cause, OutcomeUnknownError):
+            unclear = attempts.unclear_in_a_row(session)
+            if unclear is not None:
+                halted = f"{unclear} answers in a row left mails in doubt: {reason}"
+                pause = pacing.AFTER_HALT
+                known = pacing.after_halt(known, halted, now=now, pause=pause)
     return halted, known
 
 

@@ -25,6 +25,8 @@ from campaigns.store.messages import IN_HAND, move_all
 from campaigns.store.tables.base import UtcDateTime
 from campaigns.store.tables.delivery import AttemptRow, MessageRow
 
+_UNCLEAR_IN_A_ROW: Final = 20
+
 
 def begin(
     session: Session, messages: Sequence[GateFacts], *, worker: str, now: datetime
@@ -208,6 +210,18 @@ def workers_in_hand(session: Session) -> list[str]:
     """Return the workers that have messages claimed or are posting some."""
     query = select(MessageRow.leased_by).where(MessageRow.state.in_(IN_HAND))
     return sorted(name for name in session.scalars(query.distinct()) if name)
+
+
+def unclear_in_a_row(session: Session) -> int | None:
+    """Return how many answers in a row left open what became of mails, if too many."""
+    latest = (
+        select(AttemptRow.answer)
+        .where(AttemptRow.answered_at.is_not(None))
+        .order_by(AttemptRow.id.desc())
+        .limit(_UNCLEAR_IN_A_ROW)
+    )
+    unclear = list(session.scalars(latest)).count(MessageState.UNKNOWN)
+    return unclear if unclear == _UNCLEAR_IN_A_ROW else None
 
 
 def last_posted_by(session: Session, *, after: int) -> str | None:

@@ -578,6 +578,28 @@ def test_what_waits_for_the_rate_is_given_back_though_nothing_else_may_go(
     assert Counter(words(sessions)) == {"accepted": 5, "skipped": 4}
 
 
+def test_many_answers_in_a_row_that_say_nothing_halt_all_for_minutes(
+    sender, ses, sessions, clock
+):
+    """An hour in which SES answers 500 must not leave thousands of mails in doubt."""
+    enrolled(sessions, [f"acc-{n}" for n in range(30)])
+    sender.senders = 1
+    for _ in range(21):
+        ses.fail_next(OutcomeUnknownError("InternalFailure (HTTP 500)"))
+
+    halted = deliver(sender).halted
+
+    assert halted.startswith("20 answers in a row left mails in doubt")
+    assert "HTTP 500" in halted
+    assert Counter(words(sessions)) == {"unknown": 20, "planned": 10}
+    # One more tells that it is not over.
+    clock.advance(minutes=5)
+    assert "left mails in doubt" in deliver(sender).halted
+    assert ses.posts == 21
+    clock.advance(minutes=5)
+    assert deliver(sender).endings == {"accepted": 9}
+
+
 def test_no_connection_halts_all_workers_for_half_a_minute(
     sender, ses, sessions, clock
 ):

@@ -17,8 +17,8 @@ from sqlalchemy import text
 from campaigns.domain.values import Email
 from campaigns.domain.words import EventKind
 from campaigns.errors import (
-    ConfigError,
     CampaignHaltedError,
+    ConfigError,
     OutcomeUnknownError,
     RejectedError,
     RetryLaterError,
@@ -492,7 +492,7 @@ def test_amazons_own_examples_are_understood(start):
 
 def test_a_queue_that_is_not_there_is_told_with_the_remedy():
     class NoQueue:
-        def get_queue_url(self, QueueName):  # noqa: N803 — as boto3 has it
+        def get_queue_url(self, **_name):
             error = {"Error": {"Code": "AWS.SimpleQueueService.NonExistentQueue"}}
             raise ClientError(error, "GetQueueUrl")
 
