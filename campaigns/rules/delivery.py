@@ -28,14 +28,16 @@ PROVES_ACCEPTANCE: Final = frozenset(_SAYS)
 """Events that only a mail SES took can have."""
 
 
-def delivery_after(delivery: Delivery, kind: EventKind) -> Delivery:
-    """Return what is known of a message once an event of `kind` came.
+def delivery_after(delivery: Delivery, event: ProviderEvent) -> Delivery:
+    """Return what is known of a message once an event came; it never goes back.
 
-    >>> delivery_after(Delivery.DELIVERED, EventKind.SEND)
-    <Delivery.DELIVERED: 'delivered'>
+    A complaint about a mail that SES did not send is a bounce, and one that says that
+    it is no spam is none.
     """
-    said = _SAYS.get(kind, Delivery.NONE)
-    return max(delivery, said, key=_RANK.index)
+    kind = EventKind.BOUNCE if event.bounce else event.kind
+    if kind is None or event.is_approval:
+        return delivery
+    return max(delivery, _SAYS.get(kind, Delivery.NONE), key=_RANK.index)
 
 
 def suppression_after(event: ProviderEvent) -> SuppressionReason | None:

@@ -182,8 +182,7 @@ def apply(session: Session, new: Iterable[KnownEvent], *, now: datetime) -> None
         _settle(session, message, MessageState(state), events, now)
         delivery = Delivery(before)
         for event in events:
-            if event.kind is not None and not event.is_approval:
-                delivery = delivery_after(delivery, event.kind)
+            delivery = delivery_after(delivery, event)
         if delivery != before:
             changed.setdefault(delivery, []).append(message)
     for delivery, messages in changed.items():

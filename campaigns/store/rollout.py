@@ -84,7 +84,8 @@ def feedback(session: Session) -> dict[str, Feedback]:
             MessageRow.campaign,
             func.count().filter(known),
             func.count().filter(reason == SuppressionReason.HARD_BOUNCE),
-            func.count().filter(reason == SuppressionReason.COMPLAINT),
+            # Also of those who had unsubscribed before: they are suppressed for that.
+            func.count().filter(MessageRow.delivery == Delivery.COMPLAINED),
         )
         .join(CampaignRow, CampaignRow.name == MessageRow.campaign)
         .outerjoin(SuppressionRow, SuppressionRow.message == MessageRow.id)

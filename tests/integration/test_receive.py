@@ -18,6 +18,7 @@ from campaigns.domain.words import (
     EventKind,
     MessageState,
     ReturnKind,
+    SuppressionReason,
 )
 from campaigns.errors import (
     OutcomeUnknownError,
@@ -33,6 +34,7 @@ from campaigns.store import (
     gate,
     instance,
     records,
+    rollout,
     suppressions,
 )
 from tests.factories import (
@@ -266,6 +268,24 @@ def test_hard_bounces_and_complaints_suppress_the_address(
 
     with sessions.begin() as session:
         assert suppressions.counts(session) == suppressed
+
+
+def test_a_complaint_counts_also_of_who_had_unsubscribed(
+    sender, post, queue, sessions, clock
+):
+    enrolled(sessions, ["acc-1", "acc-2"])
+    deliver(sender)
+    with sessions.begin() as session:
+        no = SuppressionReason.UNSUBSCRIBED
+        hash_ = address_hash("p1@acc-1.example.com")
+        suppressions.suppress(session, hash_, no, now=clock())
+    queue.put(received(provider_event(EventKind.COMPLAINT)))
+    queue.put(received(provider_event(EventKind.COMPLAINT, 2, is_approval=True)))
+    receive(post)
+
+    with sessions.begin() as session:
+        assert rollout.feedback(session)["spring"].complained == 1
+        assert suppressions.counts(session) == {"unsubscribed": 1}
 
 
 @pytest.mark.parametrize("arrives", [False, True])

@@ -70,8 +70,21 @@ def test_events_in_any_order_and_number_end_the_same():
     for order in permutations([*KINDS, EventKind.OPEN, EventKind.SEND]):
         delivery = Delivery.NONE
         for kind in order:
-            delivery = delivery_after(delivery, kind)
+            delivery = delivery_after(delivery, provider_event(kind))
         assert delivery is Delivery.COMPLAINED
+
+
+@pytest.mark.parametrize(
+    ("changes", "after"),
+    [
+        ({}, Delivery.COMPLAINED),
+        ({"is_approval": True}, Delivery.SENT),
+        ({"bounce": Bounce.ON_SES_LIST}, Delivery.BOUNCED),
+    ],
+)
+def test_a_complaint_is_one_only_about_a_mail_that_went_out(changes, after):
+    event = provider_event(EventKind.COMPLAINT, **changes)
+    assert delivery_after(Delivery.SENT, event) is after
 
 
 @pytest.mark.parametrize(
