@@ -1,10 +1,14 @@
 """`winback held …`: messages whose fate only a person can decide."""
 
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from campaigns.cli.options import WorkspaceOption
+
+Message = Annotated[int | None, typer.Argument(help="its number")]
+Campaign = Annotated[str | None, typer.Option(help="all held ones of a campaign")]
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,24 +34,43 @@ def list_(workspace: WorkspaceOption = Path()) -> None:
 
 
 @app.command()
-def release(message: int, workspace: WorkspaceOption = Path()) -> None:
-    """Plan a held message anew. If SES had taken it after all, it goes out twice."""
-    _decide(workspace, message, "planned")
+def release(
+    message: Message = None,
+    campaign: Campaign = None,
+    workspace: WorkspaceOption = Path(),
+) -> None:
+    """Plan held messages anew. What SES had taken after all goes out twice."""
+    _decide(workspace, message, campaign, "planned")
 
 
 @app.command()
-def drop(message: int, workspace: WorkspaceOption = Path()) -> None:
-    """Give a held message up."""
-    _decide(workspace, message, "dropped")
+def drop(
+    message: Message = None,
+    campaign: Campaign = None,
+    workspace: WorkspaceOption = Path(),
+) -> None:
+    """Give held messages up."""
+    _decide(workspace, message, campaign, "dropped")
 
 
-def _decide(workspace: Path, message: int, to: str) -> None:
+def _decide(
+    workspace: Path, message: int | None, campaign: str | None, to: str
+) -> None:
     from campaigns.domain.words import MessageState
-    from campaigns.store import doubts
+    from campaigns.store import campaigns, doubts
     from campaigns.wiring.workspace import open_workspace
 
+    if (message is None) == (campaign is None):
+        raise typer.BadParameter("say a message's number, or --campaign NAME")
     opened = open_workspace(workspace)
     with opened.sessions.begin() as session:
-        state = MessageState(to)
-        doubts.decide_held(session, message, state, now=opened.clock())
-    print(f"Message {message} is {to}.")
+        decided = [message] if message is not None else []
+        if campaign is not None:
+            campaigns.state_of(session, campaign)  # a wrong name is told
+            decided = doubts.held_of(session, campaign)
+        for each in decided:
+            doubts.decide_held(session, each, MessageState(to), now=opened.clock())
+    for each in decided:
+        print(f"Message {each} is {to}.")
+    if not decided:
+        print(f"No message of {campaign} is held.")

@@ -57,6 +57,14 @@ def hold_unknown(session: Session, message: int, *, now: datetime) -> bool:
     )
 
 
+def held_of(session: Session, campaign: str) -> list[int]:
+    """Return a campaign's held messages, by number."""
+    query = select(MessageRow.id).where(
+        MessageRow.campaign == campaign, MessageRow.state == MessageState.HELD
+    )
+    return sorted(session.scalars(query))
+
+
 def decide_held(
     session: Session, message: int, to: MessageState, *, now: datetime
 ) -> None:

@@ -318,8 +318,11 @@ def test_a_person_decides_only_on_what_is_held(sessions):
         attempts.sweep(session, "w", now=NOON)
         (doubtful,) = doubts.in_doubt(session)
         assert doubts.hold_unknown(session, doubtful.id, now=NOON)
+        assert doubts.held_of(session, "spring") == [1]
+        assert doubts.held_of(session, "other") == []
         doubts.decide_held(session, 1, S.DROPPED, now=NOON)
         assert state_of(session) == "dropped"
+        assert doubts.held_of(session, "spring") == []
 
 
 def test_a_suppression_is_given_once_and_never_lifted(session):
