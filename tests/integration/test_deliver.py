@@ -26,6 +26,7 @@ from campaigns.errors import (
     SendingHaltedError,
     ThrottledError,
 )
+from campaigns.mail import ses_bulk
 from campaigns.mail.templates import Templates
 from campaigns.steps.deliver import deliver, finish
 from campaigns.steps.restart import sweep
@@ -729,6 +730,51 @@ def test_a_refused_request_of_many_mails_refuses_only_the_one(sender, ses, sessi
         deliver(sender)
 
     assert Counter(words(sessions)) == {"accepted": 3, "refused": 1}
+
+
+def test_a_request_of_many_whose_answer_is_lost_leaves_all_of_it_in_doubt(
+    sender, ses, sessions
+):
+    enrolled(sessions, [f"acc-{n}" for n in range(4)])
+    sender.per_request = 50
+    posts = []
+
+    def send(emails):
+        posts.append(len(emails))
+        raise OutcomeUnknownError("read timed out")
+
+    sender.send = send
+    for _ in range(3):
+        deliver(sender)
+
+    assert posts == [4]
+    assert words(sessions) == ["unknown"] * 4
+
+
+def test_each_mail_of_a_request_ends_as_its_own_entry_says(sender, ses, sessions):
+    enrolled(sessions, [f"acc-{n}" for n in range(5)])
+    sender.per_request = 50
+    entries = [
+        {"Status": "SUCCESS", "MessageId": "m-1"},
+        {"Status": "MESSAGE_REJECTED"},
+        {"Status": "TRANSIENT_FAILURE"},
+        {"Status": "SUCCESS"},
+        {"Status": "ACCOUNT_THROTTLED"},
+    ]
+    sender.send = lambda emails: ses_bulk.outcomes_of(
+        {"BulkEmailEntryResults": entries[: len(emails)]}, count=len(emails)
+    )
+    deliver(sender)
+
+    # What is not listed, and a success without an id, leaves a doubt.
+    found = Counter(words(sessions))
+    assert found == {"accepted": 1, "refused": 1, "unknown": 2, "planned": 1}
+
+
+@pytest.mark.parametrize("response", [{}, {"BulkEmailEntryResults": [{}]}])
+def test_an_answer_that_does_not_speak_of_each_mail_is_none(response):
+    with pytest.raises(OutcomeUnknownError, match="of 2 mails"):
+        ses_bulk.outcomes_of(response, count=2)
 
 
 def test_mails_that_ses_did_not_take_cost_no_daily_cap(sender, ses, sessions, clock):
