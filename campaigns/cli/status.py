@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from campaigns.domain.words import CampaignState
@@ -35,10 +36,13 @@ def print_status(workspace: Workspace, name: str) -> None:
         _add(table, f"not enrolled by the latest cohort, of {churned:,}", found.refused)
     _add(table, "messages", found.messages)
     _add(table, "of these skipped, because", found.skipped)
+    if found.unmade:
+        _add(table, "of these refused or in doubt, mostly because", found.unmade)
     Console().print(table)
+    print("Gmail reports no complaints to SES: those of its users are not counted.")
 
 
 def _add(table: Table, title: str, counts: Mapping[str, int]) -> None:
     table.add_row(f"[bold]{title}[/bold]", f"[bold]{sum(counts.values()):,}[/bold]")
     for word, count in counts.items():
-        table.add_row(f"  {word.replace('_', ' ')}", f"{count:,}")
+        table.add_row(f"  {escape(word.replace('_', ' '))}", f"{count:,}")

@@ -180,6 +180,7 @@ class CampaignStatus:
     refused: dict[str, int]
     messages: dict[str, int]
     skipped: dict[str, int]
+    unmade: dict[str, int]
     cohorts_planned: int
     cohorts_enrolled: int
     next_cohort_at: datetime | None

@@ -152,6 +152,8 @@ def pinned_models(session: Session) -> list[str]:
 
 BY_A_PERSON: Final = "by a person"
 _LONGEST_REASON: Final = 500
+_SHOWN_OF_A_REASON: Final = 120
+_MOST_REASONS: Final = 5
 
 
 def pause(
@@ -266,6 +268,7 @@ def status(session: Session, name: str) -> CampaignStatus:
             .group_by(MessageRow.state),
         ),
         skipped=skipped,
+        unmade=_unmade(session, name),
         cohorts_planned=len(cohorts),
         cohorts_enrolled=len(cohorts) - len(waiting),
         next_cohort_at=min(waiting, default=None),
@@ -273,6 +276,22 @@ def status(session: Session, name: str) -> CampaignStatus:
         paused_because=campaign.paused_because,
         may_post=campaign.may_post,
     )
+
+
+def _unmade(session: Session, name: str) -> dict[str, int]:
+    """Return the commonest reasons for which mails were refused, or are in doubt."""
+    states = (MessageState.REFUSED, MessageState.UNKNOWN, MessageState.HELD)
+    reason = func.coalesce(
+        func.substr(MessageRow.reason, 1, _SHOWN_OF_A_REASON), "none"
+    )
+    query = (
+        select(reason, func.count())
+        .where(MessageRow.campaign == name, MessageRow.state.in_(states))
+        .group_by(reason)
+        .order_by(func.count().desc(), reason)
+        .limit(_MOST_REASONS)
+    )
+    return dict(session.execute(query).all())
 
 
 def latest_refusals(session: Session, name: str) -> dict[str, int]:

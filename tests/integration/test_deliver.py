@@ -213,6 +213,9 @@ def test_a_broken_template_pauses_its_campaign_and_costs_ten_mails(
     assert status.state is CampaignState.PAUSED
     assert status.paused_because.startswith("10 mails in a row could not be made")
     assert "frist_name" in status.paused_because
+    ((why, count),) = status.unmade.items()
+    assert "frist_name" in why
+    assert count == 10
     # Once it is mended, the others go.
     (folder / "body.mjml").write_text(mail.format("Hello"))
     render = Templates([tmp_path, ROOT / "templates" / "email"]).render
