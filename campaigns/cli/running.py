@@ -1,10 +1,12 @@
 """`winback run`: everything in one process, in our time or in simulated time."""
 
 import signal
-import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, date, datetime
+from math import inf
+from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -25,6 +27,31 @@ from campaigns.wiring.sending import (
 )
 from campaigns.wiring.workspace import Workspace, simulated
 
+_LOOKS_EVERY_SECONDS: Final = 0.1
+
+
+class _Signal:
+    """SIGTERM or SIGINT, which may be waited for.
+
+    No `threading.Event`: its lock may be held by the very thread that a signal
+    interrupts, which then waits for itself for ever.
+    """
+
+    def __init__(self) -> None:
+        self._came = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._note)
+
+    def _note(self, _number: int, _frame: object) -> None:
+        self._came = True
+
+    def wait(self, seconds: float = inf) -> bool:
+        """Wait for one, at most so long; say whether it came."""
+        until = time.monotonic() + seconds
+        while not self._came and time.monotonic() < until:
+            time.sleep(min(_LOOKS_EVERY_SECONDS, seconds))
+        return self._came
+
 
 def serve_page(workspace: Workspace) -> None:
     """Serve the unsubscribe page until SIGTERM or SIGINT, whether a sender runs or not.
@@ -32,7 +59,7 @@ def serve_page(workspace: Workspace) -> None:
     Raises:
         ConfigError: Its port is in use.
     """
-    stop = _stopped_by_a_signal()
+    stop = _Signal()
     with unsubscribe_page(workspace) as page:
         print(f"Serving the unsubscribe page on {page}", flush=True)
         stop.wait()
@@ -49,7 +76,7 @@ def run_for_real(workspace: Workspace, *, with_page: bool) -> None:
         ActionRefusedError: The workspace has lived in simulated time.
     """
     _check_our_time(workspace)
-    stop = _stopped_by_a_signal()
+    stop = _Signal()
     served = unsubscribe_page(workspace) if with_page else nullcontext("another's port")
     with (
         _in_our_time(workspace, schedules=True) as (presence, endpoint, work),
@@ -79,7 +106,7 @@ def run_worker(workspace: Workspace) -> None:
             'a worker needs [sending] endpoint_url ("aws" is Amazon SES): local '
             "stand-ins of several workers would share no limits"
         )
-    stop = _stopped_by_a_signal()
+    stop = _Signal()
     began_at = workspace.clock()
     with _in_our_time(workspace, schedules=False) as (presence, _, work):
         if is_sending(workspace.engine):
@@ -113,9 +140,7 @@ def _in_our_time(
         yield presence, endpoint, work
 
 
-def _wait_for_a_beat(
-    workspace: Workspace, *, after: datetime, stop: threading.Event
-) -> None:
+def _wait_for_a_beat(workspace: Workspace, *, after: datetime, stop: _Signal) -> None:
     """Wait until `winback run`, which knows whether this is a copy, has looked.
 
     A worker in another place has no mark to tell by, or one of long ago.
@@ -125,13 +150,6 @@ def _wait_for_a_beat(
             alive_at = instance.alive_at(session)
         if alive_at is not None and alive_at > after:
             return
-
-
-def _stopped_by_a_signal() -> threading.Event:
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    return stop
 
 
 def _check_our_time(workspace: Workspace) -> None:

@@ -1,5 +1,6 @@
 """The unsubscribe page by itself: links are answered while no sender runs."""
 
+import os
 import signal
 import subprocess
 import urllib.parse
@@ -15,20 +16,27 @@ from tests.factories import address_hash
 
 
 @contextmanager
-def running(winback, *arguments):
+def running(winback, log, *arguments):
     """A command that runs until it is told to stop; yields its first line."""
-    process = subprocess.Popen(
-        [winback, *map(str, arguments)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        yield process.stdout.readline()
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=60)
-    assert process.returncode == 0
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            [winback, *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, "PYTHONFAULTHANDLER": "1"},  # noqa: TID251 — a child's
+        )
+        try:
+            yield process.stdout.readline()
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.communicate(timeout=60)
+            except subprocess.TimeoutExpired:
+                # Where each of its threads stands is written to its log.
+                process.send_signal(signal.SIGABRT)
+                process.communicate()
+    assert process.returncode == 0, log.read_text()[-20_000:]
 
 
 def one_click(page, root, name):
@@ -51,13 +59,14 @@ def root(walk, tmp_path, move_to_database):
 
 
 def test_a_link_is_answered_while_no_sender_runs_and_while_one_does(
-    walk, winback, root
+    walk, winback, root, tmp_path
 ):
-    with running(winback, "serve", "-w", root) as line:
+    with running(winback, tmp_path / "serve.log", "serve", "-w", root) as line:
         page = line.split()[-1]
         assert one_click(page, root, "ada") == 200
         assert "unsubscribed: 1" in walk("suppress", "list", workspace=root)
-        with running(winback, "run", "--no-page", "-w", root) as said:
+        run = ("run", "--no-page", "-w", root)
+        with running(winback, tmp_path / "run.log", *run) as said:
             assert said.startswith("Running")
             assert one_click(page, root, "bob") == 200
     assert "unsubscribed: 2" in walk("suppress", "list", workspace=root)
