@@ -33,8 +33,8 @@ _LOOKS_EVERY_SECONDS: Final = 0.1
 class _Signal:
     """SIGTERM or SIGINT, which may be waited for.
 
-    No `threading.Event`: its lock may be held by the very thread that a signal
-    interrupts, which then waits for itself for ever.
+    No `threading.Event`: the system may give a signal to another thread, and then one
+    that waits without end is not woken to hear of it.
     """
 
     def __init__(self) -> None:
