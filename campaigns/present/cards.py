@@ -142,7 +142,7 @@ def _over_time(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _beyond_luck(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if found := metadata.get("over_luck"):
-        yield "the same, beyond guessing", _range(found, "{:+.1%}")
+        yield "the same, beyond guessing among them", _range(found, "{:+.1%}")
 
 
 def _beside_used(metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -158,10 +158,10 @@ def _of_segments(metadata: Mapping[str, Any]) -> tuple[Section, ...]:
     measures = (
         ("right", percent(metrics["accuracy"])),
         ("right, each segment weighing alike", percent(metrics["balanced_accuracy"])),
+        *_beyond_luck(metadata),
         ("always naming the commonest", percent(metrics["chance"])),
         ("calibration error", _calibration(metrics)),
         ("labels shuffled, right", percent(metadata["controls"]["shuffled_labels"])),
-        *_beyond_luck(metadata),
         *_over_time(metadata),
         *_beside_used(metadata),
     )

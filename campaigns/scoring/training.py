@@ -188,7 +188,8 @@ def _asked(used: Used, trial: "Trial", rows: TrialRows) -> "policy.Used":
 
     model = used.load(ModelKind.UPLIFT)
     is_later = (rows.features["settled_at"] > used.as_of).to_numpy()
-    return Used(used.version, model and model.predict(trial.X), is_later)
+    uplift = None if model is None else model.predict(trial.X)
+    return Used(used.version, uplift, is_later)
 
 
 def discover(features: pl.DataFrame) -> "Discovery":

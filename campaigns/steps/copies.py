@@ -120,10 +120,13 @@ class CopyGuard:
     def beat(self, *, now: datetime) -> None:
         """Record that the sender is alive, and how far its database has come."""
         with self._sessions.begin() as session:
-            is_suspect = self._slept(session, now=now) or self.suspects(session)
+            is_late = self._slept(session, now=now)
+            if not is_late:
+                # Its row is locked before the changes are, as by those who take events.
+                instance.beat(session, now=now)
+            is_suspect = is_late or self.suspects(session)
             here = mark_of(session)
             if not is_suspect:
-                instance.beat(session, now=now)
                 self._raise(here)
         if is_suspect:
             self.ask(now=now)

@@ -3,8 +3,12 @@
 import shutil
 import signal
 import subprocess
+from types import SimpleNamespace
 
 import pytest
+
+from campaigns.wiring.sending import sending_work, ses_endpoint
+from campaigns.wiring.workspace import open_workspace
 
 
 @pytest.fixture
@@ -77,3 +81,17 @@ def test_a_damaged_database_is_neither_sent_from_nor_accepted(
         assert "put back a backup: see docs/how-to/restore.md" in said
         assert "Traceback" not in said
     assert "put back a backup" in walk("doctor", workspace=backed_up, fails=1)
+
+
+def test_a_sender_and_its_heart_see_with_the_same_guard(walk, tmp_path):
+    """What one saw of the database, the other knows."""
+    walk("init", tmp_path / "here")
+    workspace = open_workspace(tmp_path / "here")
+    worker = SimpleNamespace(worker="w")
+    page = {"public_base_url": "http://127.0.0.1", "is_simulated": False}
+    with (
+        ses_endpoint(workspace) as endpoint,
+        sending_work(workspace, endpoint, presence=worker, **page) as work,
+    ):
+        assert work.desk.guard in work.beat.args
+    workspace.engine.dispose()
