@@ -193,9 +193,10 @@ BREAKAGES: Final = (
 )
 
 
-def is_found(breakage: Breakage, folder: Path) -> bool:
-    """Say whether trials find a breakage, and for what it is."""
-    return re.search(breakage.seen, tried(breakage, folder)) is not None
+def found_by_worlds(breakage: Breakage, folder: Path) -> str | None:
+    """Return what campaigns tell of a breakage; None if nothing, or another thing."""
+    told = tried(breakage, folder).splitlines()
+    return next((line for line in told if re.search(breakage.seen, line)), None)
 
 
 def tried(breakage: Breakage, folder: Path) -> str:

@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from campaigns.cli.findings import Check
+from campaigns.cli.sending_checks import sending_checks
 from campaigns.errors import WinbackError
 from campaigns.steps.settle import telling_kinds
 from campaigns.store import (
@@ -21,19 +23,9 @@ from campaigns.store import (
     schema,
     session,
 )
-from campaigns.wiring.sending import make_clients, ses_endpoint
 from campaigns.wiring.workspace import Workspace, open_workspace
 
 _STALE_AFTER: Final = timedelta(days=8)
-
-
-class Check(NamedTuple):
-    """One finding: how it is, about what, and what to do."""
-
-    status: str
-    what: str
-    finding: str
-    remedy: str = ""
 
 
 def print_checks(root: Path) -> bool:
@@ -122,39 +114,6 @@ def _templates(workspace: Workspace) -> Iterator[Check]:
         yield Check("ok", "templates", f"{len(templates.names())} e-mails compile")
 
 
-def _sending(workspace: Workspace) -> Iterator[Check]:
-    from campaigns.mail.ses import SesSender
-
-    sending = workspace.settings.sending
-    if sending.endpoint_url is None:
-        remedy = 'set [sending] endpoint_url = "aws" to send for real'
-        yield Check("note", "sending", "mails stay here, with the local SES", remedy)
-        return
-    if not sending.public_base_url.startswith("https://"):
-        remedy = "set an https:// address that reaches this machine (RFC 8058)"
-        yield Check("wrong", "sending", "public_base_url is not HTTPS", remedy)
-    try:
-        with ses_endpoint(workspace) as endpoint:
-            ses, _ = make_clients(workspace, endpoint)
-            sender = SesSender(
-                ses,
-                from_address=sending.sender,
-                reply_to=None,
-                configuration_set=sending.configuration_set,
-            )
-            quota = sender.quota()
-            has_set = sender.has_configuration_set()
-    except WinbackError as error:
-        remedy = "check endpoint_url, region, credentials and the network"
-        yield Check("wrong", "sending", f"SES does not answer: {error}", remedy)
-        return
-    rate, left = quota.max_per_second, quota.left_today
-    yield Check("ok", "sending", f"SES allows {rate:g} a second, {left:,} more today")
-    if not has_set:
-        remedy = f"create it in SES: {sending.configuration_set}"
-        yield Check("wrong", "sending", "the configuration set is missing", remedy)
-
-
 def _running(workspace: Workspace) -> Iterator[Check]:
     with workspace.sessions.begin() as opened:
         names = campaigns.names(opened)
@@ -175,6 +134,6 @@ _CHECKS: Final[tuple[Callable[[Workspace], Iterator[Check]], ...]] = (
     _data,
     _model,
     _templates,
-    _sending,
+    sending_checks,
     _running,
 )

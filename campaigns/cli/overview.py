@@ -118,8 +118,8 @@ def _stuck(session: Session, now: datetime, *, is_running: bool) -> Iterator[str
     emptied = instance.pulse(session).queue_empty_at
     if is_running and emptied is not None and now - emptied > _QUIET_AFTER:
         yield f"the event queue was last emptied at {emptied:%Y-%m-%d %H:%M}"
-    if parked := events.count_parked(session):
-        yield f"{parked} events could not be taken; they are kept as they came"
+    if count := events.count_not_taken(session):
+        yield f"{count} events could not be taken or understood; they are kept as is"
     known = allowance.read(session)
     if known.halted_until is not None and known.halted_until > now:
         until = f"{known.halted_until:%Y-%m-%d %H:%M}"

@@ -302,12 +302,23 @@ class ProviderEvent:
 
 @dataclass(frozen=True, slots=True)
 class ReceivedEvent:
-    """An event as it came out of the queue."""
+    """An event as it came out of the queue.
+
+    Attributes:
+        receipt: What the queue deletes it by.
+        envelope_id: What it was sent under; its body's hash after `UNREAD` if unknown.
+        raw: Its body, as it came.
+        event: What it says; None if that was not understood.
+    """
 
     receipt: str
     envelope_id: str
     raw: str
     event: ProviderEvent | None
+
+
+UNREAD: Final = "unread-"
+"""What the id of an event begins with whose body says nothing that is understood."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,10 @@ _DEFINITE: Final[dict[str, type[SendError]]] = {
     "BadRequestException": RejectedError,
 }
 _CLIENT_ERRORS: Final = range(400, 500)
+_NEEDED: Final = (
+    *("SEND", "DELIVERY", "BOUNCE", "COMPLAINT", "REJECT"),
+    *("OPEN", "CLICK"),
+)
 
 
 class SesSender:
@@ -135,21 +139,29 @@ class SesSender:
             is_enabled=account["SendingEnabled"],
         )
 
-    def has_configuration_set(self) -> bool:
-        """Say whether the configuration set exists.
+    def unpublished(self) -> list[str]:
+        """Return the kinds of events that we live by and that are published nowhere.
 
         Raises:
-            RetryLaterError: SES did not answer.
+            CampaignHaltedError: There is no such configuration set.
+            SendError: SES did not answer, or refused to tell.
         """
         try:
-            self._client.get_configuration_set(
+            told = self._client.get_configuration_set_event_destinations(
                 ConfigurationSetName=self._configuration_set
             )
-        except ClientError:
-            return False
+        except ClientError as error:
+            code = _code(error)
+            raise _DEFINITE.get(code, SendingHaltedError)(code) from error
         except BotoCoreError as error:
             raise RetryLaterError(_kind(error)) from error
-        return True
+        published = {
+            kind
+            for destination in told["EventDestinations"]
+            if destination.get("Enabled") and "SnsDestination" in destination
+            for kind in destination["MatchingEventTypes"]
+        }
+        return [kind for kind in _NEEDED if kind not in published]
 
     def _shared(self) -> Any:  # noqa: ANN401 — boto3's own dictionary
         """Return what all requests hold."""

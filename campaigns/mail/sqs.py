@@ -1,7 +1,8 @@
 """The queue that SES's events arrive in, and their translation at the door.
 
 SES publishes to an SNS topic, the topic to the queue: a body is an SNS envelope around
-SES's event. A body that is not understood is kept as it is and never stops the others.
+SES's event, or, where the subscription delivers raw messages, the event itself. A body
+that is not understood is kept as it is and never stops the others.
 """
 
 from datetime import datetime
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 from botocore.exceptions import BotoCoreError, ClientError
 
-from campaigns.domain.values import ProviderEvent, ReceivedEvent
+from campaigns.domain.values import UNREAD, ProviderEvent, ReceivedEvent
 from campaigns.domain.words import Bounce, EventKind
 from campaigns.errors import RetryLaterError
 
@@ -30,6 +31,7 @@ _ON_SES_LIST: Final = frozenset(
 )
 """SES did not try: somebody said no to it, or an address bounced before."""
 _NO_SUCH_DOMAIN: Final = "5.4.4"  # RFC 3463: unable to route; SES calls it transient
+_RAW: Final = "raw-"  # an envelope of SNS's bears another kind of number
 _NO_SPAM: Final = "not-spam"  # RFC 5965 and its registry of feedback types
 _MACHINE_AGENT: Final = "Mozilla/5.0"  # exactly so: what mail privacy proxies send
 
@@ -70,7 +72,11 @@ class EventQueue:
             kind = type(error).__name__
             raise RetryLaterError(f"the event queue did not answer: {kind}") from error
         return [
-            translate(message["Body"], receipt=message["ReceiptHandle"])
+            translate(
+                message["Body"],
+                receipt=message["ReceiptHandle"],
+                queue_id=message["MessageId"],
+            )
             for message in response.get("Messages", [])
         ]
 
@@ -107,14 +113,22 @@ class EventQueue:
             raise RetryLaterError(f"the event queue did not answer: {kind}") from error
 
 
-def translate(body: str, *, receipt: str) -> ReceivedEvent:
-    """Return the event in a queue's message; its `event` is None if not understood."""
+def translate(body: str, *, receipt: str, queue_id: str = "") -> ReceivedEvent:
+    """Return the event in a message; its `event` is None if not understood.
+
+    Args:
+        body: An SNS envelope, or an event as it is.
+        receipt: What to delete the message by.
+        queue_id: The queue's own number of it, for an event without an envelope.
+    """
     try:
-        envelope = orjson.loads(body)
-        event = orjson.loads(envelope["Message"])
-        return ReceivedEvent(receipt, envelope["MessageId"], body, _event(event))
+        content = orjson.loads(body)
+        if "mail" in content:
+            return ReceivedEvent(receipt, _RAW + queue_id, body, _event(content))
+        event = orjson.loads(content["Message"])
+        return ReceivedEvent(receipt, content["MessageId"], body, _event(event))
     except (LookupError, AttributeError, TypeError, ValueError):
-        return ReceivedEvent(receipt, f"unread-{hash_of(body)}", body, None)
+        return ReceivedEvent(receipt, UNREAD + hash_of(body), body, None)
 
 
 def hash_of(body: str) -> str:

@@ -1,7 +1,6 @@
 """Events of SES: each kept once, with its raw body, and applied to its message."""
 
-import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -9,21 +8,19 @@ from typing import Final, NamedTuple
 from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
-from campaigns.domain.values import ProviderEvent, ReceivedEvent, Recipient
+from campaigns.domain.values import UNREAD, ProviderEvent, ReceivedEvent, Recipient
 from campaigns.domain.words import Bounce, Delivery, EventKind, MessageState
 from campaigns.rules.delivery import PROVES_ACCEPTANCE, Try, delivery_after
 from campaigns.rules.message_state import SETTLED_BY_EVENT
 from campaigns.store import changes
 from campaigns.store.by_database import ByDatabase
+from campaigns.store.matching import Match, match
 from campaigns.store.messages import move
 from campaigns.store.tables.delivery import EventRow, MessageRow
 from campaigns.store.upserts import insert_all
 
-_HASH: Final = re.compile("[0-9a-f]{64}")
-_LONGEST_NUMBER = 18  # digits that every database's integers hold
-
-
 _PARKED: Final = "parked-"
+_UNMATCHED: Final = "unmatched-"
 
 
 def park(session: Session, received: ReceivedEvent, *, now: datetime) -> None:
@@ -37,10 +34,11 @@ def park(session: Session, received: ReceivedEvent, *, now: datetime) -> None:
     insert_all(session, EventRow, [values])
 
 
-def count_parked(session: Session) -> int:
-    """Return how many events could not be taken."""
-    query = select(func.count()).where(EventRow.envelope_id.startswith(_PARKED))
-    return session.scalar(query) or 0
+def count_not_taken(session: Session) -> int:
+    """Return how many events could not be taken, or were not understood."""
+    envelope = EventRow.envelope_id
+    is_kept_only = or_(envelope.startswith(_PARKED), envelope.startswith(UNREAD))
+    return session.scalar(select(func.count()).where(is_kept_only)) or 0
 
 
 class KnownEvent(NamedTuple):
@@ -49,7 +47,7 @@ class KnownEvent(NamedTuple):
     Attributes:
         event: What SES said.
         message: The message of ours that it speaks of; None where there is none.
-        recipient: Whose mail it speaks of, by its tags; None if the mail is not ours.
+        recipient: Whose mail it speaks of; None if the mail is not ours.
             A database that was restored may not know its message.
     """
 
@@ -69,20 +67,17 @@ def keep(
     Returns:
         The new ones that were understood, and how many are new in all.
     """
-    of = {id(each): _tagged(each.event, instance) for each in received}
-    addresses = _addresses(session, {to.message for to in of.values() if to})
-    keys = [natural_key(each) for each in received]
+    of = match(session, received, instance=instance)
+    keys = [_key(*each) for each in zip(received, of, strict=True)]
     known = _known(session, keys, [each.envelope_id for each in received])
     rows, new = [], []
-    for each, key in zip(received, keys, strict=True):
+    for each, key, to in zip(received, keys, of, strict=True):
         if key in known or each.envelope_id in known:
             continue
         known |= {key, each.envelope_id}
-        to = of[id(each)]
-        message = to.message if to is not None and _is_here(to, addresses) else None
-        rows.append(_row(each, key, message, now))
+        rows.append(_row(each, key, to.message, now))
         if each.event is not None:
-            new.append(KnownEvent(each.event, message, to))
+            new.append(KnownEvent(each.event, to.message, to.recipient))
     insert_all(session, EventRow, rows)
     if rows:
         changes.note(session)
@@ -108,23 +103,6 @@ _ENVELOPES: Final = ByDatabase(
         words.is_listed(EventRow.envelope_id, "some")
     )
 )
-_ADDRESSES: Final = ByDatabase(
-    lambda words: select(MessageRow.id, MessageRow.address_hash).where(
-        words.is_listed(MessageRow.id, "some")
-    )
-)
-
-
-def _addresses(session: Session, numbers: Collection[int]) -> dict[int, str]:
-    connection = session.connection()
-    listed = {"some": list(numbers)}
-    return dict(connection.execute(_ADDRESSES.on(connection), listed).all())
-
-
-def _is_here(to: Recipient, addresses: Mapping[int, str]) -> bool:
-    """Say whether a mail's message is here; a restored database reuses its number."""
-    address = addresses.get(to.message)
-    return address is not None and to.address_hash in {None, address}
 
 
 def _row(
@@ -144,6 +122,15 @@ def _row(
     }
 
 
+def _key(received: ReceivedEvent, of: Match) -> str:
+    """Return what an event is known again by.
+
+    One that names no message that is known yet may come again, and then name one.
+    """
+    key = natural_key(received)
+    return _UNMATCHED + key if of.is_untagged and of.recipient is None else key
+
+
 def natural_key(received: ReceivedEvent) -> str:
     """Return what an event is known again by, whatever envelope it comes in."""
     event = received.event
@@ -152,19 +139,6 @@ def natural_key(received: ReceivedEvent) -> str:
         at, to = event.at.isoformat(), ",".join(event.recipients)
         parts = [event.ses_message_id, event.kind or "", to, at, event.link or ""]
     return blake2b("\x1f".join(parts).encode(), digest_size=16).hexdigest()
-
-
-def _tagged(event: ProviderEvent | None, instance: str) -> Recipient | None:
-    """Return the recipient that an event's tags name; None if the mail is not ours."""
-    if event is None or event.tags.get("wb_instance") != instance:
-        return None
-    tag = event.tags.get("wb_message", "")
-    is_number = tag.isascii() and tag.isdigit() and len(tag) <= _LONGEST_NUMBER
-    if not is_number:
-        return None
-    address_hash = event.tags.get("wb_recipient", "")
-    is_hash = _HASH.fullmatch(address_hash) is not None
-    return Recipient(int(tag), address_hash if is_hash else None)
 
 
 def apply(session: Session, new: Iterable[KnownEvent], *, now: datetime) -> None:

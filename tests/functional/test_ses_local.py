@@ -606,3 +606,21 @@ def test_the_pages_bear_what_the_server_took(serve):
     ask(url, "/_local/faults", {"sends": [{"kind": "throttle"}]})
     urllib.request.urlopen(f"{url}/faults", data=b"kind=&times=1").close()
     assert json.loads(ask(url, "/_local/faults"))["sends"] == []
+
+
+def test_doctor_tells_what_is_missing_at_amazon(serve, walk, tmp_path):
+    _, url, _ = serve()
+    root = tmp_path / "here"
+    walk("init", root)
+    file = root / "winback.toml"
+    lines = f'[sending]\nendpoint_url = "{url}"\n'
+    file.write_text(file.read_text().replace("[sending]\n", lines))
+
+    def seen():
+        return " ".join(walk("doctor", workspace=root, fails=1).split())
+
+    well = seen()
+    assert "winback publishes all" in well
+    assert "0 events wait" in well
+    file.write_text(file.read_text().replace('_set = "winback"', '_set = "other"'))
+    assert "create it in SES: other" in seen()

@@ -5,7 +5,7 @@ import logging
 import pytest
 import structlog
 
-from benchmarks.breakages import BREAKAGES, is_found
+from benchmarks.breakages import BREAKAGES, found_by_worlds
 from campaigns.simulation.trials import bench, simulate
 
 
@@ -39,4 +39,4 @@ SOON = [each for each in BREAKAGES if each.within <= 15]
 @pytest.mark.parametrize("breakage", SOON, ids=lambda each: each.name)
 def test_a_broken_engine_is_found_out(breakage, tmp_path):
     """Else the check above could not fail, and would say nothing."""
-    assert is_found(breakage, tmp_path)
+    assert found_by_worlds(breakage, tmp_path)

@@ -143,9 +143,6 @@ def test_in_one_process_the_same_mails_events_and_errors_without_a_socket(
     assert events[0].event.ses_message_id == message_id
     queue.delete(events)
     assert sender.quota().sent_last_day == 1
-    assert not SesSender(
-        client("sesv2"), from_address="x", reply_to=None, configuration_set="other"
-    ).has_configuration_set()
 
 
 @pytest.mark.parametrize(
@@ -307,8 +304,9 @@ def test_an_unknown_configuration_set_halts(start):
     ses = start()
     sender = ses.sender("other")
 
-    assert ses.sender().has_configuration_set()
-    assert not sender.has_configuration_set()
+    assert ses.sender().unpublished() == []
+    with pytest.raises(CampaignHaltedError):
+        sender.unpublished()
     with pytest.raises(CampaignHaltedError, match="Configuration set <other>"):
         sender.send(mail())
     assert list(ses.folder.glob("*.eml")) == []
@@ -499,6 +497,23 @@ def test_a_queue_that_is_not_there_is_told_with_the_remedy():
     assert queue_url(NoQueue(), "https://queue.example/1") == "https://queue.example/1"
     with pytest.raises(ConfigError, match=r"winback-events was not found.*queue_url"):
         queue_url(NoQueue(), None)
+
+
+def test_events_that_are_published_nowhere_are_told_of():
+    """Those of a destination that is off, or is no SNS topic, reach nobody here."""
+    topic, both = {"SnsDestination": {"TopicArn": "arn:x"}}, ["SEND", "CLICK"]
+    others = ["DELIVERY", "BOUNCE", "COMPLAINT", "REJECT", "OPEN"]
+
+    class Ses:
+        def get_configuration_set_event_destinations(self, **_named):
+            told = [
+                {"Enabled": True, "MatchingEventTypes": others, **topic},
+                {"Enabled": False, "MatchingEventTypes": both[:1], **topic},
+                {"Enabled": True, "MatchingEventTypes": both[1:]},
+            ]
+            return {"EventDestinations": told}
+
+    assert sender_of(Ses()).unpublished() == both
 
 
 SUPPRESSES = {

@@ -24,6 +24,7 @@ from campaigns.errors import (
     OutcomeUnknownError,
     RetryLaterError,
 )
+from campaigns.mail.sqs import translate
 from campaigns.steps.deliver import deliver
 from campaigns.steps.receive import receive
 from campaigns.store import (
@@ -322,12 +323,14 @@ def test_what_is_not_ours_or_not_understood_is_kept_and_harms_nobody(
 ):
     enrolled(sessions)
     foreign = provider_event(tags={"wb_instance": "other", "wb_message": "1"})
-    queue.put(received(None), received(foreign))
+    queue.put(translate("no event", receipt="r"), received(foreign))
 
     result = receive(post)
 
     assert result.kinds == {"not_understood": 1, "Send": 1}
     assert words(sessions) == ["planned"]
+    with sessions.begin() as session:
+        assert events.count_not_taken(session) == 1
 
 
 @pytest.mark.parametrize("number", [1, 77], ids=["reused", "unknown"])
@@ -401,7 +404,7 @@ def test_an_event_that_cannot_be_taken_is_parked_and_stops_no_other(
     assert result.kinds["Delivery"] == 2 - parked
     assert len(queue.deleted) == 2
     with sessions.begin() as session:
-        assert events.count_parked(session) == parked
+        assert events.count_not_taken(session) == parked
 
 
 def test_events_in_any_order_and_number_end_the_same(sender, post, queue, sessions):
