@@ -14,7 +14,11 @@ GENERAL: Final = "general"
 
 SEGMENT_PLACEHOLDER: Final = "{segment}"
 
-TemplateName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+TemplateName = Annotated[
+    str,
+    # A tag of SES holds no other characters, and each mail bears its template's name.
+    StringConstraints(max_length=100, pattern=r"^([A-Za-z0-9_.-]|\{segment\})+$"),
+]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
 

@@ -256,6 +256,13 @@ def test_one_unknown_template_among_several_is_told_in_the_same_way(tmp_path):
     assert both.steps[1].texts == ("general", "nowhere")
 
 
+def test_a_template_has_a_name_that_a_tag_of_ses_holds(tmp_path):
+    text = CAMPAIGN.replace('"nowhere"', '"20 % off"')
+
+    with pytest.raises(CampaignFileError, match=r"line 7: steps\.1\.template: .*A-Z"):
+        read(tmp_path, text, templates=[*TEMPLATES, "20 % off"])
+
+
 def test_an_unknown_segment_is_told_with_line_and_allowed_values(tmp_path):
     text = CAMPAIGN + '\n[audience]\nsegments = ["slow-fad"]\n'
 
