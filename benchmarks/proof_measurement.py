@@ -17,7 +17,9 @@ from scipy.stats import binom
 from benchmarks import pipelines
 from benchmarks.promises import Proof, Row, tried
 from campaigns.domain.values import ArmCount
+from campaigns.domain.words import Verdict
 from campaigns.rules.measure.losses import unequal_loss
+from campaigns.rules.measure.pooled import mean_lift_sequence, programme_verdict
 from campaigns.rules.measure.rates import Estimate
 from campaigns.rules.measure.sequential import (
     evidence,
@@ -187,6 +189,57 @@ def _power(is_full: bool, _kept: Path) -> Iterator[Row]:
     )
 
 
+_ADDED: Final = {
+    "nothing anywhere": (0.0, 0.0, 0.0),
+    "as much lost as won": (0.03, 0.0, -0.03),
+    "one of three works": (0.06, 0.0, 0.0),
+}
+
+
+def _together(is_full: bool, _kept: Path) -> Iterator[Row]:
+    count = 2_000 if is_full else 100
+    rng, sizes = np.random.default_rng(450), ((45, 5), (40, 10), (400, 100), (25, 25))
+    missed, claimed = dict[str, int](), dict[str, int]()
+    cells = list(product(_ADDED.items(), (0.04, 0.12), sizes))
+    for (what, added), rate, arms in track(
+        cells, "campaigns together", console=Console(stderr=True)
+    ):
+        name = f"{what}, {rate:.0%}, {arms[0]} and {arms[1]} a week"
+        rates = np.stack([rate + np.array(added), np.full(3, rate)], axis=1)
+        drawn = rng.binomial(arms, rates, (count, _LOOKS, *rates.shape))
+        looks = [_looked_at(arms, each, float(np.mean(added))) for each in drawn]
+        missed[name] = sum(is_missed for is_missed, _ in looks)
+        if not sum(added):
+            claimed[name] = sum(verdict in _CLAIMS for _, verdict in looks)
+    how = "three campaigns that add unlike, looked at every week for half a year"
+    yield _missed_row("mean lift", how, missed, count)
+    result, broken = _worst(claimed, count)
+    yield Row(
+        "Nothing is claimed of campaigns that add nothing together",
+        how,
+        f"{len(claimed)} × {count:,} programmes × {_LOOKS} looks",
+        f"{sum(claimed.values()) / count / len(claimed):.1%} ever claim, {result}",
+        broken,
+    )
+
+
+_CLAIMS: Final = {Verdict.WORKS, Verdict.HARMS, Verdict.LIFT_CHANGED}
+
+
+def _looked_at(
+    arms: tuple[int, int], returned: Ints, truth: float
+) -> tuple[bool, Verdict]:
+    """Say whether a look missed the mean of all campaigns, and what was claimed."""
+    cohorts = [
+        ArmPair(*map(ArmCount, arms, map(int, pair)))
+        for pair in returned.reshape(-1, 2)
+    ]
+    lifts = mean_lift_sequence(cohorts)
+    # Three windows close at once: after each third cohort all campaigns weigh alike.
+    is_missed = _ever_misses(lifts[2::3], truth)
+    return is_missed, programme_verdict(cohorts, lifts, is_over=False)
+
+
 def _texts(is_full: bool, _kept: Path) -> Iterator[Row]:
     count = 200 if is_full else 30
     rng = np.random.default_rng(400)
@@ -294,6 +347,7 @@ PROOFS: Final[dict[str, Proof]] = {
     "coverage": _covered,
     "rates": _rates,
     "power": _power,
+    "together": _together,
     "texts": _texts,
     "losses": _losses,
     "visitors": _visitors,

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from campaigns.domain.values import ArmCount, ImportCounts
 from campaigns.domain.words import Arm
@@ -91,24 +91,34 @@ class _Tables:
     )
 
 
-def plant(sessions, situation: Situation) -> datetime:
-    """Write a situation; return the moment of its report."""
-    tables, numbers = _Tables(), count(1)
+def plant(
+    sessions, situation: Situation, *, name: str = "spring", after: int = 0
+) -> datetime:
+    """Write a situation; return the moment of its report.
+
+    Args:
+        sessions: The database.
+        situation: Which.
+        name: The campaign's.
+        after: How many accounts there are by now.
+    """
+    tables, numbers = _Tables(), count(after + 1)
     looked_at = NOON + situation.looked_at * DAY
     known = NOON + (situation.known_on or situation.looked_at) * DAY
     moments = [NOON + number * WEEK for number in range(situation.cohorts)]
     with sessions.begin() as session:
-        campaigns.apply(session, campaign(), now=NOON)
-        campaigns.launch(session, "spring", cohorts=moments, now=NOON)
-        for number, moment in enumerate(moments, 1):
+        campaigns.apply(session, campaign(name), now=NOON)
+        campaigns.launch(session, name, cohorts=moments, now=NOON)
+        planned = select(CohortRow).where(CohortRow.campaign == name)
+        for cohort in session.scalars(planned.order_by(CohortRow.number)).all():
+            moment = moments[cohort.number - 1]
             if moment > looked_at:
                 continue
-            cohort = session.get_one(CohortRow, number)
             cohort.enrolled_at = moment
             cohort.window_ends_at = moment + 30 * DAY
             cohort.churned = situation.treated[0] + situation.holdout[0]
             for arm in Arm:
-                _enrol(tables, situation, arm, number, moment, known, numbers)
+                _enrol(tables, situation, arm, cohort, known, numbers)
         session.flush()
         for row, values in tables.rows.items():
             if values:
@@ -117,12 +127,13 @@ def plant(sessions, situation: Situation) -> datetime:
         imports.finish(session, run, ImportCounts(taken=1), now=known)
         if situation.paused_because:
             campaigns.pause(
-                session, "spring", because=situation.paused_because, now=looked_at
+                session, name, because=situation.paused_because, now=looked_at
             )
     return looked_at
 
 
-def _enrol(tables, situation, arm, cohort, moment, known, numbers) -> None:
+def _enrol(tables, situation, arm, cohort, known, numbers) -> None:
+    moment, name = cohort.enrolled_at, cohort.campaign
     size = ArmCount(*(situation.treated if arm is Arm.TREATED else situation.holdout))
     share = situation.stay[arm is Arm.HOLDOUT]
     for place in range(size.accounts):
@@ -147,7 +158,7 @@ def _enrol(tables, situation, arm, cohort, moment, known, numbers) -> None:
             "account": account, "arm": arm, "stratum": "s", "assigned_at": moment,
         })  # fmt: skip
         add["enrolments"]({
-            "id": n, "campaign": "spring", "campaign_version": 1, "cohort": cohort,
+            "id": n, "campaign": name, "campaign_version": 1, "cohort": cohort.id,
             "account": account, "episode": n, "contact": f"p-{n}",
             "contact_choice": "only_contact", "arm": arm,
             "segment": ("slow-fade", "champion-left", "general")[n % 3],
@@ -166,7 +177,7 @@ def _enrol(tables, situation, arm, cohort, moment, known, numbers) -> None:
                     add["stays"]({"enrolment": n, "days": days, "is_here": is_here})
         if is_mailed:
             add["messages"]({
-                "id": n, "enrolment": n, "campaign": "spring", "episode": n,
+                "id": n, "enrolment": n, "campaign": name, "episode": n,
                 "step": 1, "template": "general", "contact": f"p-{n}",
                 "address_hash": f"{n:064x}", "due_at": moment, "state": "accepted",
                 "delivery": "delivered",

@@ -5,7 +5,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 import altair as alt
 
-from campaigns.present.report import CohortLine, GroupLine
+from campaigns.present.lines import CohortLine, GroupLine, ProgrammeLook
 from campaigns.rules.measure.rates import Estimate
 
 _WIDTH: Final = 640
@@ -34,7 +34,10 @@ DARK: Final = Palette("#e4ece8", "#33443d", "#57c79b", "#f0b65a", "#ff8a80")
 
 
 def rates_over_time(
-    cohorts: Sequence[CohortLine], *, baseline: float, palette: Palette = LIGHT
+    looks: Sequence[CohortLine | ProgrammeLook],
+    *,
+    baseline: float,
+    palette: Palette = LIGHT,
 ) -> Drawing:
     """Return the rates so far of both arms, with bands and the pilot's line."""
     rows = [
@@ -45,7 +48,7 @@ def rates_over_time(
             "low": rate.low,
             "high": rate.high,
         }
-        for line in cohorts
+        for line in looks
         for arm, rate in (
             ("written to", line.so_far.treated_rate),
             ("held out", line.so_far.holdout_rate),
@@ -81,7 +84,7 @@ def rates_over_time(
 
 
 def lift_over_time(
-    cohorts: Sequence[CohortLine], *, palette: Palette = LIGHT
+    looks: Sequence[CohortLine | ProgrammeLook], *, palette: Palette = LIGHT
 ) -> Drawing:
     """Return the lift so far with its band and the line of no difference."""
     rows = [
@@ -92,7 +95,7 @@ def lift_over_time(
             "low": max(lift.low, -_WIDEST),
             "high": min(lift.high, _WIDEST),
         }
-        for line in cohorts
+        for line in looks
         if (lift := line.so_far.lift) is not None
     ]
     data = _chart(rows)

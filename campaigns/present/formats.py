@@ -7,8 +7,8 @@ from typing import Any, Final
 
 from campaigns.domain.words import Verdict
 from campaigns.present import remarks
-from campaigns.present.number_ids import numbers
-from campaigns.present.report import CampaignReport, WeeklyReport
+from campaigns.present.number_ids import report_numbers
+from campaigns.present.report import CampaignReport, Programme, WeeklyReport
 from campaigns.present.words import day, percent, points
 
 _MOST_CHARACTERS: Final = 3000
@@ -26,8 +26,7 @@ def report_csv(report: WeeklyReport) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["id", "value"])
-    for campaign in report.campaigns:
-        writer.writerows(numbers(campaign, report.week, campaign.name))
+    writer.writerows(report_numbers(report))
     return text.getvalue()
 
 
@@ -40,6 +39,8 @@ def report_slack(report: WeeklyReport) -> str:
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": {"type": "plain_text", "text": title[:150]}}
     ]
+    if report.programme is not None:
+        blocks.append({"type": "section", "text": _mrkdwn(_of_all(report.programme))})
     for campaign in report.campaigns:
         blocks += [
             {"type": "section", "text": _mrkdwn(_headline(campaign))},
@@ -55,10 +56,22 @@ def report_slack(report: WeeklyReport) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
-def _headline(campaign: CampaignReport) -> str:
-    sign = _SIGNS.get(campaign.verdict, ":hourglass_flowing_sand:")
+def _sign(verdict: Verdict) -> str:
+    return _SIGNS.get(verdict, ":hourglass_flowing_sand:")
+
+
+def _of_all(programme: Programme) -> str:
     lines = [
-        f"{sign} *{campaign.name}*",
+        f"{_sign(programme.verdict)} *All campaigns together*",
+        programme.sentence,
+        f"*What to do:* {programme.next_step}",
+    ]
+    return "\n".join(lines)
+
+
+def _headline(campaign: CampaignReport) -> str:
+    lines = [
+        f"{_sign(campaign.verdict)} *{campaign.name}*",
         campaign.sentence,
         f"*What to do:* {campaign.next_step}",
         *(f":warning: {each}" for each in campaign.warnings),

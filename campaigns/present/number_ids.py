@@ -3,6 +3,11 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
+from campaigns.present.report import WeeklyReport
+
+ALL: Final = "ALL"
+"""Stands in an id for all campaigns together; no campaign has capitals in its name."""
+
 _NO_FINDINGS: Final = {"number", "days"}
 """Numbers that only say which line it is."""
 
@@ -23,6 +28,14 @@ def numbers(value: Any, *above: str) -> Iterator[tuple[str, float]]:  # noqa: AN
                 yield from numbers(each, *above, name)
     else:
         yield "/".join(map(id_part, above)), value
+
+
+def report_numbers(report: WeeklyReport) -> Iterator[tuple[str, float]]:
+    """Yield every number of a report with its id: all campaigns', and each one's."""
+    if report.programme is not None:
+        yield from numbers(report.programme, report.week, ALL)
+    for campaign in report.campaigns:
+        yield from numbers(campaign, report.week, campaign.name)
 
 
 def id_part(name: object) -> str:

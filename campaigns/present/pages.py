@@ -1,6 +1,7 @@
 """A report as HTML (one self-contained page), Markdown or JSON, and small web pages."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -9,10 +10,12 @@ from markupsafe import Markup, escape
 
 from campaigns.present import charts, remarks, words
 from campaigns.present.cards import Card
-from campaigns.present.number_ids import id_part
+from campaigns.present.lines import CohortLine, ProgrammeLook
+from campaigns.present.number_ids import ALL, id_part
 from campaigns.present.report import CampaignReport, WeeklyReport
 
 _LONGEST_SUBJECT: Final = 150
+_SCHEMES: Final = (("light", charts.LIGHT), ("dark", charts.DARK))
 
 
 class Pages:
@@ -45,19 +48,19 @@ class Pages:
     def report_html(self, report: WeeklyReport) -> str:
         """Return the report as one HTML page that needs nothing else."""
         drawings = {each.name: _drawings(report, each) for each in report.campaigns}
+        if report.programme is not None:
+            drawings[ALL] = _over_time(report, report.programme.looks)
         template = self._environment.get_template("report/weekly.html")
-        return _unbroken(template.render(report=report, drawings=drawings))
+        return _unbroken(template.render(report=report, drawings=drawings, all_id=ALL))
 
     def card_html(self, card: Card) -> str:
         """Return a model's card as one HTML page that needs nothing else."""
         drawings = {
-            scheme: Markup(  # noqa: S704 — drawn by us
-                charts.svg(
-                    charts.stated_and_kept(card.bins, kept=card.kept, palette=palette),
-                    palette,
-                )
+            scheme: _drawn(
+                charts.stated_and_kept(card.bins, kept=card.kept, palette=palette),
+                palette,
             )
-            for scheme, palette in (("light", charts.LIGHT), ("dark", charts.DARK))
+            for scheme, palette in _SCHEMES
             if card.bins
         }
         template = self._environment.get_template("report/card.html")
@@ -76,9 +79,11 @@ class Pages:
     def report_mail(self, report: WeeklyReport) -> tuple[str, str, str]:
         """Return the report as a mail: subject, HTML without pictures, and text."""
         template = self._environment.get_template("report/mail.html")
+        verdicts = [(each.name, each.verdict) for each in report.campaigns]
+        if report.programme is not None:
+            verdicts.insert(0, ("all campaigns", report.programme.verdict))
         words_of_all = ", ".join(
-            f"{each.name}: {words.plain_word(each.verdict)}"
-            for each in report.campaigns
+            f"{name}: {words.plain_word(verdict)}" for name, verdict in verdicts
         )
         subject = f"Win-back, week {report.week}"
         subject += f" – {words_of_all}" if words_of_all else ""
@@ -105,17 +110,24 @@ def _drawings(report: WeeklyReport, campaign: CampaignReport) -> dict[str, Marku
     """Return each chart in both schemes; the page shows the one that fits."""
     if not campaign.cohorts:
         return {}
-    drawn = {}
-    for scheme, palette in (("light", charts.LIGHT), ("dark", charts.DARK)):
-        for name, chart in {
-            "rates": charts.rates_over_time(
-                campaign.cohorts, baseline=report.baseline, palette=palette
-            ),
-            "lift": charts.lift_over_time(campaign.cohorts, palette=palette),
-            "lifts": charts.lift_by_group(
-                campaign.breakdowns[0].lines, palette=palette
-            ),
-        }.items():
-            svg = charts.svg(chart, palette)
-            drawn[f"{name}_{scheme}"] = Markup(svg)  # noqa: S704 — drawn by us
+    drawn = _over_time(report, campaign.cohorts)
+    for scheme, palette in _SCHEMES:
+        by_group = charts.lift_by_group(campaign.breakdowns[0].lines, palette=palette)
+        drawn[f"lifts_{scheme}"] = _drawn(by_group, palette)
     return drawn
+
+
+def _over_time(
+    report: WeeklyReport, looks: Sequence[CohortLine | ProgrammeLook]
+) -> dict[str, Markup]:
+    drawn = {}
+    for scheme, palette in _SCHEMES:
+        rates = charts.rates_over_time(looks, baseline=report.baseline, palette=palette)
+        lift = charts.lift_over_time(looks, palette=palette)
+        drawn[f"rates_{scheme}"] = _drawn(rates, palette)
+        drawn[f"lift_{scheme}"] = _drawn(lift, palette)
+    return drawn
+
+
+def _drawn(chart: charts.Drawing, palette: charts.Palette) -> Markup:
+    return Markup(charts.svg(chart, palette))  # noqa: S704 — drawn by us

@@ -7,7 +7,8 @@ from typing import Final
 from campaigns.domain.campaign import SEGMENT_PLACEHOLDER
 from campaigns.domain.values import CampaignStatus
 from campaigns.domain.words import CampaignState, Verdict
-from campaigns.present.report import CampaignReport, MoneyLine, StayLine, TextLine
+from campaigns.present.lines import MoneyLine, StayLine, TextLine
+from campaigns.present.report import CampaignReport
 from campaigns.present.words import (
     NEXT_STEP,
     amount,

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from campaigns.domain.words import Verdict
-from campaigns.present.report import Comparison
+from campaigns.present.lines import Comparison
 from campaigns.rules.measure.rates import Estimate
 
 _MINOR_DIGITS: Final = {
@@ -62,6 +62,21 @@ _LEADS: Final = {
     Verdict.MISMATCH: "These arms cannot be compared.",
     Verdict.STALE_DATA: "Nobody knows who came back lately.",
     Verdict.TOO_GOOD: "Too good to be believed before somebody has looked.",
+}
+
+
+_LEADS_OF_ALL: Final = _LEADS | {
+    Verdict.WORKS: "Taken together, the mails bring accounts back.",
+    Verdict.HARMS: "Taken together, the mails keep accounts away.",
+    Verdict.LIFT_CHANGED: "What the mails add has turned over time.",
+    Verdict.CANNOT_TELL_YET: "Cannot tell yet what all mails together do.",
+}
+_NEXT_STEP_OF_ALL: Final = NEXT_STEP | {
+    Verdict.WORKS: "Go on; the campaigns below say which of them carry it.",
+    Verdict.HARMS: "Stop the campaigns below that bring nobody back.",
+    Verdict.LIFT_CHANGED: "Look at what changed: the campaigns below say which of them "
+    "bring accounts back.",
+    Verdict.CANNOT_TELL_YET: "Wait. The campaigns below say what is known of each.",
 }
 
 
@@ -145,6 +160,18 @@ def verdict_sentence(
     if verdict is Verdict.MISMATCH:
         return f"{_LEADS[verdict]} Their numbers below say nothing about the mails."
     return f"{_LEADS[verdict]} {facts}".rstrip()
+
+
+def programme_sentence(
+    verdict: Verdict, comparison: Comparison, *, window_days: int
+) -> str:
+    """Return the one sentence on all campaigns together."""
+    return f"{_LEADS_OF_ALL[verdict]} {_facts(comparison, window_days)}".rstrip()
+
+
+def programme_next_step(verdict: Verdict) -> str:
+    """Return what a reader of all campaigns can do now."""
+    return _NEXT_STEP_OF_ALL[verdict]
 
 
 def _facts(comparison: Comparison, window_days: int) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 
 from campaigns.domain.definitions import STAYS
 from campaigns.domain.words import Arm
-from campaigns.present.report import (
+from campaigns.present.lines import (
     Adoption,
     AdoptionLine,
     AdoptionPoint,

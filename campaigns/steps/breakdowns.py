@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 from typing import Final
 
 from campaigns.domain.values import CohortCount
-from campaigns.present.report import Breakdown, CohortLine, Comparison, GroupLine
+from campaigns.present.lines import Breakdown, CohortLine, Comparison, GroupLine
 from campaigns.rules.eligibility import DORMANCIES
 from campaigns.steps.compare import (
     CONFIDENCE,

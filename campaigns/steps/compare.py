@@ -1,6 +1,7 @@
 """Compare treated with held out, cohort by cohort, as windows close."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import reduce
 from itertools import accumulate
@@ -8,10 +9,10 @@ from typing import Final, NamedTuple
 
 from campaigns.domain.values import ArmCount, CohortCount
 from campaigns.domain.words import Arm
-from campaigns.present.report import Comparison
+from campaigns.present.lines import Comparison
 from campaigns.rules.measure.lift import lift_interval
 from campaigns.rules.measure.rates import Estimate
-from campaigns.rules.measure.strata import ArmPair
+from campaigns.rules.measure.strata import ArmPair, stratified_lift
 
 CONFIDENCE: Final = 0.95
 NOTHING: Final = Comparison(ArmCount(), ArmCount(), None, None, None, None, None)
@@ -43,6 +44,20 @@ def looks(baseline: Baseline, pairs: Sequence[ArmPair]) -> list[Comparison]:
             for arms, lift in zip(sums, lifts, strict=True)
         ),
     ]
+
+
+def pooled_look(
+    baseline: Baseline, pairs: Sequence[ArmPair], lift: Estimate
+) -> Comparison:
+    """Return the comparison over cohorts of several campaigns, whose lift is known.
+
+    Args:
+        baseline: The pilot.
+        pairs: The cohorts.
+        lift: The mean of their differences.
+    """
+    compared = _compared(baseline, reduce(_both, pairs), lift, CONFIDENCE)
+    return replace(compared, one_look=stratified_lift(pairs))
 
 
 def last_look(
@@ -109,8 +124,8 @@ def pair_of(counts: Iterable[CohortCount]) -> ArmPair:
 
 def in_order(counts: Sequence[CohortCount]) -> list[list[CohortCount]]:
     """Return each cohort's counts, in the order in which their windows closed."""
-    by_cohort: dict[tuple[datetime, int], list[CohortCount]] = {}
+    by_cohort: dict[tuple[datetime, str, int], list[CohortCount]] = {}
     for count in counts:
-        key = count.window_ends_at, count.cohort
+        key = count.window_ends_at, count.campaign, count.cohort
         by_cohort.setdefault(key, []).append(count)
     return [by_cohort[key] for key in sorted(by_cohort)]

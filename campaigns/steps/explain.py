@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from difflib import get_close_matches
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from campaigns.domain.values import Cohort, CohortCount
 from campaigns.domain.words import Arm, MessageState
 from campaigns.errors import NotFoundError
-from campaigns.present.number_ids import id_part, id_parts, numbers
+from campaigns.present.number_ids import ALL, id_part, id_parts, report_numbers
 from campaigns.present.report import CampaignReport, WeeklyReport
 from campaigns.steps.aftermath import answers_group, kind_of
 from campaigns.steps.breakdowns import persona_group
@@ -59,11 +59,7 @@ def explained(
     """
     week, _, way = id_.partition("/")
     weekly = of_week(reporting, week, now=now)
-    known = {
-        found: value
-        for campaign in weekly.campaigns
-        for found, value in numbers(campaign, week, campaign.name)
-    }
+    known = dict(report_numbers(weekly))
     if id_ not in known:
         like = get_close_matches(id_, known, n=5, cutoff=0)
         raise NotFoundError(
@@ -71,11 +67,14 @@ def explained(
             + (", ".join(like) or "none")
         )
     name = way.partition("/")[0]
-    (campaign,) = (each for each in weekly.campaigns if each.name == name)
     parts = id_parts(way.removeprefix(f"{name}/"))
     made_of = _made_of(parts, f"{week}/{name}", known)
     with reporting.sessions.begin() as session:
-        columns, rows = _rows(session, weekly, campaign, parts)
+        if name == ALL:
+            columns, rows = _of_all(session, weekly, parts)
+        else:
+            (campaign,) = (each for each in weekly.campaigns if each.name == name)
+            columns, rows = _rows(session, weekly, campaign, parts)
         yield Explanation(known[id_], made_of, columns, rows)
 
 
@@ -91,6 +90,7 @@ def _made_of(
     if parts[0] not in {
         "comparison",
         "cohorts",
+        "looks",
         "breakdowns",
         "stays",
         "money",
@@ -112,6 +112,25 @@ def _made_of(
         and (id_.rpartition("/")[2] in _COUNTED or id_.endswith("_minor"))
         and "so_far" not in id_.removeprefix(place)
     }
+
+
+def _of_all(
+    session: Session, weekly: WeeklyReport, parts: list[str]
+) -> tuple[Sequence[str], Rows]:
+    """Return the columns and the rows of one number of all campaigns together."""
+    known = weekly.known_until or weekly.as_of
+    names = weekly.programme.campaigns if weekly.programme else ()
+    until = date.fromisoformat(parts[1]) if parts[0] == "looks" else date.max
+    arm = next((arm for arm in Arm for word in parts if word.startswith(arm)), None)
+    return EnrolledAccount._fields, (
+        each
+        for name in names
+        for each in evidence.enrolled(session, name, known_until=known)
+        if _is_closed(weekly.as_of, each)
+        and each.window_ends_at.astimezone(UTC).date() <= until
+        and arm in {None, each.arm}
+        and (each.came_back or parts[-1] != "returned")
+    )
 
 
 def _rows(

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from campaigns.domain.definitions import STAYS
 from campaigns.domain.values import ArmCount, CohortCount
 from campaigns.domain.words import Arm
-from campaigns.present.report import MoneyLine, StayLine
+from campaigns.present.lines import MoneyLine, StayLine
 from campaigns.rules.measure.rates import Estimate
 from campaigns.rules.measure.strata import ArmPair
 from campaigns.steps.compare import CONFIDENCE, in_order, pair_of

@@ -9,18 +9,14 @@ from campaigns.domain.values import CampaignStatus, CohortCount
 from campaigns.domain.words import CampaignState, Verdict
 from campaigns.errors import ConfigError
 from campaigns.present import remarks, words
-from campaigns.present.report import (
-    CampaignReport,
-    Funnel,
-    WeeklyReport,
-    from_plain,
-)
+from campaigns.present.report import CampaignReport, Funnel, WeeklyReport, from_plain
 from campaigns.rules.measure.rates import Estimate
 from campaigns.rules.measure.verdict import Soundness, doubt_of
 from campaigns.steps.aftermath import adoption_lines, nps_lines
 from campaigns.steps.breakdowns import breakdowns, by_cohort, persona_group
 from campaigns.steps.compare import looks, pairs_of
 from campaigns.steps.lasting import money_lines, stay_lines
+from campaigns.steps.programme import programme
 from campaigns.steps.settle import telling_kinds
 from campaigns.steps.still_open import open_lines
 from campaigns.steps.verdicts import Reporting, soundness_of, verdict_as_of
@@ -107,6 +103,12 @@ def gather(reporting: Reporting, *, as_of: datetime) -> WeeklyReport:
         model=_told(model.metadata) if model else None,
         newest_usage_at=usage.newest_event(reporting.lake, before=as_of),
         known_until=facts.known_until,
+        programme=programme(
+            reporting,
+            facts.matured,
+            found,
+            unknown_for=as_of - (facts.known_until or as_of),
+        ),
         campaigns=found,
     )
 

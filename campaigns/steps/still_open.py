@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from campaigns.domain.words import Arm
-from campaigns.present.report import OpenLine
+from campaigns.present.lines import OpenLine
 from campaigns.store.outcomes import EarlyReturn, OpenCount
 
 _DAY: Final = timedelta(days=1)

@@ -9,7 +9,7 @@ import structlog
 from campaigns.domain.definitions import ChurnDefinition, WinBackDefinition
 from campaigns.domain.values import CohortCount
 from campaigns.domain.words import Arm, Verdict
-from campaigns.present.report import Comparison
+from campaigns.present.lines import Comparison
 from campaigns.rules.measure.losses import unequal_loss
 from campaigns.rules.measure.verdict import UNHEARD_OF, Soundness, doubt_of, verdict_of
 from campaigns.steps.compare import Baseline, last_look, pairs_of

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from campaigns.domain.values import ArmCount
+from campaigns.present.lines import StepTexts, TextLine
 from campaigns.present.remarks import text_sentence
-from campaigns.present.report import StepTexts, TextLine
 from campaigns.store.texts import TextCount
 
 

@@ -7,8 +7,8 @@ from campaigns.config import WinBackSettings
 from campaigns.domain.records import Nps
 from campaigns.domain.values import ImportCounts
 from campaigns.domain.words import Arm
+from campaigns.present.lines import Adoption, Answers
 from campaigns.present.pages import Pages
-from campaigns.present.report import Adoption, Answers
 from campaigns.shipped import templates_folder
 from campaigns.steps import report
 from campaigns.steps.settle import settle
