@@ -12,7 +12,7 @@ from rich.table import Table
 from campaigns.cli.findings import Check
 from campaigns.cli.sending_checks import sending_checks
 from campaigns.errors import WinbackError
-from campaigns.steps.settle import telling_kinds
+from campaigns.steps.freshness import told_until
 from campaigns.store import (
     campaigns,
     doubts,
@@ -70,8 +70,11 @@ def _database(workspace: Workspace) -> Iterator[Check]:
 
 def _data(workspace: Workspace) -> Iterator[Check]:
     with workspace.sessions.begin() as opened:
-        known_until = imports.known_until(
-            opened, telling_kinds(workspace.settings.win_back.definition())
+        known_until = told_until(
+            opened,
+            workspace.lake,
+            workspace.settings.win_back.definition(),
+            before=workspace.clock(),
         )
         unfinished = imports.unfinished(opened)
     if known_until is None:
@@ -80,7 +83,8 @@ def _data(workspace: Workspace) -> Iterator[Check]:
     elif workspace.clock() - known_until > _STALE_AFTER:
         days = (workspace.clock() - known_until).days
         remedy = "import newer files: returns cannot be seen without them"
-        yield Check("note", "data", f"last import was {days} days ago", remedy)
+        finding = f"what was imported tells of nothing in the last {days} days"
+        yield Check("note", "data", finding, remedy)
     else:
         yield Check("ok", "data", f"known up to {known_until:%Y-%m-%d}")
     for file, error in unfinished:

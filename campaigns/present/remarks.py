@@ -44,12 +44,12 @@ def warnings(
     status: CampaignStatus,
     money: Sequence[MoneyLine],
     *,
-    as_of: datetime,
+    told_until: datetime | None,
 ) -> tuple[str, ...]:
     """Return what a reader must know before believing a number."""
     return (
         *_of_arms(soundness),
-        *_of_data(soundness.unknown_for, as_of),
+        *_of_data(soundness.unknown_for, told_until),
         *_of_state(status),
         *(_of_money(line) for line in money if line.hangs_on_one),
     )
@@ -71,11 +71,11 @@ def _of_arms(soundness: Soundness) -> Iterator[str]:
         )
 
 
-def _of_data(unknown_for: timedelta, as_of: datetime) -> Iterator[str]:
-    if unknown_for > STALE_AFTER:
+def _of_data(unknown_for: timedelta, told_until: datetime | None) -> Iterator[str]:
+    if unknown_for > STALE_AFTER and told_until is not None:
         yield (
-            f"Use and subscriptions were last imported on {day(as_of - unknown_for)}: "
-            "who came back since is not known."
+            f"What was imported tells of nothing after {day(told_until)}: who came "
+            "back since is not known."
         )
 
 

@@ -15,9 +15,9 @@ from campaigns.rules.measure.verdict import Soundness, doubt_of
 from campaigns.steps.aftermath import adoption_lines, nps_lines
 from campaigns.steps.breakdowns import breakdowns, by_cohort, persona_group
 from campaigns.steps.compare import looks, pairs_of
+from campaigns.steps.freshness import imported_until, told_until
 from campaigns.steps.lasting import money_lines, stay_lines
 from campaigns.steps.programme import programme
-from campaigns.steps.settle import telling_kinds
 from campaigns.steps.still_open import open_lines
 from campaigns.steps.verdicts import Reporting, soundness_of, verdict_as_of
 from campaigns.steps.which_text import step_texts
@@ -25,7 +25,6 @@ from campaigns.store import (
     campaigns,
     cohorts,
     events,
-    imports,
     model_versions,
     money,
     outcomes,
@@ -64,7 +63,8 @@ class _Facts(NamedTuple):
 
     Attributes:
         as_of: Up to when things are counted.
-        known_until: Up to when it is known who came back; None if it never was.
+        known_until: When what tells of returns was imported; None if it never was.
+        told_until: Up to when it truly tells who came back; None likewise.
         matured: The counts of closed cohorts.
         still_open: Accounts whose window is open.
         early: Those of them that came back.
@@ -74,6 +74,7 @@ class _Facts(NamedTuple):
 
     as_of: datetime
     known_until: datetime | None
+    told_until: datetime | None
     matured: list[CohortCount]
     still_open: list[outcomes.OpenCount]
     early: list[outcomes.EarlyReturn]
@@ -107,18 +108,21 @@ def gather(reporting: Reporting, *, as_of: datetime) -> WeeklyReport:
             reporting,
             facts.matured,
             found,
-            unknown_for=as_of - (facts.known_until or as_of),
+            unknown_for=as_of - (facts.told_until or as_of),
         ),
         campaigns=found,
     )
 
 
 def _facts(session: Session, reporting: Reporting, as_of: datetime) -> _Facts:
-    known_until = imports.known_until(session, telling_kinds(reporting.win_back))
+    known_until = imported_until(session, reporting.win_back)
     before = reports.kept(session, week_of(as_of - timedelta(days=7)))
     return _Facts(
         as_of=as_of,
         known_until=min(known_until, as_of) if known_until else None,
+        told_until=told_until(
+            session, reporting.lake, reporting.win_back, before=as_of
+        ),
         matured=[
             count
             for count in outcomes.matured_counts(session)
@@ -189,7 +193,9 @@ def _campaign(
         ),
         next_step=remarks.next_step(verdict, status, lines),
         is_given=judged.is_given,
-        warnings=remarks.warnings(soundness, status, money_again, as_of=facts.as_of),
+        warnings=remarks.warnings(
+            soundness, status, money_again, told_until=facts.told_until
+        ),
         changes=(),
         comparison=comparison,
         breakdowns=breakdowns(
@@ -237,8 +243,8 @@ def _judged(
 ) -> _Judged:
     """Return a campaign's verdict, if one was given, or else what stands against it."""
     given = verdict_as_of(session, name, as_of=facts.as_of)
-    known_until = facts.known_until if given is None else None
-    soundness = soundness_of(session, name, as_of=facts.as_of, known_until=known_until)
+    told = facts.told_until if given is None else None
+    soundness = soundness_of(session, name, as_of=facts.as_of, told_until=told)
     doubt = doubt_of(soundness, lift, unheard_of=reporting.unheard_of)
     verdict = given or doubt or Verdict.CANNOT_TELL_YET
     return _Judged(verdict, given is not None, soundness)

@@ -1,30 +1,20 @@
 """Settle returns: who came back, and whether that was within an enrolment's window."""
 
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import structlog
 
 from campaigns.domain.definitions import WinBackDefinition
 from campaigns.domain.values import Episode, Return
 from campaigns.rules.reactivation import find_return, is_win_back
+from campaigns.steps.freshness import imported_until
 from campaigns.steps.stay import see_what_was_used, see_who_stayed
 from campaigns.store import episodes, imports, instance, outcomes, records
 from campaigns.store.session import Session, Sessions
 from campaigns.store.usage import UsageLake
 
 logger = structlog.get_logger(__name__)
-
-_TELLING_KINDS: Final = {
-    "paid": ("subscriptions",),
-    "used": ("usage",),
-    "either": ("usage", "subscriptions"),
-}
-
-
-def telling_kinds(definition: WinBackDefinition) -> tuple[str, ...]:
-    """Return the kinds of records by which a return becomes known."""
-    return _TELLING_KINDS[definition.counts]
 
 
 class SettleResult(NamedTuple):
@@ -42,7 +32,7 @@ def settle(
     with sessions.begin() as session:
         returned = record_returns(session, lake, definition=definition, now=now)
         outcomes.correct_late_returns(session)
-        known_until = imports.known_until(session, telling_kinds(definition))
+        known_until = imported_until(session, definition)
         closed_before = min(now, known_until) if known_until else None
         settled = (
             _settle_windows(session, definition, closed_before, now)

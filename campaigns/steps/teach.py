@@ -18,9 +18,9 @@ from campaigns.scoring.known import (
     features_of,
     read_segments,
 )
+from campaigns.steps.freshness import imported_until
 from campaigns.steps.score import Learning, known_of
-from campaigns.steps.settle import telling_kinds
-from campaigns.store import imports, model_versions, records, snapshots, trials
+from campaigns.store import model_versions, records, snapshots, trials
 
 _CUTOFFS: Final = 6
 _BETWEEN_CUTOFFS: Final = timedelta(days=30)
@@ -78,7 +78,7 @@ def unprompted(
         ConfigError: Nothing that tells of returns was imported.
     """
     with learning.sessions.begin() as session:
-        known_until = imports.known_until(session, telling_kinds(learning.win_back))
+        known_until = imported_until(session, learning.win_back)
         spared = trials.unmailed(session)
     if known_until is None:
         raise ConfigError("who comes back: no usage or subscriptions were imported yet")

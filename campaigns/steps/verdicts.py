@@ -13,8 +13,8 @@ from campaigns.present.lines import Comparison
 from campaigns.rules.measure.losses import unequal_loss
 from campaigns.rules.measure.verdict import UNHEARD_OF, Soundness, doubt_of, verdict_of
 from campaigns.steps.compare import Baseline, last_look, pairs_of
-from campaigns.steps.settle import telling_kinds
-from campaigns.store import campaigns, cohorts, imports, outcomes
+from campaigns.steps.freshness import imported_until, told_until
+from campaigns.store import campaigns, cohorts, outcomes
 from campaigns.store.session import Session, Sessions
 from campaigns.store.usage import UsageLake
 
@@ -49,16 +49,20 @@ def give_verdicts(reporting: Reporting, *, now: datetime) -> list[str]:
     """Give each verdict that falls due, once; return the campaigns it was given on."""
     given = []
     with reporting.sessions.begin() as session:
-        known_until = imports.known_until(session, telling_kinds(reporting.win_back))
+        known_until = imported_until(session, reporting.win_back)
         if known_until is None:
             return []
+        told = told_until(session, reporting.lake, reporting.win_back, before=now)
         counts = outcomes.matured_counts(session)
         for name in campaigns.names(session):
             if outcomes.verdict(session, name) is not None:
                 continue
             is_over = _is_over(session, name, min(now, known_until))
             mine = [count for count in counts if count.campaign == name]
-            if _give_verdict(session, reporting, name, mine, is_over=is_over, now=now):
+            soundness = soundness_of(session, name, as_of=now, told_until=told)
+            if _give_verdict(
+                session, reporting, name, mine, soundness, is_over=is_over, now=now
+            ):
                 given.append(name)
     return given
 
@@ -74,6 +78,7 @@ def _give_verdict(
     reporting: Reporting,
     name: str,
     counts: Sequence[CohortCount],
+    soundness: Soundness,
     *,
     is_over: bool,
     now: datetime,
@@ -86,11 +91,7 @@ def _give_verdict(
         return False
     comparison = last_look(reporting.baseline, pairs)
     verdict = verdict_of(comparison.lift, is_over=is_over)
-    doubt = doubt_of(
-        soundness_of(session, name, as_of=now),
-        comparison.lift,
-        unheard_of=reporting.unheard_of,
-    )
+    doubt = doubt_of(soundness, comparison.lift, unheard_of=reporting.unheard_of)
     if verdict is Verdict.CANNOT_TELL_YET or doubt is not None:
         return False
     outcomes.give_verdict(
@@ -117,7 +118,7 @@ def soundness_of(
     name: str,
     *,
     as_of: datetime,
-    known_until: datetime | None = None,
+    told_until: datetime | None = None,
 ) -> Soundness:
     """Return what may make a campaign's comparison worthless.
 
@@ -125,13 +126,16 @@ def soundness_of(
         session: The database.
         name: The campaign.
         as_of: Up to when things are counted.
-        known_until: When it was last known who came back; None if that does not matter.
+        told_until: Up to when it is known who came back; None if that does not matter.
     """
-    measured = outcomes.measured(session, name, closed_before=known_until or as_of)
+    measured = outcomes.measured(session, name, closed_before=told_until or as_of)
+    last = cohorts.last_window_ends_at(session, name)
+    # Who comes back after the last window is no matter.
+    matters_until = min(as_of, last) if last else as_of
     return Soundness(
         loss=unequal_loss(measured[Arm.TREATED], measured[Arm.HOLDOUT]),
         leak=outcomes.leak(session, name, before=as_of),
-        unknown_for=as_of - known_until if known_until else timedelta(),
+        unknown_for=matters_until - told_until if told_until else timedelta(),
     )
 
 
