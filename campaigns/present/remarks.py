@@ -1,6 +1,6 @@
 """Remarks: what a reader must know beside the verdict."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -45,10 +45,12 @@ def warnings(
     money: Sequence[MoneyLine],
     *,
     told_until: datetime | None,
+    definitions: Collection[str],
 ) -> tuple[str, ...]:
     """Return what a reader must know before believing a number."""
     return (
         *_of_arms(soundness),
+        *_of_definitions(definitions),
         *_of_data(soundness.unknown_for, told_until),
         *_of_state(status),
         *(_of_money(line) for line in money if line.hangs_on_one),
@@ -68,6 +70,15 @@ def _of_arms(soundness: Soundness) -> Iterator[str]:
         yield (
             f"{number(leak.returned)} of {number(leak.accounts)} held-out accounts "
             "were written to all the same. What mails did is partly in both arms."
+        )
+
+
+def _of_definitions(definitions: Collection[str]) -> Iterator[str]:
+    if len(definitions) > 1:
+        yield (
+            "What counts as a win-back was changed between cohorts ("
+            f"{', '.join(sorted(definitions))}). Each cohort is counted alike in both "
+            "arms, so the difference holds; the rates mix the two."
         )
 
 

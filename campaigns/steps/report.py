@@ -194,7 +194,11 @@ def _campaign(
         next_step=remarks.next_step(verdict, status, lines),
         is_given=judged.is_given,
         warnings=remarks.warnings(
-            soundness, status, money_again, told_until=facts.told_until
+            soundness,
+            status,
+            money_again,
+            told_until=facts.told_until,
+            definitions=outcomes.definitions(session, name, closed_before=facts.as_of),
         ),
         changes=(),
         comparison=comparison,

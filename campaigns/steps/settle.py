@@ -31,7 +31,7 @@ def settle(
     """Close the episodes of accounts that came back, then settle closed windows."""
     with sessions.begin() as session:
         returned = record_returns(session, lake, definition=definition, now=now)
-        outcomes.correct_late_returns(session)
+        outcomes.correct_late_returns(session, definition=definition.version)
         known_until = imported_until(session, definition)
         closed_before = min(now, known_until) if known_until else None
         settled = (

@@ -83,10 +83,29 @@ def unsettled(session: Session, *, closed_before: datetime) -> list[ClosedWindow
     ]
 
 
-def correct_late_returns(session: Session) -> int:
+def definitions(
+    session: Session, campaign: str, *, closed_before: datetime
+) -> set[str]:
+    """Return by which definitions a campaign's closed cohorts were counted."""
+    # All of a cohort are counted at once: one of them speaks for it.
+    of_one = (
+        select(OutcomeRow.definition)
+        .join(EnrolmentRow, EnrolmentRow.id == OutcomeRow.enrolment)
+        .where(EnrolmentRow.cohort == CohortRow.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = select(of_one).where(
+        CohortRow.campaign == campaign, CohortRow.window_ends_at <= closed_before
+    )
+    return {each for each in session.scalars(query) if each is not None}
+
+
+def correct_late_returns(session: Session, *, definition: str) -> int:
     """Let outcomes know of returns that came to light after they were settled.
 
-    But what a verdict was given on stays as it was. Returns how many changed.
+    But what a verdict was given on stays as it was, and what was counted by another
+    definition, for which something else is a return. Returns how many changed.
     """
     is_decided = exists().where(
         VerdictRow.campaign == EnrolmentRow.campaign,
@@ -98,6 +117,7 @@ def correct_late_returns(session: Session) -> int:
         .join(EpisodeRow, EpisodeRow.id == EnrolmentRow.episode)
         .where(
             OutcomeRow.came_back.is_(False),
+            OutcomeRow.definition == definition,
             EpisodeRow.return_kind.in_(WIN_BACKS),
             EpisodeRow.returned_at >= EnrolmentRow.enrolled_at,
             EpisodeRow.returned_at < EnrolmentRow.window_ends_at,

@@ -3,6 +3,7 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -255,6 +256,25 @@ def test_only_what_a_verdict_was_given_on_stays_as_it_was(
     with sessions.begin() as session:
         (count,) = outcomes.matured_counts(session)
     assert count.returned == returned
+
+
+def test_what_was_counted_by_another_definition_stays_as_it_was(sessions, lake):
+    """What is a return now may have been none then."""
+    enrolled(sessions)
+    closed = NOON + timedelta(days=30)
+    known_up_to(sessions, closed)
+    settled(sessions, lake, closed)
+    came_back(sessions, "acc-1", NOON + timedelta(days=10))
+    other = replace(WIN_BACK, version="other")
+    settle(sessions, lake, definition=other, now=closed + timedelta(days=1))
+    with sessions.begin() as session:
+        (count,) = outcomes.matured_counts(session)
+    assert count.returned == 0
+
+    settled(sessions, lake, closed + timedelta(days=1))
+    with sessions.begin() as session:
+        (count,) = outcomes.matured_counts(session)
+    assert count.returned == 1
 
 
 def test_a_campaign_is_not_over_while_an_outcome_is_missing(sessions, lake):

@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select, update
 
 from campaigns.config import ChurnSettings, WinBackSettings
 from campaigns.present.pages import Pages
 from campaigns.steps import report
 from campaigns.steps.compare import Baseline
 from campaigns.steps.verdicts import Reporting, give_verdicts
+from campaigns.store.tables.programme import EnrolmentRow, OutcomeRow
 from campaigns.store.usage import UsageLake
 from tests.factories import ROOT
 from tests.situations import SITUATIONS, plant
@@ -31,6 +33,10 @@ WORDS = {
 def reported(sessions, folder, name):
     """Return the campaign's report in one of the situations, and the whole week's."""
     now = plant(sessions, SITUATIONS[name])
+    return again(sessions, folder, now)
+
+
+def again(sessions, folder, now):
     made = Reporting(
         sessions,
         UsageLake(folder),
@@ -65,6 +71,20 @@ def test_commands_are_shown_as_such_and_nothing_else_is_markup(sessions, tmp_pat
 
     assert "run <code>winback campaign resume spring</code>, or" in html
     assert "&lt;b&gt;<code>&lt;i&gt;</code>&lt;/b&gt;" in html
+
+
+def test_cohorts_that_were_counted_by_two_definitions_are_told_of(sessions, tmp_path):
+    _, weekly = reported(sessions, tmp_path, "win")
+    assert weekly.campaigns[0].warnings == ()
+
+    with sessions.begin() as session:
+        later = select(EnrolmentRow.id).where(EnrolmentRow.cohort > 2)
+        counted_anew = update(OutcomeRow).where(OutcomeRow.enrolment.in_(later))
+        session.execute(counted_anew.values(definition="e"))
+    found, _ = again(sessions, tmp_path, weekly.as_of)
+    assert found.warnings[0].startswith(
+        "What counts as a win-back was changed between cohorts (d, e)."
+    )
 
 
 def test_visitors_who_came_for_a_discount_are_told_of(sessions, tmp_path):
