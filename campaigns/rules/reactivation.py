@@ -22,7 +22,8 @@ def find_return(
 
     Args:
         episode: The absence in question.
-        subscriptions: All subscriptions of the account; free plans do not count.
+        subscriptions: Those of the account that ran or began after the churn, and any
+            others; free plans do not count.
         first_used_at: The first use after the churn, if there was one.
         now: Nothing at or after this moment is looked at.
         definition: Whether paying, using or either of them is a return.
@@ -35,6 +36,7 @@ def find_return(
             for span in subscriptions
             if not span.plan_is_free
             and episode.churned_at <= (at := span.started_at) < now
+            and not _goes_on(span, subscriptions, episode, definition)
         ]
     if (
         definition.counts in {"used", "either"}
@@ -47,6 +49,29 @@ def find_return(
         # Its seats moved here from elsewhere: nobody came back.
         return replace(back, kind=ReturnKind.MERGED)
     return back
+
+
+def _goes_on(
+    span: SubscriptionSpan,
+    subscriptions: Sequence[SubscriptionSpan],
+    episode: Episode,
+    definition: WinBackDefinition,
+) -> bool:
+    """Say whether a subscription goes on with one that still ran after the churn.
+
+    Who fell silent while paying does not come back by a renewal or by moved seats.
+    """
+    return any(
+        not other.plan_is_free
+        and other.started_at < span.started_at
+        and (
+            other.ended_at is None
+            or episode.churned_at
+            < other.ended_at
+            >= span.started_at - definition.resubscribe_grace
+        )
+        for other in subscriptions
+    )
 
 
 def _kind_of_payment(

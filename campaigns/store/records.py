@@ -217,23 +217,31 @@ def _by_account(
 def spans_since_churn(
     session: Session, *, before: datetime
 ) -> dict[str, tuple[SubscriptionSpan, ...]]:
-    """Return what accounts with an open episode subscribed to since they churned."""
+    """Return what accounts with an open episode subscribed to since they churned.
+
+    Also what they had before and still had then: they fell silent while paying.
+    """
     query = (
         select(
             SubscriptionRow.account,
             SubscriptionRow.started_at,
+            SubscriptionRow.ended_at,
             SubscriptionRow.plan_is_free,
         )
         .join(EpisodeRow, EpisodeRow.account == SubscriptionRow.account)
         .where(
             EpisodeRow.returned_at.is_(None),
-            SubscriptionRow.started_at >= EpisodeRow.churned_at,
             SubscriptionRow.started_at < before,
+            or_(
+                SubscriptionRow.started_at >= EpisodeRow.churned_at,
+                SubscriptionRow.ended_at > EpisodeRow.churned_at,
+                SubscriptionRow.ended_at.is_(None),
+            ),
         )
     )
     spans: dict[str, tuple[SubscriptionSpan, ...]] = {}
-    for account, started_at, plan_is_free in session.execute(query):
-        span = SubscriptionSpan(started_at, plan_is_free=plan_is_free)
+    for account, started_at, ended_at, plan_is_free in session.execute(query):
+        span = SubscriptionSpan(started_at, ended_at, plan_is_free=plan_is_free)
         spans[account] = (*spans.get(account, ()), span)
     return spans
 

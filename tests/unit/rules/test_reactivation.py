@@ -42,6 +42,33 @@ def test_the_earlier_of_paying_and_using_counts():
     assert found(paid="2026-02-02", used="2026-02-01").kind is ReturnKind.USED
 
 
+@pytest.mark.parametrize(
+    ("ran_until", "is_back"),
+    [
+        (None, False),  # seats were added, or a plan was issued anew
+        ("2026-02-01", False),  # it was renewed
+        ("2026-01-30", False),  # within the grace
+        ("2026-01-28", True),  # it was given up, and there is another one
+        ("2026-01-01", True),  # it ended with the churn, as most do
+    ],
+)
+def test_who_fell_silent_while_paying_does_not_come_back_by_paying_on(
+    ran_until, is_back
+):
+    ran = SubscriptionSpan(at("2025-06-01"), at(ran_until) if ran_until else None)
+    free = SubscriptionSpan(at("2025-06-01"), plan_is_free=True)
+    new = SubscriptionSpan(at("2026-02-01"))
+    back = find_return(
+        EPISODE,
+        subscriptions=[ran, free, new],
+        first_used_at=None,
+        now=at("2026-03-01"),
+        definition=definition(),
+    )
+
+    assert (back is not None) == is_back
+
+
 @pytest.mark.parametrize(("counts", "kind"), [("paid", None), ("used", "used")])
 def test_only_what_the_definition_counts_is_a_return(counts, kind):
     back = found(used="2026-02-01", counts=counts)
