@@ -317,6 +317,19 @@ def test_a_leaking_holdout_is_a_mismatch_and_gets_no_verdict(sessions, lake):
     assert give_verdicts(made, now=CLOSED) == []
 
 
+@pytest.mark.parametrize(("ends_on", "won_back"), [(None, 0), (4, 0), (-20, 1)])
+def test_a_plan_that_ran_all_along_brings_nobody_back(
+    sessions, lake, ends_on, won_back
+):
+    """The account churned 30 days ago, by silence: it paid on, or it gave that up."""
+    enrolled(sessions)
+    ended_at = NOON + ends_on * DAY if ends_on else None
+    subscribed(sessions, "acc-1", -90, id="ran", ended_at=ended_at)
+    subscribed(sessions, "acc-1", 5, id="new")
+
+    assert settled(sessions, lake, CLOSED).won_back == won_back
+
+
 def test_accounts_missing_from_one_arm_are_a_mismatch(sessions, lake):
     from sqlalchemy import text
 
