@@ -256,6 +256,18 @@ class GateFacts:
         return self.may_post is not None or self.mails_per_day is not None
 
 
+class Picture(NamedTuple):
+    """A picture that a mail brings along and shows.
+
+    Attributes:
+        name: What the mail's HTML calls it: `cid:name`.
+        png: Its content.
+    """
+
+    name: str
+    png: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Email:
     """A mail that is ready for SES."""
@@ -266,6 +278,7 @@ class Email:
     text: str
     headers: dict[str, str]
     tags: dict[str, str]
+    pictures: tuple[Picture, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

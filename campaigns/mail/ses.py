@@ -17,7 +17,7 @@ from botocore.exceptions import (
     ParamValidationError,
 )
 
-from campaigns.domain.values import Email, SendingQuota
+from campaigns.domain.values import Email, Picture, SendingQuota
 from campaigns.errors import (
     CampaignHaltedError,
     OutcomeUnknownError,
@@ -176,16 +176,28 @@ class SesSender:
 
 def _simple(email: Email) -> Any:  # noqa: ANN401 — boto3's own dictionary
     """Return the part of a request that holds one mail."""
+    content: dict[str, Any] = {
+        "Subject": _utf8(email.subject),
+        "Body": {"Text": _utf8(email.text), "Html": _utf8(email.html)},
+        "Headers": [{"Name": k, "Value": v} for k, v in email.headers.items()],
+    }
+    if email.pictures:
+        content["Attachments"] = [_inline(each) for each in email.pictures]
     return {
         "Destination": {"ToAddresses": [email.to]},
         "EmailTags": [{"Name": k, "Value": v} for k, v in email.tags.items()],
-        "Content": {
-            "Simple": {
-                "Subject": _utf8(email.subject),
-                "Body": {"Text": _utf8(email.text), "Html": _utf8(email.html)},
-                "Headers": [{"Name": k, "Value": v} for k, v in email.headers.items()],
-            }
-        },
+        "Content": {"Simple": content},
+    }
+
+
+def _inline(picture: Picture) -> dict[str, Any]:
+    return {
+        "FileName": f"{picture.name}.png",
+        "ContentType": "image/png",
+        "ContentTransferEncoding": "BASE64",
+        "ContentDisposition": "INLINE",
+        "ContentId": picture.name,
+        "RawContent": picture.png,
     }
 
 

@@ -11,6 +11,7 @@ from campaigns.rules.measure.rates import Estimate
 _WIDTH: Final = 640
 _HEIGHT: Final = 260
 _ROW_HEIGHT: Final = 34
+_PIXELS: Final = 1.5  # each way, of a picture's point
 _FONT: Final = "sans-serif"
 _WIDEST: Final = 0.3
 _MOST_POINTS: Final = 400
@@ -287,20 +288,39 @@ def svg(chart: Drawing, palette: Palette) -> str:
     """Return a chart as SVG, on a ground that shows through."""
     import vl_convert
 
-    styled = (
-        chart.configure(background="transparent", font=_FONT)
+    return str(
+        vl_convert.vegalite_to_svg(
+            _styled(chart, palette, ground="transparent", letters=12)
+        )
+    )
+
+
+def png(chart: Drawing) -> bytes:
+    """Return a chart as a picture on white, for mails: they show no SVG."""
+    import vl_convert
+
+    styled = _styled(chart, LIGHT, ground="white", letters=15)
+    return bytes(vl_convert.vegalite_to_png(styled, scale=_PIXELS))
+
+
+def _styled(
+    chart: Drawing, palette: Palette, *, ground: str, letters: int
+) -> dict[str, Any]:
+    styled: dict[str, Any] = (
+        chart.configure(background=ground, font=_FONT)
         .configure_axis(
             labelColor=palette.text,
             titleColor=palette.text,
             gridColor=palette.grid,
             domainColor=palette.grid,
             tickColor=palette.grid,
-            labelFontSize=12,
-            titleFontSize=12,
+            labelFontSize=letters,
+            titleFontSize=letters,
             titleFontWeight="normal",
             labelLimit=200,
         )
-        .configure_legend(labelColor=palette.text, labelFontSize=12)
+        .configure_legend(labelColor=palette.text, labelFontSize=letters)
         .configure_view(stroke=None)
+        .to_dict()
     )
-    return str(vl_convert.vegalite_to_svg(styled.to_dict()))
+    return styled

@@ -8,6 +8,7 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup, escape
 
+from campaigns.domain.values import Picture
 from campaigns.present import charts, remarks, words
 from campaigns.present.cards import Card
 from campaigns.present.lines import CohortLine, ProgrammeLook
@@ -15,6 +16,7 @@ from campaigns.present.number_ids import ALL, id_part
 from campaigns.present.report import CampaignReport, WeeklyReport
 
 _LONGEST_SUBJECT: Final = 150
+_MOST_PICTURES: Final = 3  # of a sixth of a megabyte each
 _SCHEMES: Final = (("light", charts.LIGHT), ("dark", charts.DARK))
 
 
@@ -76,8 +78,10 @@ class Pages:
         template = self._environment.get_template("report/weekly.md")
         return template.render(report=report)
 
-    def report_mail(self, report: WeeklyReport) -> tuple[str, str, str]:
-        """Return the report as a mail: subject, HTML without pictures, and text."""
+    def report_mail(
+        self, report: WeeklyReport
+    ) -> tuple[str, str, str, tuple[Picture, ...]]:
+        """Return the report as a mail: subject, HTML, text and the HTML's pictures."""
         template = self._environment.get_template("report/mail.html")
         verdicts = [(each.name, each.verdict) for each in report.campaigns]
         if report.programme is not None:
@@ -87,8 +91,11 @@ class Pages:
         )
         subject = f"Win-back, week {report.week}"
         subject += f" – {words_of_all}" if words_of_all else ""
-        html = _unbroken(template.render(report=report))
-        return subject[:_LONGEST_SUBJECT], html, self.report_markdown(report)
+        pictures = _pictures(report)
+        shown = {each.name for each in pictures}
+        html = _unbroken(template.render(report=report, shown=shown, all_id=ALL))
+        text = self.report_markdown(report)
+        return subject[:_LONGEST_SUBJECT], html, text, pictures
 
     def page(self, name: str, **facts: Any) -> str:  # noqa: ANN401
         """Return one of the small web pages."""
@@ -104,6 +111,21 @@ def _with_code(sentence: str) -> Markup:
 def _unbroken(html: str) -> str:
     """Return a page on which no line begins with a percent sign."""
     return re.sub(r" %(?=[^<>]*<)", "\N{NO-BREAK SPACE}%", html)
+
+
+def _pictures(report: WeeklyReport) -> tuple[Picture, ...]:
+    """Return the rates over time of all campaigns together, and of the first few."""
+    looks: dict[str, Sequence[CohortLine | ProgrammeLook]] = {
+        each.name: each.cohorts for each in report.campaigns if each.cohorts
+    }
+    if report.programme is not None:
+        looks = {ALL: report.programme.looks, **looks}
+    return tuple(
+        Picture(
+            name, charts.png(charts.rates_over_time(each, baseline=report.baseline))
+        )
+        for name, each in list(looks.items())[:_MOST_PICTURES]
+    )
 
 
 def _drawings(report: WeeklyReport, campaign: CampaignReport) -> dict[str, Markup]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
-from campaigns.domain.values import Email
+from campaigns.domain.values import Email, Picture
 from campaigns.errors import OutcomeUnknownError
 from campaigns.present.report import WeeklyReport, from_plain
 from campaigns.store import instance, reports, suppressions
@@ -39,6 +39,7 @@ class Letter(NamedTuple):
     subject: str
     html: str
     text: str
+    pictures: tuple[Picture, ...] = ()
 
 
 class Distribution(NamedTuple):
@@ -93,7 +94,8 @@ def send_report(
     weekly = from_plain(content)
     letter = distribution.letter(weekly)
     tags = {"wb_instance": name, "wb_report": weekly.week}
-    email = Email(reader.address, letter.subject, letter.html, letter.text, {}, tags)
+    subject, html, text, pictures = letter
+    email = Email(reader.address, subject, html, text, {}, tags, pictures)
     try:
         taken = distribution.send(email)
     except OutcomeUnknownError:

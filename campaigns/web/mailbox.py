@@ -5,6 +5,7 @@ in the dark is decided here, not by the reader's system, so both can be seen any
 """
 
 import re
+from base64 import b64encode
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -116,8 +117,10 @@ class Mailbox:
         if found is None:
             return PlainTextResponse("There is no such mail.", status_code=404)
         scheme = _one_of(request.query_params.get("scheme"), _SCHEMES)
-        text = _part(_parsed(found[1]), "html") or "<p>This mail has no HTML part.</p>"
-        return HTMLResponse(in_scheme(text, scheme), headers=_NOTHING_RUNS)
+        message = _parsed(found[1])
+        text = _part(message, "html") or "<p>This mail has no HTML part.</p>"
+        shown = in_scheme(_with_pictures(text, message), scheme)
+        return HTMLResponse(shown, headers=_NOTHING_RUNS)
 
     async def be_faulty(self, request: Request) -> Response:
         """Put the form's faults in force."""
@@ -154,6 +157,17 @@ def in_scheme(html: str, scheme: str) -> str:
     return _ASKS_FOR_SCHEME.sub(
         lambda asked: _ALWAYS if asked.group(1) == scheme else _NEVER, html
     )
+
+
+def _with_pictures(html: str, message: EmailMessage) -> str:
+    """Return HTML with the pictures that the mail brings along in their places."""
+    for part in message.walk():
+        name = (part["Content-ID"] or "").strip("<>")
+        if name and part.get_content_maintype() == "image":
+            content = b64encode(bytes(part.get_payload(decode=True) or b"")).decode()
+            data = f"data:{part.get_content_type()};base64,{content}"
+            html = html.replace(f'"cid:{name}"', f'"{data}"')
+    return html
 
 
 def _parsed(source: bytes) -> EmailMessage:

@@ -624,3 +624,25 @@ def test_doctor_tells_what_is_missing_at_amazon(serve, walk, tmp_path):
     assert "0 events wait" in well
     file.write_text(file.read_text().replace('_set = "winback"', '_set = "other"'))
     assert "create it in SES: other" in seen()
+
+
+def test_a_picture_that_a_mail_brings_along_is_shown_in_its_place(serve):
+    from campaigns.domain.values import Email, Picture
+    from campaigns.mail.ses import SesSender
+
+    folder, url, make = serve()
+    png = b"\x89PNG\r\n\x1a\n-not-quite"
+    html = '<p><img src="cid:ALL"><img src="cid:none"></p>'
+    to = "bob@example.com"
+    sender = SesSender(
+        make(), from_address=FROM, reply_to=None, configuration_set="winback"
+    )
+    sender.send(Email(to, "Report", html, "text", {}, {}, (Picture("ALL", png),)))
+
+    (message,) = mails(folder)
+    (picture,) = message.iter_attachments()
+    assert (picture["Content-ID"], picture.get_content()) == ("<ALL>", png)
+    assert picture.get_content_disposition() == "inline"
+    page = ask(url, "/mails/1/html")
+    assert '<img src="data:image/png;base64,iVBORw0KGgot' in page
+    assert '<img src="cid:none">' in page

@@ -108,6 +108,7 @@ def test_each_gets_it_once_on_their_own_monday(work, office, clock):
         schedule.send_reports(work)
         work.known_runs.clear()
     assert [mail.to for mail in office.mails] == ["vp@example.com"]
+    assert office.mails[0].pictures == ()  # no window has closed
 
     clock.jump_to(at("2026-02-11T03:00"))  # late, but not too late
     schedule.send_reports(work)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 
 import pytest
 
@@ -104,11 +105,14 @@ def test_its_numbers_are_explained_by_the_rows_of_all_campaigns(gathered):
 def test_it_comes_first_wherever_the_report_is_read(gathered):
     weekly, _, _ = gathered(autumn=SMALL, spring=SMALL)
     pages = Pages(ROOT / "templates")
-    subject, mail, text = pages.report_mail(weekly)
+    subject, mail, text, pictures = pages.report_mail(weekly)
     blocks = json.loads(report_slack(weekly))["blocks"]
     forms = [pages.report_html(weekly), mail, text, blocks[1]["text"]["text"]]
 
     assert "– all campaigns: works, autumn: no difference" in subject
+    assert [each.name for each in pictures] == ["ALL", "autumn", "spring"]
+    assert all(each.png.startswith(b"\x89PNG") for each in pictures)
+    assert [f"cid:{each.name}" for each in pictures] == re.findall('cid:[^"]+', mail)
     for each in forms:
         assert "All campaigns together" in each
         assert "written to, 10.0" in each

@@ -146,11 +146,14 @@ def _fill_simple(message: EmailMessage, content: Mapping[str, Any]) -> None:
     _add_headers(message, content)
     for each in content.get("Attachments") or []:
         maintype, _, subtype = each.get("ContentType", _UNKNOWN_TYPE).partition("/")
+        named = each.get("ContentId")
         message.add_attachment(
             _decoded(each["RawContent"]),
             maintype=maintype,
             subtype=subtype,
             filename=each["FileName"],
+            disposition=each.get("ContentDisposition", "ATTACHMENT").lower(),
+            cid=f"<{named}>" if named else None,
         )
 
 
