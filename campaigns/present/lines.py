@@ -39,11 +39,14 @@ class GroupLine:
         name: What the group is called in the database.
         title: What people call it.
         comparison: Its accounts.
+        expected: The rate of those written to, drawn towards that of all groups as far
+            as it is uncertain, at one look; None if nobody was.
     """
 
     name: str
     title: str
     comparison: Comparison
+    expected: Estimate | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The weekly report as a value: every number that is shown, and nothing else."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -30,7 +31,7 @@ _ADDED_SINCE: Final[dict[str, tuple[str, ...]]] = {
     SCHEMA: (),
 }
 """What the reports of campaigns had not yet, by the schemas that can be read."""
-_WITHOUT_PROGRAMME: Final = {"winback-report-3", "winback-report-4"}
+_BEFORE_5: Final = {"winback-report-3", "winback-report-4"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,8 +182,10 @@ class WeeklyReport:
         for campaign in values["campaigns"]:
             for name in _ADDED_SINCE[self.schema]:
                 del campaign[name]
-        if self.schema in _WITHOUT_PROGRAMME:
+        if self.schema in _BEFORE_5:
             del values["programme"]
+            for line in _group_lines(values):
+                del line["expected"]
         return values
 
     def json(self) -> str:
@@ -207,8 +210,17 @@ def from_plain(content: str) -> WeeklyReport:
         )
     for campaign in values["campaigns"]:
         campaign.update(dict.fromkeys(_ADDED_SINCE[schema], ()))
-    values.setdefault("programme", None)
+    if schema in _BEFORE_5:
+        values["programme"] = None
+        for line in _group_lines(values):
+            line["expected"] = None
     return TypeAdapter(WeeklyReport).validate_python(values, strict=False)
+
+
+def _group_lines(values: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for campaign in values["campaigns"]:
+        for part in campaign["breakdowns"]:
+            yield from part["lines"]
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401

@@ -73,19 +73,22 @@ def _lines(
     baseline: Baseline,
     titles: Mapping[str, str],
 ) -> tuple[GroupLine, ...]:
+    from campaigns.rules.measure.segments import shrunken_rates  # imports scipy
+
     names = sorted({group(count) for count in counts}, key=_place)
     confidence = 1 - (1 - CONFIDENCE) / max(len(names), 1)
-    return tuple(
-        GroupLine(
-            name,
-            titles.get(name, name),
-            last_look(
-                baseline,
-                pairs_of([count for count in counts if group(count) == name]),
-                confidence=confidence,
-            ),
+    compared = [
+        last_look(
+            baseline,
+            pairs_of([count for count in counts if group(count) == name]),
+            confidence=confidence,
         )
         for name in names
+    ]
+    expected = shrunken_rates([each.treated for each in compared])
+    return tuple(
+        GroupLine(name, titles.get(name, name), each, rate)
+        for name, each, rate in zip(names, compared, expected, strict=True)
     )
 
 

@@ -104,6 +104,8 @@ def _made_of(
     # A rate is three numbers, and they stand one level below what they are made of.
     is_estimate = parts[-1] in {"value", "low", "high"}
     place = "/".join([above, *map(id_part, parts[: -2 if is_estimate else -1])])
+    if _is_expected(parts):
+        place += "/comparison/treated"
     return {
         id_: value
         for id_, value in known.items()
@@ -272,6 +274,8 @@ def _wanted(
     # A group may be called like an arm.
     words = parts[:3] + parts[4:] if parts[0] == "breakdowns" else parts
     arm = next((arm for arm in Arm for word in words if word.startswith(arm)), None)
+    if _is_expected(parts):
+        arm = Arm.TREATED
     if arm is not None:
         rules.append(lambda each: each.arm == arm)
     if parts[0] == "still_open" and parts[-1] == "returned":
@@ -288,6 +292,11 @@ def _wanted(
     if parts[0] == "breakdowns":
         rules.append(_is_in_group(session, weekly, campaign.name, parts[1], parts[3]))
     return lambda each: all(rule(each) for rule in rules)
+
+
+def _is_expected(parts: Sequence[str]) -> bool:
+    """Say whether it is what a group's treated accounts let expect."""
+    return parts[0] == "breakdowns" and parts[-2] == "expected"
 
 
 def _is_closed(as_of: datetime, each: EnrolledAccount) -> bool:

@@ -221,6 +221,10 @@ def test_a_report_of_the_last_version_is_read_and_written_as_it_was(
     for each in plain["campaigns"]:
         del each["adoption"], each["nps"]
     del plain["programme"]
+    for each in plain["campaigns"]:
+        for part in each["breakdowns"]:
+            for line in part["lines"]:
+                del line["expected"]
     kept = json.dumps(plain, indent=2, sort_keys=True) + "\n"
     assert from_plain(kept).json() == kept
     assert from_plain(kept).campaigns[0].adoption == ()

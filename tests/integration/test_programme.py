@@ -124,6 +124,10 @@ def test_a_report_of_before_is_read_without_it(gathered):
     plain = json.loads(weekly.json())
     assert from_plain(weekly.json()) == weekly
     del plain["programme"]
+    for each in plain["campaigns"]:
+        for part in each["breakdowns"]:
+            for line in part["lines"]:
+                del line["expected"]
     plain["schema"] = "winback-report-4"
     kept = json.dumps(plain, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
