@@ -41,7 +41,11 @@ def launch(
     ] = None,
     workspace: WorkspaceOption = Path(),
 ) -> None:
-    """Make a campaign live and plan its cohorts; `winback run` does the rest."""
+    """Make a campaign live and plan its cohorts, and say what it can show.
+
+    `winback run` does the rest.
+    """
+    from campaigns.cli.power import power_lines
     from campaigns.schedule import occurrences
     from campaigns.steps.launch import launch as launch_campaign
     from campaigns.wiring.workspace import open_workspace
@@ -55,6 +59,10 @@ def launch(
     )
     first, last = f"{cohorts[0]:%Y-%m-%d %H:%M} UTC", f"{cohorts[-1]:%Y-%m-%d}"
     print(f"Campaign {name} is live: {len(cohorts)} cohorts, from {first} to {last}.")
+    for line in power_lines(
+        opened, name, moments=cohorts, base_rate=None, now=in_utc(at, opened.clock())
+    ):
+        print(line)
 
 
 @app.command()
@@ -63,7 +71,8 @@ def power(
     base_rate: Annotated[
         float | None,
         typer.Option(
-            help="share that comes back without mails; default: the pilot's rate",
+            help="share that comes back by itself; default: of those held out so far"
+            " or, while they are few, the pilot's rate",
             min=0.001,
             max=0.9,
         ),

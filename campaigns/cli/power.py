@@ -1,43 +1,93 @@
 """`winback campaign power`."""
 
-from typing import Final
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
 
 from campaigns.present.words import day, percent
 from campaigns.schedule import occurrences
+from campaigns.steps.compare import pair_of
 from campaigns.steps.foresee import Forecast, foresee
-from campaigns.store import campaigns
+from campaigns.store import campaigns, outcomes
 from campaigns.wiring.workspace import Workspace
 
 _FEW_MAILS_DO_MORE: Final = 0.1
+_ENOUGH_HELD_OUT: Final = 100
+
+
+class _BaseRate(NamedTuple):
+    """The share that comes back by itself, and by what it is known."""
+
+    share: float
+    known_by: str
 
 
 def print_power(workspace: Workspace, name: str, *, base_rate: float | None) -> None:
     """Print what a campaign can show, and what would help if that is little."""
     now = workspace.clock()
-    base_rate = base_rate or workspace.settings.programme.baseline
     with workspace.sessions.begin() as session:
         schedule = campaigns.definition_of(session, name).schedule
+    moments = [each for each in occurrences(schedule, now) if each >= now]
+    for line in power_lines(
+        workspace, name, moments=moments, base_rate=base_rate, now=now
+    ):
+        print(line)
+
+
+def power_lines(
+    workspace: Workspace,
+    name: str,
+    *,
+    moments: Sequence[datetime],
+    base_rate: float | None,
+    now: datetime,
+) -> list[str]:
+    """Return what a campaign can show if it enrols at some moments.
+
+    Args:
+        workspace: Whose campaign it is.
+        name: The campaign.
+        moments: When its cohorts are enrolled.
+        base_rate: Share that comes back by itself; None for what held-out accounts
+            showed so far, or else the pilot's rate.
+        now: The moment whose audience counts.
+
+    Raises:
+        ActionRefusedError: It has no date left to enrol on.
+    """
+    rate = _base_rate(workspace, base_rate)
     forecast = foresee(
         workspace.sessions,
         name,
-        moments=[each for each in occurrences(schedule, now) if each >= now],
+        moments=moments,
         programme=workspace.programme(),
-        base_rate=base_rate,
+        base_rate=rate.share,
         now=now,
     )
-    print("\n".join(_lines(forecast, base_rate)))
+    return _lines(forecast, rate)
 
 
-def _lines(of: Forecast, base_rate: float) -> list[str]:
+def _base_rate(workspace: Workspace, given: float | None) -> _BaseRate:
+    if given is not None:
+        return _BaseRate(given, "as you say")
+    with workspace.sessions.begin() as session:
+        held_out = pair_of(outcomes.matured_counts(session)).holdout
+    if held_out.returned and held_out.accounts >= _ENOUGH_HELD_OUT:
+        share = held_out.returned / held_out.accounts
+        return _BaseRate(share, f"as of the {held_out.accounts:,} held out so far")
+    return _BaseRate(workspace.settings.programme.baseline, "the pilot's rate")
+
+
+def _lines(of: Forecast, rate: _BaseRate) -> list[str]:
     sizes = ", ".join(f"{size:,}" for size in of.cohorts)
     last, weekly = day(of.verdict_by), f"about {of.newcomers_a_week:,.0f}"
     lines = [
         f"It could enrol {of.audience:,} accounts now, {weekly} more each week.",
         f"Cohorts of {sizes}: the last window closes on {last}.",
-        f"If {percent(base_rate)} come back by themselves, and 8 times in 10:",
+        f"If {percent(rate.share)} come back by themselves ({rate.known_by}):",
     ]
     for lift, moment in of.shown_by.items():
-        when = f"shown by {day(moment)}" if moment else "not shown by then"
+        when = f"shown by {day(moment)}, 8 times in 10" if moment else "not shown"
         lines.append(f"  a lift of {lift * 100:.0f} points is {when}")
     return [*lines, *_answer(of)]
 
