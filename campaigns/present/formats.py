@@ -12,6 +12,7 @@ from campaigns.present.report import CampaignReport, Programme, WeeklyReport
 from campaigns.present.words import day, percent, points
 
 _MOST_CHARACTERS: Final = 3000
+_MOST_CAMPAIGNS: Final = 23  # of two blocks each; Slack takes fifty
 _SIGNS: Final = {
     Verdict.WORKS: ":large_green_circle:",
     Verdict.HARMS: ":red_circle:",
@@ -41,11 +42,14 @@ def report_slack(report: WeeklyReport) -> str:
     ]
     if report.programme is not None:
         blocks.append({"type": "section", "text": _mrkdwn(_of_all(report.programme))})
-    for campaign in report.campaigns:
+    for campaign in report.campaigns[:_MOST_CAMPAIGNS]:
         blocks += [
             {"type": "section", "text": _mrkdwn(_headline(campaign))},
             {"type": "section", "fields": [_mrkdwn(each) for each in _facts(campaign)]},
         ]
+    if left := len(report.campaigns[_MOST_CAMPAIGNS:]):
+        more = _mrkdwn(f"… and {left} more campaigns, in the report.")
+        blocks.append({"type": "section", "text": more})
     if not report.campaigns:
         empty = _mrkdwn("No campaign was launched yet.")
         blocks.append({"type": "section", "text": empty})

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -117,6 +118,17 @@ def test_it_comes_first_wherever_the_report_is_read(gathered):
         assert "All campaigns together" in each
         assert "written to, 10.0" in each
         assert "autumn" not in each.partition("All campaigns together")[0]
+
+
+def test_slack_gets_no_more_blocks_than_it_takes(gathered):
+    weekly, _, _ = gathered(autumn=SMALL, spring=SMALL)
+    names = (f"campaign-{number}" for number in range(40))
+    many = tuple(replace(weekly.campaigns[0], name=name) for name in names)
+
+    blocks = json.loads(report_slack(replace(weekly, campaigns=many)))["blocks"]
+
+    assert len(blocks) == 50
+    assert blocks[-2]["text"]["text"] == "… and 17 more campaigns, in the report."
 
 
 def test_a_report_of_before_is_read_without_it(gathered):
