@@ -45,6 +45,9 @@ class Funnel:
         messages: Planned messages by state.
         skipped: Why planned messages were never sent.
         delivery: What SES says became of accepted ones.
+        mailed: Treated accounts of closed windows that a mail was accepted for; None
+            in reports of before it was counted.
+        delivered: Those of them that a mail was delivered to; None likewise.
         clicked: Mails in which a person opened a link.
         unsubscribed: People who unsubscribed.
     """
@@ -55,6 +58,8 @@ class Funnel:
     messages: dict[str, int]
     skipped: dict[str, int]
     delivery: dict[str, int]
+    mailed: int | None
+    delivered: int | None
     clicked: int
     unsubscribed: int
 
@@ -184,8 +189,8 @@ class WeeklyReport:
                 del campaign[name]
         if self.schema in _BEFORE_5:
             del values["programme"]
-            for line in _group_lines(values):
-                del line["expected"]
+            for each, name in _new_in_5(values):
+                del each[name]
         return values
 
     def json(self) -> str:
@@ -212,15 +217,19 @@ def from_plain(content: str) -> WeeklyReport:
         campaign.update(dict.fromkeys(_ADDED_SINCE[schema], ()))
     if schema in _BEFORE_5:
         values["programme"] = None
-        for line in _group_lines(values):
-            line["expected"] = None
+        for each, name in _new_in_5(values):
+            each[name] = None
     return TypeAdapter(WeeklyReport).validate_python(values, strict=False)
 
 
-def _group_lines(values: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _new_in_5(values: dict[str, Any]) -> Iterator[tuple[dict[str, Any], str]]:
+    """Yield what has a value that reports of before lack, with the value's name."""
     for campaign in values["campaigns"]:
+        yield campaign["funnel"], "mailed"
+        yield campaign["funnel"], "delivered"
         for part in campaign["breakdowns"]:
-            yield from part["lines"]
+            for line in part["lines"]:
+                yield line, "expected"
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401

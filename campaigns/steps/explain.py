@@ -227,6 +227,16 @@ def _of_funnel(
     session: Session, weekly: WeeklyReport, name: str, parts: list[str]
 ) -> tuple[Sequence[str], Rows]:
     what, which = parts[0], parts[-1]
+    if what in {"mailed", "delivered"}:
+        mailed = evidence.mailed(session, name, has_arrived=what == "delivered")
+        known = weekly.known_until or weekly.as_of
+        return EnrolledAccount._fields, (
+            each
+            for each in evidence.enrolled(session, name, known_until=known)
+            if each.enrolment in mailed
+            and each.arm == Arm.TREATED
+            and _is_closed(weekly.as_of, each)
+        )
     if what in {"churned", "refused"}:
         refused: Rows = evidence.refused(session, name)
         rows: Rows

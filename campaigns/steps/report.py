@@ -227,7 +227,7 @@ def _campaign(
             known_until=facts.known_until,
         ),
         last_window_ends_at=last,
-        funnel=_funnel(session, name, status),
+        funnel=_funnel(session, name, status, closed_before=facts.as_of),
     )
     return replace(found, changes=remarks.changes(facts.before.get(name), found))
 
@@ -254,8 +254,13 @@ def _judged(
     return _Judged(verdict, given is not None, soundness)
 
 
-def _funnel(session: Session, name: str, status: CampaignStatus) -> Funnel:
+def _funnel(
+    session: Session, name: str, status: CampaignStatus, *, closed_before: datetime
+) -> Funnel:
+    mailed, delivered = outcomes.mailed(session, name, closed_before=closed_before)
     return Funnel(
+        mailed=mailed,
+        delivered=delivered,
         churned=cohorts.churned_in_latest_cohort(session, name),
         refused=status.refused,
         enrolled=status.enrolled,

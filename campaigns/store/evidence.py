@@ -7,8 +7,15 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
-from campaigns.domain.words import WIN_BACKS, Arm, EventKind, SuppressionReason
+from campaigns.domain.words import (
+    WIN_BACKS,
+    Arm,
+    EventKind,
+    MessageState,
+    SuppressionReason,
+)
 from campaigns.rules.eligibility import dormancy_of
+from campaigns.store.outcomes import ARRIVED
 from campaigns.store.tables.delivery import EventRow, MessageRow, SuppressionRow
 from campaigns.store.tables.programme import (
     CohortRow,
@@ -36,6 +43,16 @@ class EnrolledAccount(NamedTuple):
     returned_at: datetime | None
     is_still_here: bool | None
     is_back_early: bool
+
+
+def mailed(session: Session, campaign: str, *, has_arrived: bool) -> set[int]:
+    """Return the enrolments that a mail was accepted for, or also delivered to."""
+    query = select(MessageRow.enrolment).where(
+        MessageRow.campaign == campaign, MessageRow.state == MessageState.ACCEPTED
+    )
+    if has_arrived:
+        query = query.where(MessageRow.delivery.in_(ARRIVED))
+    return set(session.scalars(query))
 
 
 def enrolled(

@@ -8,6 +8,7 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     String,
+    case,
     cast,
     exists,
     func,
@@ -329,6 +330,34 @@ def delivery_counts(session: Session, campaign: str) -> dict[Delivery, int]:
         .group_by(MessageRow.delivery)
     )
     return {Delivery(word): count for word, count in session.execute(query)}
+
+
+ARRIVED: Final = (Delivery.DELIVERED, Delivery.COMPLAINED)
+"""What a mail stands at that reached its mailbox."""
+
+
+def mailed(
+    session: Session, campaign: str, *, closed_before: datetime
+) -> tuple[int, int]:
+    """Return how many treated accounts of closed cohorts were mailed, and reached."""
+    has_arrived = MessageRow.delivery.in_(ARRIVED)
+    reached = case((has_arrived, MessageRow.enrolment))
+    query = (
+        select(
+            func.count(MessageRow.enrolment.distinct()), func.count(reached.distinct())
+        )
+        .join(EnrolmentRow, EnrolmentRow.id == MessageRow.enrolment)
+        .join(CohortRow, CohortRow.id == EnrolmentRow.cohort)
+        .join(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
+        .where(
+            MessageRow.campaign == campaign,
+            MessageRow.state == MessageState.ACCEPTED,
+            EnrolmentRow.arm == Arm.TREATED,
+            CohortRow.window_ends_at <= closed_before,
+        )
+    )
+    counts = session.execute(query).one()
+    return counts[0], counts[1]
 
 
 def verdict(session: Session, campaign: str) -> dict[str, Any] | None:

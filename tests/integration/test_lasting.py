@@ -222,6 +222,7 @@ def test_a_report_of_the_last_version_is_read_and_written_as_it_was(
         del each["adoption"], each["nps"]
     del plain["programme"]
     for each in plain["campaigns"]:
+        del each["funnel"]["mailed"], each["funnel"]["delivered"]
         for part in each["breakdowns"]:
             for line in part["lines"]:
                 del line["expected"]

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import insert, literal, select, update
 
 from campaigns.config import ChurnSettings, WinBackSettings
 from campaigns.domain.values import ArmCount
@@ -17,6 +18,7 @@ from campaigns.steps import report
 from campaigns.steps.compare import Baseline
 from campaigns.steps.explain import explained
 from campaigns.steps.verdicts import Reporting, give_verdicts
+from campaigns.store.tables.delivery import MessageRow
 from campaigns.store.usage import UsageLake
 from tests.factories import ROOT
 from tests.situations import SITUATIONS, Situation, plant
@@ -120,6 +122,37 @@ def test_it_comes_first_wherever_the_report_is_read(gathered):
         assert "autumn" not in each.partition("All campaigns together")[0]
 
 
+def test_the_way_from_enrolled_to_still_here_is_counted_in_accounts(gathered, sessions):
+    _, made, now = gathered(spring=replace(SMALL, leaked=1))
+    first = MessageRow.id.in_(range(1, 8))
+    with sessions.begin() as session:
+        session.execute(update(MessageRow).where(first).values(delivery="bounced"))
+        again = insert(MessageRow).from_select(
+            ["id", "enrolment", "campaign", "episode", "step", "template", "contact",
+             "address_hash", "due_at", "state", "delivery"],
+            select(
+                MessageRow.id + 5000, MessageRow.enrolment, MessageRow.campaign,
+                MessageRow.episode, literal(2), MessageRow.template,
+                MessageRow.contact, MessageRow.address_hash, MessageRow.due_at,
+                literal("accepted"), literal("delivered"),
+            ).where(MessageRow.id.in_(range(5, 300))),
+        )  # fmt: skip
+        session.execute(again)
+        never = MessageRow.id.in_([1, 2])
+        lost = {"state": "skipped", "reason": "suppressed"}
+        session.execute(update(MessageRow).where(never).values(lost))
+    (found,) = report.gather(made, as_of=now).campaigns
+
+    # Who bounced once and was reached by a second mail was reached.
+    assert (found.funnel.mailed, found.funnel.delivered) == (798, 796)
+    page = Pages(ROOT / "templates").report_html(report.gather(made, as_of=now))
+    assert "798</span> (99.8" in page
+    for name, count in (("mailed", 798), ("delivered", 796)):
+        id_ = f"{report.week_of(now)}/spring/funnel/{name}"
+        with explained(made, id_, now=now) as row:
+            assert row.add_up()[1] == row.value == count
+
+
 def test_slack_gets_no_more_blocks_than_it_takes(gathered):
     weekly, _, _ = gathered(autumn=SMALL, spring=SMALL)
     names = (f"campaign-{number}" for number in range(40))
@@ -137,6 +170,7 @@ def test_a_report_of_before_is_read_without_it(gathered):
     assert from_plain(weekly.json()) == weekly
     del plain["programme"]
     for each in plain["campaigns"]:
+        del each["funnel"]["mailed"], each["funnel"]["delivered"]
         for part in each["breakdowns"]:
             for line in part["lines"]:
                 del line["expected"]
