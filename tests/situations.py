@@ -6,6 +6,7 @@ from itertools import count
 
 from sqlalchemy import insert, select
 
+from campaigns.config import WinBackSettings
 from campaigns.domain.values import ArmCount, ImportCounts
 from campaigns.domain.words import Arm
 from campaigns.store import campaigns, imports
@@ -22,6 +23,7 @@ from campaigns.store.tables.records import AccountRow, ContactRow
 from tests.factories import NOON, campaign
 
 DAY = timedelta(days=1)
+DEFINITION = WinBackSettings().definition().version
 WEEK = timedelta(weeks=1)
 
 
@@ -167,7 +169,7 @@ def _enrol(tables, situation, arm, cohort, known, numbers) -> None:
         })  # fmt: skip
         if moment + 30 * DAY <= known and not is_lost:
             add["outcomes"]({
-                "enrolment": n, "definition": "d", "came_back": came_back,
+                "enrolment": n, "definition": DEFINITION, "came_back": came_back,
                 "returned_at": returned_at if came_back else None,
                 "settled_at": moment + 30 * DAY,
             })  # fmt: skip

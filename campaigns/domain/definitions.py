@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final, Literal
 
+from campaigns.domain.words import WIN_BACKS, ReturnKind
+
 STAYS: Final = (7, 14, 30)
 """After how many days it is seen whether who came back is still here."""
 
@@ -43,3 +45,17 @@ class WinBackDefinition:
     counts: Literal["paid", "used", "either"]
     window: timedelta
     resubscribe_grace: timedelta
+
+    @property
+    def win_backs(self) -> tuple[ReturnKind, ...]:
+        """The returns that count, of those that a mail can have brought about."""
+        only = {"paid": (ReturnKind.PAID,), "used": (ReturnKind.USED,)}
+        return only.get(self.counts, WIN_BACKS)
+
+    @property
+    def versions_alike(self) -> str:
+        """What versions are like that differ by the window only, for SQL's LIKE.
+
+        An enrolment keeps the window it began with, so by all of them the same counts.
+        """
+        return f"{self.counts}-%d-grace-{self.resubscribe_grace.days}d"

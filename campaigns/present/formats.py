@@ -69,6 +69,7 @@ def _of_all(programme: Programme) -> str:
         f"{_sign(programme.verdict)} *All campaigns together*",
         programme.sentence,
         f"*What to do:* {programme.next_step}",
+        *(f":warning: {each}" for each in programme.warnings),
     ]
     return "\n".join(lines)
 

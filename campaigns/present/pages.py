@@ -42,6 +42,7 @@ class Pages:
             "day": words.day,
             "nps": words.nps,
             "plain": words.plain_word,
+            "stands": remarks.stands,
             "money": remarks.money_sentence,
             "code": _with_code,
             "id_part": id_part,

@@ -1,6 +1,6 @@
 """Remarks: what a reader must know beside the verdict."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -8,7 +8,7 @@ from campaigns.domain.campaign import SEGMENT_PLACEHOLDER
 from campaigns.domain.values import CampaignStatus
 from campaigns.domain.words import CampaignState, Verdict
 from campaigns.present.lines import MoneyLine, StayLine, TextLine
-from campaigns.present.report import CampaignReport
+from campaigns.present.report import CampaignReport, Programme
 from campaigns.present.words import (
     NEXT_STEP,
     amount,
@@ -46,11 +46,12 @@ def warnings(
     *,
     told_until: datetime | None,
     definitions: Collection[str],
+    current: str,
 ) -> tuple[str, ...]:
     """Return what a reader must know before believing a number."""
     return (
         *_of_arms(soundness),
-        *_of_definitions(definitions),
+        *_of_definitions(definitions, current),
         *_of_data(soundness.unknown_for, told_until),
         *_of_state(status),
         *(_of_money(line) for line in money if line.hangs_on_one),
@@ -73,12 +74,47 @@ def _of_arms(soundness: Soundness) -> Iterator[str]:
         )
 
 
-def _of_definitions(definitions: Collection[str]) -> Iterator[str]:
-    if len(definitions) > 1:
+def programme_warnings(
+    left_out: Mapping[str, Verdict], *, definitions: Collection[str], current: str
+) -> tuple[str, ...]:
+    """Return what a reader of all campaigns together must know.
+
+    Args:
+        left_out: The campaigns that are not counted, and why.
+        definitions: By which definitions of a win-back the others were counted.
+        current: The one that holds now.
+    """
+    why = {
+        Verdict.MISMATCH: "whose arms cannot be compared",
+        Verdict.TOO_GOOD: "too good to be believed before somebody has looked",
+    }
+    named = "; ".join(f"{name}, {why[doubt]}" for name, doubt in left_out.items())
+    return (
+        *([f"Not counted here: {named}."] if named else []),
+        *_of_definitions(definitions, current),
+    )
+
+
+def stands(campaign: CampaignReport, programme: Programme) -> str:
+    """Return whether a campaign's effect stands when all are judged at once."""
+    if campaign.name not in programme.campaigns:
+        return "–"
+    if campaign.name in programme.standing:
+        return "yes"
+    is_over = len(campaign.cohorts) >= campaign.cohorts_planned
+    return "no" if is_over else "not yet"
+
+
+def _of_definitions(definitions: Collection[str], current: str) -> Iterator[str]:
+    if set(definitions) - {current}:
+        mixed = (
+            " Each cohort is counted alike in both arms, so the difference holds; the "
+            "rates mix the two."
+        )
         yield (
-            "What counts as a win-back was changed between cohorts ("
-            f"{', '.join(sorted(definitions))}). Each cohort is counted alike in both "
-            "arms, so the difference holds; the rates mix the two."
+            "What counts as a win-back was changed: closed cohorts were counted by "
+            f"{', '.join(sorted(definitions))}, and {current} holds now."
+            + (mixed if len(definitions) > 1 else "")
         )
 
 

@@ -126,8 +126,8 @@ class Programme:
         sentence: The verdict in words.
         baseline_sentence: How the treated rate compares with the pilot's.
         next_step: What a reader can do now.
+        warnings: What a reader must know before believing a number.
         campaigns: Those that are counted here.
-        left_out: Those that are not, because their arms cannot be compared.
         standing: Those whose effect stands when all are judged at once.
         comparison: Over all their closed windows; its lift is a mean, in which each
             cohort weighs what it can say.
@@ -138,8 +138,8 @@ class Programme:
     sentence: str
     baseline_sentence: str
     next_step: str
+    warnings: tuple[str, ...]
     campaigns: tuple[str, ...]
-    left_out: tuple[str, ...]
     standing: tuple[str, ...]
     comparison: Comparison
     looks: tuple[ProgrammeLook, ...]
@@ -160,7 +160,7 @@ class WeeklyReport:
         baseline_accounts: How many accounts the pilot had; None if not known.
         model: What is known of the segment model, or None.
         newest_usage_at: The newest usage event that is known.
-        known_until: When usage or subscriptions were last imported.
+        known_until: Up to when it is known who came back; None if nothing tells of it.
         programme: All campaigns together; None with less than two to count.
         campaigns: One report each, in order of their names.
         schema: How it was first written; it is written so again.

@@ -1,5 +1,6 @@
 """Sentences: numbers in words that a person who knows no statistics can act on."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
@@ -33,6 +34,8 @@ _MINOR_DIGITS: Final = {
     ),
     **dict.fromkeys(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"], 3),
 }
+_SEEN: Final = 0.001
+"""What a reader sees: a tenth of a point."""
 NEXT_STEP: Final = {
     Verdict.CANNOT_TELL_YET: "Wait. Stopping or widening the campaign on these numbers "
     "would be a guess.",
@@ -68,15 +71,16 @@ _LEADS: Final = {
 _LEADS_OF_ALL: Final = _LEADS | {
     Verdict.WORKS: "Taken together, the mails bring accounts back.",
     Verdict.HARMS: "Taken together, the mails keep accounts away.",
-    Verdict.LIFT_CHANGED: "What the mails add has turned over time.",
     Verdict.CANNOT_TELL_YET: "Cannot tell yet what all mails together do.",
 }
 _NEXT_STEP_OF_ALL: Final = NEXT_STEP | {
     Verdict.WORKS: "Go on; the campaigns below say which of them carry it.",
     Verdict.HARMS: "Stop the campaigns below that bring nobody back.",
-    Verdict.LIFT_CHANGED: "Look at what changed: the campaigns below say which of them "
-    "bring accounts back.",
     Verdict.CANNOT_TELL_YET: "Wait. The campaigns below say what is known of each.",
+    Verdict.NO_DIFFERENCE_SHOWN: "Change the mails or the audiences before the next "
+    "campaign; more of the same is not known to help.",
+    Verdict.TOO_FEW: "Write to more accounts, or hold out more of them; `winback "
+    "campaign power` says how many a campaign takes.",
 }
 
 
@@ -145,7 +149,7 @@ def verdict_sentence(
     verdict: Verdict,
     comparison: Comparison,
     *,
-    window_days: int,
+    window_days: Collection[int],
     last_window_ends_at: datetime | None,
 ) -> str:
     """Return the one sentence that comes first."""
@@ -163,10 +167,25 @@ def verdict_sentence(
 
 
 def programme_sentence(
-    verdict: Verdict, comparison: Comparison, *, window_days: int
+    verdict: Verdict, comparison: Comparison, *, window_days: Collection[int]
 ) -> str:
     """Return the one sentence on all campaigns together."""
-    return f"{_LEADS_OF_ALL[verdict]} {_facts(comparison, window_days)}".rstrip()
+    facts = _facts(comparison, window_days)
+    if not _is_as_it_seems(comparison):
+        facts += " Each cohort weighs in it what it can say."
+    return f"{_LEADS_OF_ALL[verdict]} {facts}".rstrip()
+
+
+def _is_as_it_seems(comparison: Comparison) -> bool:
+    """Say whether a lift is what the rates beside it seem to make it."""
+    ours, theirs, lift = (
+        comparison.treated_rate,
+        comparison.holdout_rate,
+        comparison.lift,
+    )
+    if ours is None or theirs is None or lift is None:
+        return True
+    return abs(ours.value - theirs.value - lift.value) < _SEEN
 
 
 def programme_next_step(verdict: Verdict) -> str:
@@ -174,13 +193,18 @@ def programme_next_step(verdict: Verdict) -> str:
     return _NEXT_STEP_OF_ALL[verdict]
 
 
-def _facts(comparison: Comparison, window_days: int) -> str:
+def _window(days: Collection[int]) -> str:
+    least, most = min(days), max(days)
+    return f"{most} days" if least == most else f"{least} to {most} days"
+
+
+def _facts(comparison: Comparison, window_days: Collection[int]) -> str:
     treated, holdout = comparison.treated_rate, comparison.holdout_rate
     parts = []
     if treated:
         parts.append(
             f"Of {number(comparison.treated.accounts)} accounts written to, "
-            f"{percent(treated.value)} came back within {window_days} days"
+            f"{percent(treated.value)} came back within {_window(window_days)}"
         )
     if holdout:
         held_out = number(comparison.holdout.accounts)

@@ -3,10 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Final
 
 from campaigns.domain.definitions import WinBackDefinition
 from campaigns.domain.values import Episode, Return, SubscriptionSpan
-from campaigns.domain.words import ReturnKind
+from campaigns.domain.words import EndKind, ReturnKind
+
+_MOVED: Final = (EndKind.UPGRADED, EndKind.MERGED)
+"""Ends of subscriptions whose seats went on in another one."""
 
 
 def find_return(
@@ -29,67 +33,96 @@ def find_return(
         definition: Whether paying, using or either of them is a return.
         merged_at: When another account was first merged into this one since its churn.
     """
-    found: list[Return] = []
-    if definition.counts in {"paid", "either"}:
-        found += [
-            Return(episode.account, at, _kind_of_payment(episode, at, definition))
-            for span in subscriptions
-            if not span.plan_is_free
-            and episode.churned_at <= (at := span.started_at) < now
-            and not _goes_on(span, subscriptions, episode, definition)
-        ]
-    if (
-        definition.counts in {"used", "either"}
-        and first_used_at is not None
-        and episode.churned_at <= first_used_at < now
-    ):
-        found.append(Return(episode.account, first_used_at, ReturnKind.USED))
-    back = min(found, key=lambda each: each.at, default=None)
+    paid = _payments(episode, subscriptions, definition, now)
+    is_used = first_used_at is not None and episode.churned_at <= first_used_at < now
+    used = (
+        [Return(episode.account, first_used_at, ReturnKind.USED)]
+        if is_used and first_used_at and definition.counts != "paid"
+        else []
+    )
+    back = min([*paid, *used], key=_at, default=None)
     if back and merged_at and merged_at - definition.resubscribe_grace <= back.at:
         # Its seats moved here from elsewhere: nobody came back.
         return replace(back, kind=ReturnKind.MERGED)
-    return back
+    new = [each for each in paid if not _goes_on(each.at, subscriptions, definition)]
+    return min([*new, *used], key=_at, default=None)
+
+
+def _payments(
+    episode: Episode,
+    subscriptions: Sequence[SubscriptionSpan],
+    definition: WinBackDefinition,
+    now: datetime,
+) -> list[Return]:
+    if definition.counts == "used":
+        return []
+    return [
+        Return(episode.account, at, _kind_of(at, episode, subscriptions, definition))
+        for span in subscriptions
+        if not span.plan_is_free and episode.churned_at <= (at := span.started_at) < now
+    ]
+
+
+def _at(back: Return) -> datetime:
+    return back.at
 
 
 def _goes_on(
-    span: SubscriptionSpan,
+    at: datetime,
     subscriptions: Sequence[SubscriptionSpan],
-    episode: Episode,
     definition: WinBackDefinition,
 ) -> bool:
-    """Say whether a subscription goes on with one that still ran after the churn.
+    """Say whether a subscription goes on with another one.
 
-    Who fell silent while paying does not come back by a renewal or by moved seats.
+    Who fell silent while paying does not come back by an upgrade or by moved seats.
     """
     return any(
         not other.plan_is_free
-        and other.started_at < span.started_at
+        and other.started_at < at
         and (
             other.ended_at is None
-            or episode.churned_at
-            < other.ended_at
-            >= span.started_at - definition.resubscribe_grace
+            or other.ended_at > at
+            or (
+                other.end_kind in _MOVED
+                and other.ended_at >= at - definition.resubscribe_grace
+            )
         )
         for other in subscriptions
     )
 
 
-def _kind_of_payment(
-    episode: Episode, at: datetime, definition: WinBackDefinition
+def _kind_of(
+    at: datetime,
+    episode: Episode,
+    subscriptions: Sequence[SubscriptionSpan],
+    definition: WinBackDefinition,
 ) -> ReturnKind:
-    if at - episode.churned_at <= definition.resubscribe_grace:
+    ends = (
+        span.ended_at
+        for span in subscriptions
+        if span.ended_at and not span.plan_is_free and span.ended_at <= at
+    )
+    last = max([episode.churned_at, *ends])
+    if at - last <= definition.resubscribe_grace:
         return ReturnKind.RESUBSCRIBED
     return ReturnKind.PAID
 
 
 def is_win_back(
-    episode: Episode, *, enrolled_at: datetime, window_ends_at: datetime
+    episode: Episode,
+    *,
+    enrolled_at: datetime,
+    window_ends_at: datetime,
+    definition: WinBackDefinition,
 ) -> bool:
-    """Say whether `episode` ended in a win-back within the window of an enrolment."""
+    """Say whether `episode` ended in a win-back within the window of an enrolment.
+
+    It may have ended while another definition held, by what is no return by this one.
+    """
     if episode.returned_at is None or episode.return_kind is None:
         return False
     is_in_time = enrolled_at <= episode.returned_at < window_ends_at
-    return is_in_time and episode.return_kind.is_win_back
+    return is_in_time and episode.return_kind in definition.win_backs
 
 
 def is_here(

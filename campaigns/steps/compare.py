@@ -12,7 +12,7 @@ from campaigns.domain.words import Arm
 from campaigns.present.lines import Comparison
 from campaigns.rules.measure.lift import lift_interval
 from campaigns.rules.measure.rates import Estimate
-from campaigns.rules.measure.strata import ArmPair, stratified_lift
+from campaigns.rules.measure.strata import ArmPair
 
 CONFIDENCE: Final = 0.95
 NOTHING: Final = Comparison(ArmCount(), ArmCount(), None, None, None, None, None)
@@ -55,9 +55,17 @@ def pooled_look(
         baseline: The pilot.
         pairs: The cohorts.
         lift: The mean of their differences.
+
+    Returns:
+        With no interval for one look: that of the sums would mislead.
     """
-    compared = _compared(baseline, reduce(_both, pairs), lift, CONFIDENCE)
-    return replace(compared, one_look=stratified_lift(pairs))
+    found = _compared(baseline, reduce(_both, pairs), lift, CONFIDENCE)
+    return replace(found, one_look=None)
+
+
+def windows_of(counts: Iterable[CohortCount]) -> set[int]:
+    """Return for how many days returns counted: one number, if that never changed."""
+    return {(each.window_ends_at - each.enrolled_at).days for each in counts}
 
 
 def last_look(

@@ -124,8 +124,8 @@ def _of_all(
     names = weekly.programme.campaigns if weekly.programme else ()
     until = date.fromisoformat(parts[1]) if parts[0] == "looks" else date.max
     arm = next((arm for arm in Arm for word in parts if word.startswith(arm)), None)
-    return EnrolledAccount._fields, (
-        each
+    return ("campaign", *EnrolledAccount._fields), (
+        (name, *each)
         for name in names
         for each in evidence.enrolled(session, name, known_until=known)
         if _is_closed(weekly.as_of, each)

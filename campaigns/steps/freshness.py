@@ -1,6 +1,6 @@
 """Up to when it is known who came back: by when imports ran, and by what they held."""
 
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from campaigns.domain.definitions import WinBackDefinition
@@ -14,6 +14,7 @@ _TELLING_KINDS: Final = {
     "either": ("usage", "subscriptions"),
 }
 """The kinds of records by which a return becomes known."""
+_LOOKED_BACK_DAYS: Final = 28
 
 
 def imported_until(session: Session, definition: WinBackDefinition) -> datetime | None:
@@ -30,9 +31,10 @@ def told_until(
 ) -> datetime | None:
     """Return up to when imports truly tell who came back; None if none did.
 
-    An old file that is imported today tells nothing of yesterday: where use counts, no
-    more is known than up to the newest use of anybody. Windows are closed all the same,
-    for what comes later corrects them; but no verdict may rest on it.
+    An old file that is imported today tells nothing of yesterday: where use counts, and
+    there is some on most days, no more is known than up to the newest of it. Windows
+    are closed all the same, for what comes later corrects them; but no verdict may rest
+    on it. Where use is rare, as of churned accounts only, its absence tells nothing.
 
     Args:
         session: The database.
@@ -41,8 +43,17 @@ def told_until(
         before: Nothing later is known.
     """
     imported = imported_until(session, definition)
+    if imported is None:
+        return None
     newest = None
     if "usage" in _TELLING_KINDS[definition.counts]:
         newest = usage.newest_event(lake, before=before)
-    known = [each for each in (imported, newest) if each is not None]
-    return min(before, *known) if imported else None
+    if newest is None or not _is_on_most_days(lake, newest.date()):
+        return min(before, imported)
+    return min(before, imported, newest)
+
+
+def _is_on_most_days(lake: UsageLake, last: date) -> bool:
+    """Say whether there is use on half of the days of the four weeks up to one."""
+    first = last - timedelta(days=_LOOKED_BACK_DAYS)
+    return sum(first < day <= last for day in lake.days()) >= _LOOKED_BACK_DAYS / 2

@@ -3,59 +3,72 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple
 
 from campaigns.domain.values import CohortCount
 from campaigns.domain.words import Verdict
-from campaigns.present import words
+from campaigns.present import remarks, words
 from campaigns.present.lines import ProgrammeLook
 from campaigns.present.report import CampaignReport, Programme
 from campaigns.rules.measure.rates import Estimate
-from campaigns.rules.measure.strata import ArmPair
+from campaigns.rules.measure.strata import ArmPair, stratified_lift
 from campaigns.rules.measure.verdict import Soundness, doubt_of
-from campaigns.steps.compare import in_order, pair_of, pooled_look
+from campaigns.steps.compare import in_order, pair_of, pooled_look, windows_of
 from campaigns.steps.verdicts import Reporting
 
-_LEFT_OUT = {Verdict.MISMATCH, Verdict.TOO_GOOD}
+
+class Judged(NamedTuple):
+    """A campaign's report, and what its comparison is worth.
+
+    Attributes:
+        report: The report.
+        soundness: What may make the comparison worthless.
+        definitions: By which definitions of a win-back its cohorts were counted.
+    """
+
+    report: CampaignReport
+    soundness: Soundness
+    definitions: frozenset[str]
 
 
 def programme(
     reporting: Reporting,
     counts: Sequence[CohortCount],
-    found: Sequence[CampaignReport],
+    judged: Sequence[Judged],
     *,
-    unknown_for: timedelta,
+    as_of: datetime,
 ) -> Programme | None:
     """Return what all campaigns show together; None if less than two can be counted.
 
     Args:
         reporting: What reports are made with.
         counts: The closed cohorts of all campaigns.
-        found: The reports of the campaigns.
-        unknown_for: For how long it has not been known who came back.
+        judged: All campaigns that were launched.
+        as_of: The moment of the report.
     """
     from campaigns.rules.measure.pooled import (  # imports scipy
         mean_lift_sequence,
         programme_verdict,
     )
 
-    closed = [each for each in found if each.cohorts]
-    sound = {each.name: each for each in closed if each.verdict not in _LEFT_OUT}
+    closed = [each for each in judged if each.report.cohorts]
+    doubts = {each.report.name: _doubt(reporting, each) for each in closed}
+    sound = [each for each in closed if doubts[each.report.name] is None]
     if len(closed) < 2 or not sound:  # noqa: PLR2004 — one campaign says it itself
         return None
-    cohorts = in_order([each for each in counts if each.campaign in sound])
+    names = tuple(each.report.name for each in sound)
+    cohorts = in_order([each for each in counts if each.campaign in names])
     pairs = [pair_of(each) for each in cohorts]
     lifts = mean_lift_sequence(pairs)
-    last = pooled_look(reporting.baseline, pairs, lifts[-1])
-    shown = programme_verdict(
-        pairs, lifts, is_over=all(each.is_given for each in sound.values())
-    )
-    verdict = shown if last.lift is not None else Verdict.NO_HOLDOUT
-    if verdict is Verdict.CANNOT_TELL_YET:
-        verdict = doubt_of(Soundness(unknown_for=unknown_for), None) or verdict
+    pooled = pooled_look(reporting.baseline, pairs, lifts[-1])
+    last = replace(pooled, one_look=stratified_lift(pairs))
+    is_over = all(_is_over(each.report, as_of) for each in judged)
+    stale = doubt_of(_oldest(judged), None)
+    verdict = stale or programme_verdict(pairs, lifts[-1], is_over=is_over)
     return Programme(
         verdict=verdict,
         sentence=words.programme_sentence(
-            verdict, last, window_days=reporting.win_back.window.days
+            verdict, last, window_days=windows_of(each for each, *_ in cohorts)
         ),
         baseline_sentence=words.baseline_sentence(
             last,
@@ -63,12 +76,32 @@ def programme(
             accounts=reporting.baseline.accounts,
         ),
         next_step=words.programme_next_step(verdict),
-        campaigns=tuple(sound),
-        left_out=tuple(each.name for each in closed if each.name not in sound),
-        standing=_standing(cohorts, pairs, tuple(sound)),
+        warnings=remarks.programme_warnings(
+            {name: doubt for name, doubt in doubts.items() if doubt is not None},
+            definitions=frozenset().union(*(each.definitions for each in sound)),
+            current=reporting.win_back.version,
+        ),
+        campaigns=names,
+        standing=_standing(cohorts, pairs, names),
         comparison=last,
         looks=_looks(reporting, cohorts, pairs, lifts),
     )
+
+
+def _doubt(reporting: Reporting, judged: Judged) -> Verdict | None:
+    """Return why a campaign is not to be counted; old data alone are no reason."""
+    fresh = judged.soundness._replace(unknown_for=timedelta())
+    lift = judged.report.comparison.lift
+    return doubt_of(fresh, lift, unheard_of=reporting.unheard_of)
+
+
+def _oldest(judged: Sequence[Judged]) -> Soundness:
+    return Soundness(unknown_for=max(each.soundness.unknown_for for each in judged))
+
+
+def _is_over(report: CampaignReport, as_of: datetime) -> bool:
+    last = report.last_window_ends_at
+    return report.is_given and last is not None and last <= as_of
 
 
 def _standing(
@@ -108,10 +141,7 @@ def _looks(
     return tuple(
         ProgrammeLook(
             day,
-            replace(
-                pooled_look(reporting.baseline, pairs[: last + 1], lifts[last]),
-                one_look=None,
-            ),
+            pooled_look(reporting.baseline, pairs[: last + 1], lifts[last]),
         )
         for day, last in last_of_day.items()
     )

@@ -9,15 +9,15 @@ from campaigns.domain.values import CampaignStatus, CohortCount
 from campaigns.domain.words import CampaignState, Verdict
 from campaigns.errors import ConfigError
 from campaigns.present import remarks, words
+from campaigns.present.lines import Comparison
 from campaigns.present.report import CampaignReport, Funnel, WeeklyReport, from_plain
-from campaigns.rules.measure.rates import Estimate
 from campaigns.rules.measure.verdict import Soundness, doubt_of
 from campaigns.steps.aftermath import adoption_lines, nps_lines
 from campaigns.steps.breakdowns import breakdowns, by_cohort, persona_group
-from campaigns.steps.compare import looks, pairs_of
+from campaigns.steps.compare import looks, pairs_of, windows_of
 from campaigns.steps.freshness import imported_until, told_until
 from campaigns.steps.lasting import money_lines, stay_lines
-from campaigns.steps.programme import programme
+from campaigns.steps.programme import Judged, programme
 from campaigns.steps.still_open import open_lines
 from campaigns.steps.verdicts import Reporting, soundness_of, verdict_as_of
 from campaigns.steps.which_text import step_texts
@@ -63,8 +63,8 @@ class _Facts(NamedTuple):
 
     Attributes:
         as_of: Up to when things are counted.
-        known_until: When what tells of returns was imported; None if it never was.
-        told_until: Up to when it truly tells who came back; None likewise.
+        known_until: Up to when it is known who came back; None if it never was.
+        imported_until: When what tells of it was imported; None likewise.
         matured: The counts of closed cohorts.
         still_open: Accounts whose window is open.
         early: Those of them that came back.
@@ -74,7 +74,7 @@ class _Facts(NamedTuple):
 
     as_of: datetime
     known_until: datetime | None
-    told_until: datetime | None
+    imported_until: datetime | None
     matured: list[CohortCount]
     still_open: list[outcomes.OpenCount]
     early: list[outcomes.EarlyReturn]
@@ -87,11 +87,11 @@ def gather(reporting: Reporting, *, as_of: datetime) -> WeeklyReport:
     with reporting.sessions.begin() as session:
         facts = _facts(session, reporting, as_of)
         model = model_versions.active(session, "segments")
-        found = tuple(
+        judged = [
             _campaign(session, reporting, name, facts)
             for name in campaigns.names(session)
             if campaigns.state_of(session, name) is not CampaignState.APPLIED
-        )
+        ]
     return WeeklyReport(
         week=week_of(as_of),
         as_of=as_of,
@@ -104,25 +104,20 @@ def gather(reporting: Reporting, *, as_of: datetime) -> WeeklyReport:
         model=_told(model.metadata) if model else None,
         newest_usage_at=usage.newest_event(reporting.lake, before=as_of),
         known_until=facts.known_until,
-        programme=programme(
-            reporting,
-            facts.matured,
-            found,
-            unknown_for=as_of - (facts.told_until or as_of),
-        ),
-        campaigns=found,
+        programme=programme(reporting, facts.matured, judged, as_of=as_of),
+        campaigns=tuple(each.report for each in judged),
     )
 
 
 def _facts(session: Session, reporting: Reporting, as_of: datetime) -> _Facts:
-    known_until = imported_until(session, reporting.win_back)
+    imported = imported_until(session, reporting.win_back)
     before = reports.kept(session, week_of(as_of - timedelta(days=7)))
     return _Facts(
         as_of=as_of,
-        known_until=min(known_until, as_of) if known_until else None,
-        told_until=told_until(
+        known_until=told_until(
             session, reporting.lake, reporting.win_back, before=as_of
         ),
+        imported_until=min(imported, as_of) if imported else None,
         matured=[
             count
             for count in outcomes.matured_counts(session)
@@ -159,14 +154,14 @@ def _told(metadata: dict[str, Any]) -> dict[str, Any]:
 
 def _campaign(
     session: Session, reporting: Reporting, name: str, facts: _Facts
-) -> CampaignReport:
+) -> Judged:
     counts = [count for count in facts.matured if count.campaign == name]
     compared = looks(reporting.baseline, pairs_of(counts))
     comparison = compared[-1]
     status = campaigns.status(session, name)
-    judged = _judged(session, reporting, name, facts, comparison.lift)
-    verdict, soundness = judged.verdict, judged.soundness
+    given, soundness, verdict = _judged(session, reporting, name, facts, comparison)
     last = cohorts.last_window_ends_at(session, name)
+    definitions = outcomes.definitions(session, name, closed_before=facts.as_of)
     treated, holdout = comparison.treated.accounts, comparison.holdout.accounts
     running_again = money.regained(session, name, closed_before=facts.as_of)
     money_again = money_lines(running_again, treated=treated, holdout=holdout)
@@ -183,7 +178,7 @@ def _campaign(
         sentence=words.verdict_sentence(
             verdict,
             comparison,
-            window_days=reporting.win_back.window.days,
+            window_days=windows_of(counts) or {reporting.win_back.window.days},
             last_window_ends_at=last,
         ),
         baseline_sentence=words.baseline_sentence(
@@ -192,13 +187,14 @@ def _campaign(
             accounts=reporting.baseline.accounts,
         ),
         next_step=remarks.next_step(verdict, status, lines),
-        is_given=judged.is_given,
+        is_given=given is not None,
         warnings=remarks.warnings(
             soundness,
             status,
             money_again,
-            told_until=facts.told_until,
-            definitions=outcomes.definitions(session, name, closed_before=facts.as_of),
+            told_until=facts.known_until,
+            definitions=definitions,
+            current=reporting.win_back.version,
         ),
         changes=(),
         comparison=comparison,
@@ -229,13 +225,8 @@ def _campaign(
         last_window_ends_at=last,
         funnel=_funnel(session, name, status, closed_before=facts.as_of),
     )
-    return replace(found, changes=remarks.changes(facts.before.get(name), found))
-
-
-class _Judged(NamedTuple):
-    verdict: Verdict
-    is_given: bool
-    soundness: Soundness
+    changes = remarks.changes(facts.before.get(name), found)
+    return Judged(replace(found, changes=changes), soundness, definitions)
 
 
 def _judged(
@@ -243,15 +234,19 @@ def _judged(
     reporting: Reporting,
     name: str,
     facts: _Facts,
-    lift: Estimate | None,
-) -> _Judged:
-    """Return a campaign's verdict, if one was given, or else what stands against it."""
+    comparison: Comparison,
+) -> tuple[Verdict | None, Soundness, Verdict]:
+    """Return the verdict that was given, what stands against one, and what holds."""
     given = verdict_as_of(session, name, as_of=facts.as_of)
-    told = facts.told_until if given is None else None
-    soundness = soundness_of(session, name, as_of=facts.as_of, told_until=told)
-    doubt = doubt_of(soundness, lift, unheard_of=reporting.unheard_of)
-    verdict = given or doubt or Verdict.CANNOT_TELL_YET
-    return _Judged(verdict, given is not None, soundness)
+    soundness = soundness_of(
+        session,
+        name,
+        as_of=facts.as_of,
+        closed_before=facts.imported_until or facts.as_of,
+        told_until=facts.known_until if given is None else None,
+    )
+    doubt = doubt_of(soundness, comparison.lift, unheard_of=reporting.unheard_of)
+    return given, soundness, given or doubt or Verdict.CANNOT_TELL_YET
 
 
 def _funnel(

@@ -8,7 +8,7 @@ import structlog
 from campaigns.domain.definitions import WinBackDefinition
 from campaigns.domain.values import Episode, Return
 from campaigns.rules.reactivation import find_return, is_win_back
-from campaigns.steps.freshness import imported_until
+from campaigns.steps.freshness import imported_until, told_until
 from campaigns.steps.stay import see_what_was_used, see_who_stayed
 from campaigns.store import episodes, imports, instance, outcomes, records
 from campaigns.store.session import Session, Sessions
@@ -31,7 +31,7 @@ def settle(
     """Close the episodes of accounts that came back, then settle closed windows."""
     with sessions.begin() as session:
         returned = record_returns(session, lake, definition=definition, now=now)
-        outcomes.correct_late_returns(session, definition=definition.version)
+        outcomes.correct_late_returns(session, definition)
         known_until = imported_until(session, definition)
         closed_before = min(now, known_until) if known_until else None
         settled = (
@@ -39,8 +39,8 @@ def settle(
             if closed_before
             else []
         )
-        if closed_before:
-            see_who_stayed(session, lake, definition=definition, before=closed_before)
+        if told := told_until(session, lake, definition, before=now):
+            see_who_stayed(session, lake, definition=definition, before=told)
         if used_until := imports.known_until(session, ("usage",)):
             see_what_was_used(session, lake, before=min(now, used_until))
     won_back = sum(returned_at is not None for _, returned_at in settled)
@@ -122,6 +122,7 @@ def _settle_windows(
                 closed.episode,
                 enrolled_at=closed.enrolled_at,
                 window_ends_at=closed.window_ends_at,
+                definition=definition,
             )
             else None,
         )

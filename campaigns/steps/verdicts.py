@@ -45,24 +45,33 @@ class Reporting(NamedTuple):
     unheard_of: float = UNHEARD_OF
 
 
+class _Known(NamedTuple):
+    """Up to when windows are closed, and up to when it is known who came back."""
+
+    imported_until: datetime
+    told_until: datetime | None
+    now: datetime
+
+
 def give_verdicts(reporting: Reporting, *, now: datetime) -> list[str]:
     """Give each verdict that falls due, once; return the campaigns it was given on."""
     given = []
     with reporting.sessions.begin() as session:
-        known_until = imported_until(session, reporting.win_back)
-        if known_until is None:
+        imported = imported_until(session, reporting.win_back)
+        if imported is None:
             return []
-        told = told_until(session, reporting.lake, reporting.win_back, before=now)
+        known = _Known(
+            min(now, imported),
+            told_until(session, reporting.lake, reporting.win_back, before=now),
+            now,
+        )
         counts = outcomes.matured_counts(session)
         for name in campaigns.names(session):
             if outcomes.verdict(session, name) is not None:
                 continue
-            is_over = _is_over(session, name, min(now, known_until))
+            is_over = _is_over(session, name, known.imported_until)
             mine = [count for count in counts if count.campaign == name]
-            soundness = soundness_of(session, name, as_of=now, told_until=told)
-            if _give_verdict(
-                session, reporting, name, mine, soundness, is_over=is_over, now=now
-            ):
+            if _give_verdict(session, reporting, name, mine, known, is_over=is_over):
                 given.append(name)
     return given
 
@@ -78,10 +87,9 @@ def _give_verdict(
     reporting: Reporting,
     name: str,
     counts: Sequence[CohortCount],
-    soundness: Soundness,
+    known: _Known,
     *,
     is_over: bool,
-    now: datetime,
 ) -> bool:
     """Give a campaign its verdict, if it can be told; say whether it could."""
     from campaigns.rules.measure.sequential import excludes_none  # imports scipy
@@ -91,6 +99,13 @@ def _give_verdict(
         return False
     comparison = last_look(reporting.baseline, pairs)
     verdict = verdict_of(comparison.lift, is_over=is_over)
+    soundness = soundness_of(
+        session,
+        name,
+        as_of=known.now,
+        closed_before=known.imported_until,
+        told_until=known.told_until,
+    )
     doubt = doubt_of(soundness, comparison.lift, unheard_of=reporting.unheard_of)
     if verdict is Verdict.CANNOT_TELL_YET or doubt is not None:
         return False
@@ -100,7 +115,7 @@ def _give_verdict(
         verdict=verdict,
         definition=reporting.win_back.version,
         counts=_counts_of(comparison),
-        now=now,
+        now=known.now,
     )
     logger.info("verdict_given", campaign=name, verdict=verdict)
     return True
@@ -118,6 +133,7 @@ def soundness_of(
     name: str,
     *,
     as_of: datetime,
+    closed_before: datetime,
     told_until: datetime | None = None,
 ) -> Soundness:
     """Return what may make a campaign's comparison worthless.
@@ -126,9 +142,10 @@ def soundness_of(
         session: The database.
         name: The campaign.
         as_of: Up to when things are counted.
+        closed_before: Windows that ended by then have been closed.
         told_until: Up to when it is known who came back; None if that does not matter.
     """
-    measured = outcomes.measured(session, name, closed_before=told_until or as_of)
+    measured = outcomes.measured(session, name, closed_before=closed_before)
     last = cohorts.last_window_ends_at(session, name)
     # Who comes back after the last window is no matter.
     matters_until = min(as_of, last) if last else as_of

@@ -14,10 +14,12 @@ from sqlalchemy import (
     func,
     insert,
     literal,
+    or_,
     select,
 )
 from sqlalchemy.orm import Session, aliased
 
+from campaigns.domain.definitions import WinBackDefinition
 from campaigns.domain.values import ArmCount, CohortCount, Episode
 from campaigns.domain.words import (
     WIN_BACKS,
@@ -86,7 +88,7 @@ def unsettled(session: Session, *, closed_before: datetime) -> list[ClosedWindow
 
 def definitions(
     session: Session, campaign: str, *, closed_before: datetime
-) -> set[str]:
+) -> frozenset[str]:
     """Return by which definitions a campaign's closed cohorts were counted."""
     # All of a cohort are counted at once: one of them speaks for it.
     of_one = (
@@ -99,10 +101,10 @@ def definitions(
     query = select(of_one).where(
         CohortRow.campaign == campaign, CohortRow.window_ends_at <= closed_before
     )
-    return {each for each in session.scalars(query) if each is not None}
+    return frozenset(each for each in session.scalars(query) if each is not None)
 
 
-def correct_late_returns(session: Session, *, definition: str) -> int:
+def correct_late_returns(session: Session, definition: WinBackDefinition) -> int:
     """Let outcomes know of returns that came to light after they were settled.
 
     But what a verdict was given on stays as it was, and what was counted by another
@@ -118,8 +120,11 @@ def correct_late_returns(session: Session, *, definition: str) -> int:
         .join(EpisodeRow, EpisodeRow.id == EnrolmentRow.episode)
         .where(
             OutcomeRow.came_back.is_(False),
-            OutcomeRow.definition == definition,
-            EpisodeRow.return_kind.in_(WIN_BACKS),
+            or_(
+                OutcomeRow.definition == definition.version,
+                OutcomeRow.definition.like(definition.versions_alike),
+            ),
+            EpisodeRow.return_kind.in_(definition.win_backs),
             EpisodeRow.returned_at >= EnrolmentRow.enrolled_at,
             EpisodeRow.returned_at < EnrolmentRow.window_ends_at,
             ~is_decided,

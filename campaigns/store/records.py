@@ -226,6 +226,7 @@ def spans_since_churn(
             SubscriptionRow.account,
             SubscriptionRow.started_at,
             SubscriptionRow.ended_at,
+            SubscriptionRow.end_kind,
             SubscriptionRow.plan_is_free,
         )
         .join(EpisodeRow, EpisodeRow.account == SubscriptionRow.account)
@@ -240,8 +241,8 @@ def spans_since_churn(
         )
     )
     spans: dict[str, tuple[SubscriptionSpan, ...]] = {}
-    for account, started_at, ended_at, plan_is_free in session.execute(query):
-        span = SubscriptionSpan(started_at, ended_at, plan_is_free=plan_is_free)
+    for account, started_at, ended_at, end_kind, is_free in session.execute(query):
+        span = SubscriptionSpan(started_at, ended_at, end_kind, plan_is_free=is_free)
         spans[account] = (*spans.get(account, ()), span)
     return spans
 

@@ -3,7 +3,6 @@
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -265,16 +264,13 @@ def test_what_was_counted_by_another_definition_stays_as_it_was(sessions, lake):
     known_up_to(sessions, closed)
     settled(sessions, lake, closed)
     came_back(sessions, "acc-1", NOON + timedelta(days=10))
-    other = replace(WIN_BACK, version="other")
-    settle(sessions, lake, definition=other, now=closed + timedelta(days=1))
-    with sessions.begin() as session:
-        (count,) = outcomes.matured_counts(session)
-    assert count.returned == 0
-
-    settled(sessions, lake, closed + timedelta(days=1))
-    with sessions.begin() as session:
-        (count,) = outcomes.matured_counts(session)
-    assert count.returned == 1
+    wider = WinBackSettings(window_days=45).definition()
+    other = WinBackSettings(counts="paid").definition()
+    for definition, returned in ((other, 0), (wider, 1)):
+        settle(sessions, lake, definition=definition, now=closed + timedelta(days=1))
+        with sessions.begin() as session:
+            (count,) = outcomes.matured_counts(session)
+        assert count.returned == returned
 
 
 def test_a_campaign_is_not_over_while_an_outcome_is_missing(sessions, lake):

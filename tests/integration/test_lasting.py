@@ -378,20 +378,57 @@ def test_a_lift_nobody_has_heard_of_is_doubted(sessions, lake):
     assert (campaign.verdict, campaign.warnings) == (Verdict.WORKS, ())
 
 
+def _used_each_day(lake, *, until):
+    used = (usage(when=(until - n * DAY).isoformat()) for n in range(28))
+    keep_usage(lake, *used)
+
+
 def test_an_old_file_that_is_imported_today_tells_nothing_of_yesterday(sessions, lake):
     enrolled(sessions, [f"acc-{n:03}" for n in range(200)], holdout_share=0.5)
     for account in arms(sessions)[0][:20]:
         subscribed(sessions, account, 5)
-    keep_usage(lake, usage(when=(NOON + 10 * DAY).isoformat()))
+    _used_each_day(lake, until=NOON + 10 * DAY)
     settled(sessions, lake, CLOSED)
     made = reporting(sessions, lake)
 
-    (campaign,) = report.gather(made, as_of=CLOSED).campaigns
+    weekly = report.gather(made, as_of=CLOSED)
+    (campaign,) = weekly.campaigns
     assert campaign.verdict is Verdict.STALE_DATA
     assert campaign.warnings[0].startswith(
         "What was imported tells of nothing after 15 January 2026: who came back"
     )
+    assert weekly.known_until == NOON + 10 * DAY
     assert give_verdicts(made, now=CLOSED) == []
 
-    keep_usage(lake, usage(when=(CLOSED - 2 * DAY).isoformat()))
+    _used_each_day(lake, until=CLOSED - 2 * DAY)
     assert give_verdicts(made, now=CLOSED) == ["spring"]
+
+
+def test_where_use_is_rare_its_absence_tells_nothing(sessions, lake):
+    """As where a company imports churned accounts only, and few of them come back."""
+    enrolled(sessions, [f"acc-{n:03}" for n in range(200)], holdout_share=0.5)
+    keep_usage(lake, usage(when=(NOON + 10 * DAY).isoformat()))
+    settled(sessions, lake, CLOSED)
+
+    assert give_verdicts(reporting(sessions, lake), now=CLOSED) == ["spring"]
+
+
+def test_accounts_that_are_missing_since_the_last_use_are_missed_too(sessions, lake):
+    from sqlalchemy import text
+
+    enrolled(sessions, [f"acc-{n:03}" for n in range(200)], holdout_share=0.5)
+    for account in arms(sessions)[0][:20]:
+        subscribed(sessions, account, 5)
+    _used_each_day(lake, until=CLOSED - DAY / 8)
+    settled(sessions, lake, CLOSED + DAY)
+    with sessions.begin() as session:
+        query = text(
+            "DELETE FROM outcomes WHERE enrolment IN (SELECT id FROM enrolments "
+            "WHERE arm = 'treated' ORDER BY id DESC LIMIT 30)"
+        )
+        session.execute(query)
+    made = reporting(sessions, lake)
+
+    assert give_verdicts(made, now=CLOSED + DAY) == []
+    (campaign,) = report.gather(made, as_of=CLOSED + DAY).campaigns
+    assert campaign.verdict is Verdict.MISMATCH

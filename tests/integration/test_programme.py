@@ -5,6 +5,7 @@ import io
 import json
 import re
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import insert, literal, select, update
@@ -18,7 +19,8 @@ from campaigns.steps import report
 from campaigns.steps.compare import Baseline
 from campaigns.steps.explain import explained
 from campaigns.steps.verdicts import Reporting, give_verdicts
-from campaigns.store.tables.delivery import MessageRow
+from campaigns.store.tables.delivery import AttemptRow, MessageRow
+from campaigns.store.tables.programme import EnrolmentRow
 from campaigns.store.usage import UsageLake
 from tests.factories import ROOT
 from tests.situations import SITUATIONS, Situation, plant
@@ -35,7 +37,7 @@ def gathered(sessions, tmp_path):
         after = 0
         for name, each in situations.items():
             now = plant(sessions, each, name=name, after=after)
-            after += 4 * (each.treated[0] + each.holdout[0])
+            after += each.cohorts * (each.treated[0] + each.holdout[0])
         made = Reporting(
             sessions,
             UsageLake(tmp_path),
@@ -73,14 +75,64 @@ def test_each_campaign_is_judged_beside_the_others(gathered):
     assert weekly.programme.campaigns == ("bad", "dull", "good")
 
 
-def test_a_campaign_whose_arms_cannot_be_compared_is_left_out(gathered):
-    weekly, _, _ = gathered(leaky=SITUATIONS["leaked-holdout"], spring=SMALL)
+def test_what_cannot_be_believed_is_left_out_and_told_of(gathered):
+    good = replace(SITUATIONS["too-good"], treated=(200, 150), holdout=(50, 2))
+    weekly, _, _ = gathered(good=good, leaky=SITUATIONS["leaked-holdout"], spring=SMALL)
     together = weekly.programme
 
-    assert (together.campaigns, together.left_out) == (("spring",), ("leaky",))
+    assert together.campaigns == ("spring",)
+    assert together.warnings == (
+        "Not counted here: good, too good to be believed before somebody has looked; "
+        "leaky, whose arms cannot be compared.",
+    )
     assert together.comparison.treated == ArmCount(800, 80)
     page = Pages(ROOT / "templates").report_html(weekly)
-    assert "cannot be compared: leaky." in page
+    assert "leaky, whose arms cannot be compared." in page
+
+
+def test_a_campaign_whose_arms_broke_after_its_verdict_is_left_out(gathered, sessions):
+    weekly, made, now = gathered(autumn=SMALL, spring=SMALL)
+    assert weekly.programme.campaigns == ("autumn", "spring")
+    with sessions.begin() as session:
+        held_out = select(EnrolmentRow.id).where(
+            EnrolmentRow.campaign == "autumn", EnrolmentRow.arm == "holdout"
+        )
+        ids = session.scalars(held_out.limit(20)).all()
+        rows = [_mailed(number, at=now) for number in ids]
+        session.execute(insert(MessageRow), [message for message, _ in rows])
+        session.execute(insert(AttemptRow), [attempt for _, attempt in rows])
+    weekly = report.gather(made, as_of=now)
+
+    assert weekly.campaigns[0].is_given
+    assert weekly.programme.campaigns == ("spring",)
+
+
+def _mailed(number, *, at):
+    id_ = number + 9000
+    message = {
+        "id": id_, "enrolment": number, "campaign": "autumn", "episode": number,
+        "step": 1, "template": "general", "contact": f"p-{number}",
+        "address_hash": f"{id_:064x}", "due_at": at, "state": "accepted",
+    }  # fmt: skip
+    posted_at = at - timedelta(days=1)
+    return message, {"message": id_, "number": 1, "worker": "w", "posted_at": posted_at}
+
+
+def test_old_data_outrank_what_they_seem_to_show(gathered):
+    stale = replace(SITUATIONS["win"], cohorts=8, looked_at=80, known_on=65)
+    weekly, _, _ = gathered(autumn=stale, spring=stale)
+
+    assert weekly.programme.comparison.lift.low > 0
+    assert weekly.programme.verdict == "stale_data"
+
+
+def test_nothing_is_over_while_a_campaign_has_windows_to_close(gathered):
+    dull = Situation((200, 12), (50, 2))
+    late = Situation((100, 6), (25, 1), cohorts=30)
+    weekly, _, _ = gathered(autumn=dull, spring=dull, summer=late)
+
+    assert [each.is_given for each in weekly.campaigns] == [True, True, False]
+    assert weekly.programme.verdict == "cannot_tell_yet"
 
 
 def test_one_campaign_speaks_for_itself(gathered):

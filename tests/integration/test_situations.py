@@ -13,7 +13,7 @@ from campaigns.steps.verdicts import Reporting, give_verdicts
 from campaigns.store.tables.programme import EnrolmentRow, OutcomeRow
 from campaigns.store.usage import UsageLake
 from tests.factories import ROOT
-from tests.situations import SITUATIONS, plant
+from tests.situations import DEFINITION, SITUATIONS, plant
 
 WORDS = {
     "win": ("works", "Go on, and see which", None),
@@ -82,9 +82,15 @@ def test_cohorts_that_were_counted_by_two_definitions_are_told_of(sessions, tmp_
         counted_anew = update(OutcomeRow).where(OutcomeRow.enrolment.in_(later))
         session.execute(counted_anew.values(definition="e"))
     found, _ = again(sessions, tmp_path, weekly.as_of)
-    assert found.warnings[0].startswith(
-        "What counts as a win-back was changed between cohorts (d, e)."
+    assert found.warnings == (
+        "What counts as a win-back was changed: closed cohorts were counted by e, "
+        f"{DEFINITION}, and {DEFINITION} holds now. Each cohort is counted alike in "
+        "both arms, so the difference holds; the rates mix the two.",
     )
+    with sessions.begin() as session:
+        session.execute(update(OutcomeRow).values(definition="e"))
+    found, _ = again(sessions, tmp_path, weekly.as_of)
+    assert found.warnings[0].endswith(f"by e, and {DEFINITION} holds now.")
 
 
 def test_visitors_who_came_for_a_discount_are_told_of(sessions, tmp_path):

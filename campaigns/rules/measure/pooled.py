@@ -12,7 +12,7 @@ import numpy as np
 from campaigns.domain.words import Verdict
 from campaigns.rules.measure.rates import Estimate
 from campaigns.rules.measure.restricted import Floats
-from campaigns.rules.measure.sequential import lift_evidence
+from campaigns.rules.measure.sequential import excludes_none
 from campaigns.rules.measure.strata import ArmPair
 from campaigns.rules.measure.verdict import verdict_of
 
@@ -28,9 +28,9 @@ def mean_lift_sequence(
     """Return the mean lift after each cohort, with intervals that hold at all looks.
 
     Each cohort's difference is weighed by what it can say, as Mantel and Haenszel do.
-    The variance is taken as if all cohorts had the same two rates, which is never less
-    than with rates of their own. Right for many accounts; with few, the intervals were
-    wide enough in all trials (`make proof-measurement`).
+    The variance is taken as if all cohorts had the same two rates. Right for many
+    accounts; with few, the intervals were wide enough in all trials (`make
+    proof-measurement`).
 
     Args:
         cohorts: Of all campaigns, in the order in which their windows closed.
@@ -56,56 +56,57 @@ def mean_lift_sequence(
     weights = accounts.prod(axis=1) / np.maximum(accounts.sum(axis=1), 1)
     rates = returned / np.maximum(accounts, 1)
     summed = (weights * (rates[:, 0] - rates[:, 1])).cumsum()
-    variance = _variances(accounts, returned, weights)
-    weight = weights.cumsum()
+    variance = _variances(accounts, rates, weights)
     odds = -2 * np.log1p(-confidence)
     most = np.sqrt((variance + _ETA) * (odds + np.log((variance + _ETA) / _ETA)))
-    value, reach = (each / np.maximum(weight, 1) for each in (summed, most))
-    reach[weight == 0] = 1.0
+    total = weights.cumsum()
+    value, reach = (each / np.where(total > 0, total, 1) for each in (summed, most))
+    reach[total == 0] = 1.0
     ends = np.clip([value - reach, value + reach], -1, 1)
     return [Estimate(*map(float, each)) for each in zip(value, *ends, strict=True)]
 
 
-def _variances(accounts: Floats, returned: Floats, weights: Floats) -> Floats:
-    """Return the variance of the weighted sum of differences after each cohort."""
-    # One account more that came back and one that did not: no rate is known to be 0.
-    rates = (returned.cumsum(axis=0) + 1) / (accounts.cumsum(axis=0) + 2)
+def _variances(accounts: Floats, rates: Floats, weights: Floats) -> Floats:
+    """Return the variance of the weighted sum of differences after each cohort.
+
+    An arm's rates are replaced by their mean, in which each weighs as it does in the
+    variance: by concavity that is never less than with the rates themselves.
+    """
     spread = weights[:, np.newaxis] ** 2 / np.maximum(accounts, 1)
-    found: Floats = (rates * (1 - rates) * spread.cumsum(axis=0)).sum(axis=1)
+    total = spread.cumsum(axis=0)
+    mean = (spread * rates).cumsum(axis=0) / np.where(total > 0, total, 1)
+    # One account more that came back and one that did not: no rate is known to be 0.
+    known = accounts.cumsum(axis=0)
+    careful = (mean * known + 1) / (known + 2)
+    found: Floats = (careful * (1 - careful) * total).sum(axis=1)
     return found
 
 
 def programme_verdict(
     cohorts: Sequence[ArmPair],
-    lifts: Sequence[Estimate],
+    lift: Estimate,
     *,
     is_over: bool,
     confidence: float = 0.95,
 ) -> Verdict:
-    """Return what may be claimed of all campaigns together.
+    """Return what may be claimed of all campaigns together, as of now.
 
     A claim takes two things: bets, which are right at any counts, against that no mail
-    does anything at all, and a mean that lies on one side of 0. What was shown once
-    stays; if the contrary is shown later, the mean has moved.
+    does anything at all, and a mean that lies on one side of 0. The mean moves as
+    campaigns come and go: what was claimed of it once need not hold for ever.
 
     Args:
-        cohorts: Of all campaigns, in the order in which their windows closed; at least
-            one of them with both arms.
-        lifts: What `mean_lift_sequence` returns of them.
+        cohorts: Of all campaigns, in the order in which their windows closed.
+        lift: The last that `mean_lift_sequence` returns of them.
         is_over: Whether no further window will close.
         confidence: That nothing is claimed where no mail does anything.
     """
-    evidence = lift_evidence(cohorts, 0.0)
-    does_something = evidence >= -np.log1p(-confidence)
-    shown = {
-        verdict_of(lift, is_over=False)
-        for lift, is_known in zip(lifts, does_something, strict=True)
-        if is_known
-    } - {Verdict.CANNOT_TELL_YET}
-    if shown:
-        return shown.pop() if len(shown) == 1 else Verdict.LIFT_CHANGED
-    value, low, high = lifts[-1]
-    return verdict_of(Estimate(value, min(low, 0), max(high, 0)), is_over=is_over)
+    if not any(ours.accounts and theirs.accounts for ours, theirs in cohorts):
+        return verdict_of(None, is_over=is_over)
+    value, low, high = lift
+    if not excludes_none(cohorts, confidence=confidence):
+        low, high = min(low, 0.0), max(high, 0.0)
+    return verdict_of(Estimate(value, low, high), is_over=is_over)
 
 
 def standing_together(evidence: Sequence[float], *, rate: float = 0.05) -> list[bool]:

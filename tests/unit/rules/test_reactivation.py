@@ -4,7 +4,7 @@ import pytest
 
 from campaigns.domain.definitions import WinBackDefinition
 from campaigns.domain.values import Episode, SubscriptionSpan
-from campaigns.domain.words import ReturnKind
+from campaigns.domain.words import EndKind, ReturnKind
 from campaigns.rules.reactivation import find_return, is_win_back
 from tests.factories import at
 
@@ -43,30 +43,42 @@ def test_the_earlier_of_paying_and_using_counts():
 
 
 @pytest.mark.parametrize(
-    ("ran_until", "is_back"),
+    ("ran_until", "end_kind", "kind"),
     [
-        (None, False),  # seats were added, or a plan was issued anew
-        ("2026-02-01", False),  # it was renewed
-        ("2026-01-30", False),  # within the grace
-        ("2026-01-28", True),  # it was given up, and there is another one
-        ("2026-01-01", True),  # it ended with the churn, as most do
+        (None, None, None),  # seats were added, or a plan was issued anew
+        ("2026-02-10", None, None),  # likewise, and the old plan runs out
+        ("2026-02-01", EndKind.UPGRADED, None),
+        ("2026-01-30", EndKind.MERGED, None),  # within the grace
+        ("2026-01-30", EndKind.VOLUNTARY, ReturnKind.RESUBSCRIBED),
+        ("2026-01-28", EndKind.UPGRADED, ReturnKind.PAID),
+        ("2026-01-28", EndKind.VOLUNTARY, ReturnKind.PAID),  # given up, and back
+        ("2026-01-01", EndKind.VOLUNTARY, ReturnKind.PAID),  # as most do
     ],
 )
 def test_who_fell_silent_while_paying_does_not_come_back_by_paying_on(
-    ran_until, is_back
+    ran_until, end_kind, kind
 ):
-    ran = SubscriptionSpan(at("2025-06-01"), at(ran_until) if ran_until else None)
+    ended_at = at(ran_until) if ran_until else None
+    ran = SubscriptionSpan(at("2025-06-01"), ended_at, end_kind)
     free = SubscriptionSpan(at("2025-06-01"), plan_is_free=True)
-    new = SubscriptionSpan(at("2026-02-01"))
+    new, later = (SubscriptionSpan(at(day)) for day in ("2026-02-01", "2026-02-20"))
+    asked = {"first_used_at": None, "now": at("2026-03-01")}
     back = find_return(
         EPISODE,
-        subscriptions=[ran, free, new],
-        first_used_at=None,
-        now=at("2026-03-01"),
+        subscriptions=[ran, free, new, later],
         definition=definition(),
+        **asked,
     )
+    assert (back.kind if back else None) == kind
 
-    assert (back is not None) == is_back
+    merged = find_return(
+        EPISODE,
+        subscriptions=[ran, free, new, later],
+        definition=definition(),
+        merged_at=at("2026-02-01"),
+        **asked,
+    )
+    assert merged.kind is ReturnKind.MERGED
 
 
 @pytest.mark.parametrize(("counts", "kind"), [("paid", None), ("used", "used")])
@@ -85,19 +97,26 @@ def test_a_subscription_in_the_grace_continues_the_old_one():
 
 
 @pytest.mark.parametrize(
-    ("returned", "kind", "won"),
+    ("returned", "kind", "counts", "won"),
     [
-        ("2026-02-01", ReturnKind.PAID, True),
-        ("2026-03-02", ReturnKind.PAID, True),
-        ("2026-03-03", ReturnKind.PAID, False),
-        ("2026-01-31", ReturnKind.PAID, False),
-        ("2026-02-01", ReturnKind.RESUBSCRIBED, False),
-        (None, None, False),
+        ("2026-02-01", ReturnKind.PAID, "either", True),
+        ("2026-03-02", ReturnKind.PAID, "either", True),
+        ("2026-03-03", ReturnKind.PAID, "either", False),
+        ("2026-01-31", ReturnKind.PAID, "either", False),
+        ("2026-02-01", ReturnKind.RESUBSCRIBED, "either", False),
+        ("2026-02-01", ReturnKind.USED, "either", True),
+        # What ended the absence while something else counted.
+        ("2026-02-01", ReturnKind.USED, "paid", False),
+        ("2026-02-01", ReturnKind.PAID, "used", False),
+        (None, None, "either", False),
     ],
 )
-def test_a_win_back_lies_in_the_window_of_its_enrolment(returned, kind, won):
+def test_a_win_back_lies_in_the_window_of_its_enrolment(returned, kind, counts, won):
     episode = Episode(1, "acc-1", 1, LEFT, at(returned) if returned else None, kind)
 
     assert won == is_win_back(
-        episode, enrolled_at=at("2026-02-01"), window_ends_at=at("2026-03-03")
+        episode,
+        enrolled_at=at("2026-02-01"),
+        window_ends_at=at("2026-03-03"),
+        definition=definition(counts),
     )
