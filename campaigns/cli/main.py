@@ -101,8 +101,8 @@ def import_(
     kind: Annotated[
         str,
         typer.Argument(
-            help="accounts, contacts, subscriptions, tickets, nps, usage, labels, "
-            "releases or suppressions; all takes a folder"
+            help="accounts, contacts, subscriptions, tickets, nps, mailings, usage, "
+            "labels, releases or suppressions; all takes a folder"
         ),
     ],
     files: Annotated[

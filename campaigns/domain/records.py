@@ -210,6 +210,13 @@ class Nps(Record):
     contact: Id | Literal[""] = ""
 
 
+class Mailing(Record):
+    """A mail that another tool sent to somebody at an account, to win it back."""
+
+    account: Id
+    at: Moment
+
+
 class Suppression(Record):
     """An address that must not be written to: itself, or its keyed hash."""
 
@@ -257,13 +264,19 @@ RECORDS: Final[dict[str, type[Record]]] = {
     "subscriptions": Subscription,
     "tickets": Ticket,
     "nps": Nps,
+    "mailings": Mailing,
     "usage": Usage,
     "labels": Label,
     "releases": Release,
 }
 """Every kind, in the order they are imported in: what others need comes first."""
 
-HAPPENED_AT: Final = {"tickets": "opened_at", "nps": "at", "usage": "at"}
+HAPPENED_AT: Final = {
+    "tickets": "opened_at",
+    "nps": "at",
+    "mailings": "at",
+    "usage": "at",
+}
 """When a record happened, for kinds that cannot lie in the future."""
 
 EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)

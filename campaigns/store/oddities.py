@@ -17,6 +17,7 @@ from campaigns.store.tables.records import (
     ContactRow,
     ImportRunRow,
     LabelRow,
+    MailingRow,
     NpsRow,
     SubscriptionRow,
     TicketRow,
@@ -48,6 +49,7 @@ _TABLES: Final[dict[str, tuple[Any, dict[str, Any]]]] = {
     ),
     "tickets": (TicketRow, {"id": _TEXT, "account": _TEXT, "opened_at": _MOMENT}),
     "nps": (NpsRow, {"account": _TEXT, "at": _MOMENT, "contact": _TEXT}),
+    "mailings": (MailingRow, {"account": _TEXT, "at": _MOMENT}),
     "labels": (LabelRow, {"account": _TEXT, "as_of": _MOMENT}),
 }
 

@@ -16,6 +16,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    union,
 )
 from sqlalchemy.orm import Session, aliased
 
@@ -37,7 +38,7 @@ from campaigns.store.tables.programme import (
     OutcomeRow,
     VerdictRow,
 )
-from campaigns.store.tables.records import AccountRow
+from campaigns.store.tables.records import AccountRow, MailingRow
 
 _MAY_BE_OUT: Final = (
     MessageState.ACCEPTED,
@@ -305,13 +306,13 @@ def measured(
 def leak(session: Session, campaign: str, *, before: datetime) -> ArmCount:
     """Return how many accounts were held out, and how many of them were written to.
 
-    Whichever campaign wrote to them: a holdout is held out of all.
+    Whichever campaign or tool wrote to them: a holdout is held out of all.
     """
     held_out = EnrolmentRow.campaign == campaign, EnrolmentRow.arm == Arm.HOLDOUT
     accounts = session.scalar(select(func.count()).where(*held_out)) or 0
     other = aliased(EnrolmentRow)
-    query = (
-        select(func.count(EnrolmentRow.account.distinct()))
+    by_us = (
+        select(EnrolmentRow.account)
         .join(other, other.account == EnrolmentRow.account)
         .join(MessageRow, MessageRow.enrolment == other.id)
         .join(AttemptRow, AttemptRow.message == MessageRow.id)
@@ -322,6 +323,17 @@ def leak(session: Session, campaign: str, *, before: datetime) -> ArmCount:
             AttemptRow.posted_at < before,
         )
     )
+    by_others = (
+        select(EnrolmentRow.account)
+        .join(MailingRow, MailingRow.account == EnrolmentRow.account)
+        .where(
+            *held_out,
+            MailingRow.at >= EnrolmentRow.enrolled_at,
+            MailingRow.at < EnrolmentRow.window_ends_at,
+            MailingRow.at < before,
+        )
+    )
+    query = select(func.count()).select_from(union(by_us, by_others).subquery())
     return ArmCount(accounts, session.scalar(query) or 0)
 
 

@@ -31,6 +31,7 @@ from campaigns.store.tables.records import (
     AccountRow,
     ContactRow,
     LabelRow,
+    MailingRow,
     NpsRow,
     ReleaseRow,
     SubscriptionRow,
@@ -50,6 +51,7 @@ ROWS: Final[dict[str, type[Base]]] = {
     "subscriptions": SubscriptionRow,
     "tickets": TicketRow,
     "nps": NpsRow,
+    "mailings": MailingRow,
     "labels": LabelRow,
     "releases": ReleaseRow,
 }
@@ -59,6 +61,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "subscriptions": ("id",),
     "tickets": ("id",),
     "nps": ("account", "at", "contact"),
+    "mailings": ("account", "at"),
     "labels": ("account", "as_of", "by"),
     "releases": ("id",),
 }

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import insert, literal, select, update
 
 from campaigns.config import ChurnSettings, WinBackSettings
+from campaigns.domain.records import Mailing
 from campaigns.domain.values import ArmCount
 from campaigns.present.formats import report_csv, report_slack
 from campaigns.present.pages import Pages
@@ -19,10 +20,11 @@ from campaigns.steps import report
 from campaigns.steps.compare import Baseline
 from campaigns.steps.explain import explained
 from campaigns.steps.verdicts import Reporting, give_verdicts
+from campaigns.store import records
 from campaigns.store.tables.delivery import AttemptRow, MessageRow
 from campaigns.store.tables.programme import EnrolmentRow
 from campaigns.store.usage import UsageLake
-from tests.factories import ROOT
+from tests.factories import ROOT, address_hash
 from tests.situations import SITUATIONS, Situation, plant
 
 # Each alone is unclear: 4.2 points more at 250 accounts.
@@ -116,6 +118,27 @@ def _mailed(number, *, at):
     }  # fmt: skip
     posted_at = at - timedelta(days=1)
     return message, {"message": id_, "number": 1, "worker": "w", "posted_at": posted_at}
+
+
+@pytest.mark.parametrize(("day", "mailed"), [(20, 3), (-1, 0), (31, 0)])
+def test_held_out_accounts_that_other_tools_wrote_to_are_told_of(
+    gathered, sessions, day, mailed
+):
+    _, made, now = gathered(spring=SMALL)
+    query = select(EnrolmentRow.account, EnrolmentRow.enrolled_at).where(
+        EnrolmentRow.arm == "holdout"
+    )
+    with sessions.begin() as session:
+        mailings = [
+            Mailing(account=account, at=enrolled_at + timedelta(days=day, hours=hour))
+            for account, enrolled_at in session.execute(query).all()[:3]
+            for hour in range(2)
+        ]
+        records.put(session, "mailings", mailings, address_hash=address_hash)
+    (found,) = report.gather(made, as_of=now).campaigns
+
+    told = [each for each in found.warnings if "held-out accounts were" in each]
+    assert [each[:8] for each in told] == ["3 of 200"] * bool(mailed)
 
 
 def test_old_data_outrank_what_they_seem_to_show(gathered):

@@ -118,6 +118,17 @@ class NpsRow(ImportedRow, Base):
     contact: Mapped[str] = mapped_column(ID)
 
 
+class MailingRow(ImportedRow, Base):
+    """A mail that another tool sent to somebody at an account, to win it back."""
+
+    __tablename__ = "mailings"
+    __table_args__ = (UniqueConstraint("account", "at"),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    account: Mapped[str] = mapped_column(ForeignKey("accounts.id"))
+    at: Mapped[datetime]
+
+
 class LabelRow(ImportedRow, Base):
     """What a person says an account's segment was, as of a date."""
 
