@@ -7,7 +7,7 @@ from typing import Final
 from campaigns.domain.campaign import SEGMENT_PLACEHOLDER
 from campaigns.domain.values import CampaignStatus
 from campaigns.domain.words import CampaignState, Verdict
-from campaigns.present.lines import MoneyLine, StayLine, TextLine
+from campaigns.present.lines import GroupLine, MoneyLine, StayLine, TextLine
 from campaigns.present.report import CampaignReport, Programme
 from campaigns.present.words import (
     NEXT_STEP,
@@ -18,28 +18,95 @@ from campaigns.present.words import (
     plain_word,
     points,
 )
+from campaigns.rules.measure.rates import Estimate
 from campaigns.rules.measure.verdict import STALE_AFTER, Soundness
+
+_WORTH_HAVING: Final = 0.05
+"""A lift that it would be a pity to have missed."""
+
+
+def lead(
+    verdict: Verdict, soundness: Soundness, stays: Sequence[StayLine]
+) -> str | None:
+    """Return what the first sentence begins with; None for the verdict's own words."""
+    if verdict is Verdict.WORKS and _are_visitors(stays):
+        line = [each for each in stays if each.lift is not None][-1]
+        left = points(line.lift) if line.lift else "not known"
+        return (
+            "The mails bring accounts back, but those do not stay: "
+            f"{line.days} days after coming back the difference is {left}."
+        )
+    if verdict is not Verdict.MISMATCH:
+        return None
+    loss, leak = soundness.loss, soundness.leak
+    if loss is not None and loss.is_alarming:
+        return (
+            f"This comparison is spoiled: of the accounts written to, "
+            f"{percent(loss.treated)} are missing where returns are counted, of those "
+            f"held out {percent(loss.holdout)}. Chance does not do that."
+        )
+    return (
+        f"This comparison is spoiled: {number(leak.returned)} of "
+        f"{number(leak.accounts)} accounts that were to be left alone were written to."
+    )
 
 
 def next_step(
-    verdict: Verdict, status: CampaignStatus, stays: Sequence[StayLine]
+    verdict: Verdict,
+    status: CampaignStatus,
+    soundness: Soundness,
+    stays: Sequence[StayLine],
+    segments: Sequence[GroupLine],
+    lift: Estimate | None,
 ) -> str:
     """Return what a reader can do now."""
+    step = NEXT_STEP[verdict]
     if verdict is Verdict.WORKS and _are_visitors(stays):
         return (
             "Do not widen it yet: those that the mails bring do not stay like others. "
             "See below, and change what the mails promise."
         )
+    if verdict is Verdict.WORKS:
+        return f"{step} {_of_segments(segments)}".rstrip()
+    if verdict is Verdict.MISMATCH:
+        return f"{step} {_of_spoiled(soundness)}"
+    if verdict is Verdict.NO_DIFFERENCE_SHOWN and lift is not None:
+        return _where_none_was_shown(step, lift)
     is_open = verdict is Verdict.CANNOT_TELL_YET
     if status.state is CampaignState.PAUSED and is_open:
         return (
             f"Settle why it is paused, then run `winback campaign resume "
-            f"{status.name}`, or cancel it."
+            f"{status.name}`, or leave it paused."
         )
-    return NEXT_STEP[verdict]
+    return step
+
+
+def _of_segments(segments: Sequence[GroupLine]) -> str:
+    lifts = [each.comparison.lift for each in segments if each.comparison.lift]
+    if len(lifts) < 2:  # noqa: PLR2004 — one differs from no other
+        return ""
+    if max(each.low for each in lifts) <= min(each.high for each in lifts):
+        return "No segment is shown to differ from another: drop none on these numbers."
+    return "Segments differ: see below which of them the mails bring back."
+
+
+def _of_spoiled(soundness: Soundness) -> str:
+    if soundness.loss is not None and soundness.loss.is_alarming:
+        return "Find out what took those accounts away."
+    return "Find out who wrote to them, and stop it; a new campaign can be compared."
+
+
+def _where_none_was_shown(step: str, lift: Estimate) -> str:
+    most = f"{lift.high * 100:.1f} points"
+    if lift.high > _WORTH_HAVING:
+        return (
+            f"It may still help, by up to {most}: more accounts would show it. {step}"
+        )
+    return f"{step} If these mails help at all, then by less than {most}."
 
 
 def warnings(
+    verdict: Verdict,
     soundness: Soundness,
     status: CampaignStatus,
     money: Sequence[MoneyLine],
@@ -50,7 +117,8 @@ def warnings(
 ) -> tuple[str, ...]:
     """Return what a reader must know before believing a number."""
     return (
-        *_of_arms(soundness),
+        # A spoiled comparison begins with what spoiled it.
+        *(_of_arms(soundness) if verdict is not Verdict.MISMATCH else ()),
         *_of_definitions(definitions, current),
         *_of_data(soundness.unknown_for, told_until),
         *_of_state(status),
@@ -144,26 +212,40 @@ def _are_visitors(lines: Sequence[StayLine]) -> bool:
     return bool(known) and known[-1].high < 0
 
 
+_SAYS_NOTHING: Final = {
+    Verdict.MISMATCH: "A spoiled comparison does not say who stays either.",
+    Verdict.TOO_GOOD: "Who stays says nothing before somebody has looked.",
+}
+
+
 def stay_sentence(lines: Sequence[StayLine], verdict: Verdict) -> str:
     """Return whether what came back stays, as far as it is known."""
     known = [line for line in lines if line.lift is not None]
-    if verdict is Verdict.MISMATCH:
-        return "Arms that cannot be compared do not say who stays either."
+    if verdict in _SAYS_NOTHING:
+        return _SAYS_NOTHING[verdict]
     if not known:
         return "Nobody came back so long ago that it is known who stayed."
     line = known[-1]
-    after = f"{line.days} days after coming back"
+    if not _are_visitors(lines):
+        return _whether_it_lasts(line, verdict)
     ours, theirs = line.treated_back, line.holdout_back
-    if _are_visitors(lines):
-        return (
-            f"Those that came back after a mail do not stay like others: {after}, "
-            f"{_share(ours.returned, ours.accounts)} of them are still here, and "
-            f"{_share(theirs.returned, theirs.accounts)} of those that came by "
-            "themselves. Look at what brought them, such as a discount."
-        )
-    lift = line.lift
+    return (
+        f"Those that came back after a mail do not stay like others: {line.days} days "
+        f"after coming back, {_share(ours.returned, ours.accounts)} of them are still "
+        f"here, and {_share(theirs.returned, theirs.accounts)} of those that came by "
+        "themselves. Look at what brought them, such as a discount."
+    )
+
+
+def _whether_it_lasts(line: StayLine, verdict: Verdict) -> str:
+    after = f"{line.days} days after coming back"
+    ours, theirs, lift = line.treated_back, line.holdout_back, line.lift
     if lift is not None and lift.low > 0:
         return f"It lasts: {after} the difference is {points(lift)}."
+    if lift is not None and lift.high < 0:
+        return f"It lasts: {after} those written to are behind: {points(lift)}."
+    if verdict is Verdict.NO_DIFFERENCE_SHOWN:
+        return "No difference was shown that could last."
     return (
         f"Whether it lasts is open: {after}, {number(ours.returned)} of "
         f"{number(ours.accounts)} that were written to and {number(theirs.returned)} "

@@ -1,6 +1,6 @@
 """Sentences: numbers in words that a person who knows no statistics can act on."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -39,18 +39,17 @@ _SEEN: Final = 0.001
 NEXT_STEP: Final = {
     Verdict.CANNOT_TELL_YET: "Wait. Stopping or widening the campaign on these numbers "
     "would be a guess.",
-    Verdict.WORKS: "Go on, and see which segments carry it.",
+    Verdict.WORKS: "Go on.",
     Verdict.LIFT_CHANGED: "Look at the cohorts one by one: something changed between "
     "them, such as the mails, the audience or the product. Start a new campaign for "
     "what runs now.",
     Verdict.HARMS: "Stop the campaign: accounts come back more often without it.",
     Verdict.NO_DIFFERENCE_SHOWN: "Change the mails or the audience before running it "
-    "again; more of the same is not known to help.",
+    "again.",
     Verdict.TOO_FEW: "Run it again with more accounts or a larger holdout; `winback "
     "campaign power` says how many it takes.",
     Verdict.NO_HOLDOUT: "Set a holdout: without one nobody can say what mails do.",
-    Verdict.MISMATCH: "Find out what is said below before anyone acts on a number of "
-    "this campaign.",
+    Verdict.MISMATCH: "Quote no number of this campaign.",
     Verdict.STALE_DATA: "Import use and subscriptions; the report says more then.",
     Verdict.TOO_GOOD: "Look at some of the accounts that came back: an import that "
     "touched them all at once, or a test of your own, looks just like this.",
@@ -62,7 +61,7 @@ _LEADS: Final = {
     Verdict.NO_DIFFERENCE_SHOWN: "No difference was shown.",
     Verdict.TOO_FEW: "Too few accounts to tell.",
     Verdict.NO_HOLDOUT: "Cannot say what the mails do: an arm is empty.",
-    Verdict.MISMATCH: "These arms cannot be compared.",
+    Verdict.MISMATCH: "This comparison is spoiled.",
     Verdict.STALE_DATA: "Nobody knows who came back lately.",
     Verdict.TOO_GOOD: "Too good to be believed before somebody has looked.",
 }
@@ -74,7 +73,7 @@ _LEADS_OF_ALL: Final = _LEADS | {
     Verdict.CANNOT_TELL_YET: "Cannot tell yet what all mails together do.",
 }
 _NEXT_STEP_OF_ALL: Final = NEXT_STEP | {
-    Verdict.WORKS: "Go on; the campaigns below say which of them carry it.",
+    Verdict.WORKS: "Go on: no campaign shows it alone yet, all of them together do.",
     Verdict.HARMS: "Stop the campaigns below that bring nobody back.",
     Verdict.CANNOT_TELL_YET: "Wait. The campaigns below say what is known of each.",
     Verdict.NO_DIFFERENCE_SHOWN: "Change the mails or the audiences before the next "
@@ -151,8 +150,18 @@ def verdict_sentence(
     *,
     window_days: Collection[int],
     last_window_ends_at: datetime | None,
+    lead: str | None = None,
 ) -> str:
-    """Return the one sentence that comes first."""
+    """Return the one sentence that comes first.
+
+    Args:
+        verdict: What may be claimed.
+        comparison: By which numbers.
+        window_days: For how long returns counted.
+        last_window_ends_at: When the verdict falls due; None if not yet known.
+        lead: What to begin with; None for the verdict's own words.
+    """
+    lead = lead or _LEADS.get(verdict, "")
     facts = _facts(comparison, window_days)
     if verdict is Verdict.CANNOT_TELL_YET:
         when = (
@@ -162,8 +171,20 @@ def verdict_sentence(
         )
         return f"Cannot tell yet. {facts or 'No window has closed so far.'} {when}"
     if verdict is Verdict.MISMATCH:
-        return f"{_LEADS[verdict]} Their numbers below say nothing about the mails."
-    return f"{_LEADS[verdict]} {facts}".rstrip()
+        return f"{lead} The numbers below say nothing about the mails."
+    return f"{lead} {facts} {_in_accounts(verdict, comparison)}".rstrip()
+
+
+def _in_accounts(verdict: Verdict, comparison: Comparison) -> str:
+    """Return what a lift that was shown is in accounts."""
+    lift = comparison.lift
+    if lift is None or verdict not in {Verdict.WORKS, Verdict.HARMS}:
+        return ""
+    ends = sorted(abs(each) * comparison.treated.accounts for each in lift[1:])
+    about = number(round(abs(lift.value) * comparison.treated.accounts))
+    low, high = (number(round(each)) for each in ends)
+    did = "brought back" if verdict is Verdict.WORKS else "kept away"
+    return f"That is about {about} accounts that the mails {did} ({low} to {high})."
 
 
 def programme_sentence(
@@ -173,7 +194,8 @@ def programme_sentence(
     facts = _facts(comparison, window_days)
     if not _is_as_it_seems(comparison):
         facts += " Each cohort weighs in it what it can say."
-    return f"{_LEADS_OF_ALL[verdict]} {facts}".rstrip()
+    told = f"{_LEADS_OF_ALL[verdict]} {facts} {_in_accounts(verdict, comparison)}"
+    return told.rstrip()
 
 
 def _is_as_it_seems(comparison: Comparison) -> bool:
@@ -188,8 +210,16 @@ def _is_as_it_seems(comparison: Comparison) -> bool:
     return abs(ours.value - theirs.value - lift.value) < _SEEN
 
 
-def programme_next_step(verdict: Verdict) -> str:
-    """Return what a reader of all campaigns can do now."""
+def programme_next_step(verdict: Verdict, working: Sequence[str]) -> str:
+    """Return what a reader of all campaigns can do now.
+
+    Args:
+        verdict: That on all of them.
+        working: The campaigns that are shown to work by themselves.
+    """
+    if verdict is Verdict.WORKS and working:
+        names = ", ".join(working)
+        return f"Go on with {names}; what to do with the others is said below."
     return _NEXT_STEP_OF_ALL[verdict]
 
 
@@ -233,9 +263,10 @@ def baseline_sentence(
         else "an unknown number of accounts, so it is taken as certain"
     )
     return (
-        f"Against the pilot's {percent(baseline)} ({pilot}): {percent(rate.value)} "
-        f"({percent(rate.low)} to {percent(rate.high)}) is {word}. This does not say "
-        "that mails caused it; the holdout does."
+        f"For background, against the pilot's {percent(baseline)} ({pilot}): "
+        f"{percent(rate.value)} ({percent(rate.low)} to {percent(rate.high)}) is "
+        f"{word}. Whether the mails make a difference can be told only by the accounts "
+        "held out."
     )
 
 

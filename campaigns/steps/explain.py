@@ -22,6 +22,7 @@ from campaigns.store.evidence import EnrolledAccount
 from campaigns.store.session import Session
 
 Rows = Iterable[tuple[Any, ...]]
+_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class Explanation(NamedTuple):
@@ -278,7 +279,10 @@ def _wanted(
     """Return what tells the enrolments of a number from all others."""
     rules: list[Callable[[EnrolledAccount], bool]] = []
     if parts[0] == "still_open":
-        rules.append(lambda each: each.came_back is None)
+        known = weekly.known_until or _LONG_AGO
+        rules.append(
+            lambda each: each.came_back is None and each.window_ends_at > known
+        )
     else:
         rules.append(partial(_is_closed, weekly.as_of))
     # A group may be called like an arm.

@@ -63,6 +63,9 @@ def programme(
     pooled = pooled_look(reporting.baseline, pairs, lifts[-1])
     last = replace(pooled, one_look=stratified_lift(pairs))
     is_over = all(_is_over(each.report, as_of) for each in judged)
+    working = [
+        each.report.name for each in sound if each.report.verdict is Verdict.WORKS
+    ]
     stale = doubt_of(_oldest(judged), None)
     verdict = stale or programme_verdict(pairs, lifts[-1], is_over=is_over)
     return Programme(
@@ -75,7 +78,7 @@ def programme(
             baseline=reporting.baseline.rate,
             accounts=reporting.baseline.accounts,
         ),
-        next_step=words.programme_next_step(verdict),
+        next_step=words.programme_next_step(verdict, working),
         warnings=remarks.programme_warnings(
             {name: doubt for name, doubt in doubts.items() if doubt is not None},
             definitions=frozenset().union(*(each.definitions for each in sound)),

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from campaigns.domain.values import CampaignStatus, CohortCount
 from campaigns.domain.words import CampaignState, Verdict
@@ -56,6 +56,9 @@ def end_of_week(week: str) -> datetime:
 def week_of(moment: datetime) -> str:
     """Return the ISO week that ends at or holds the instant before `moment`."""
     return f"{moment - timedelta(microseconds=1):%G-W%V}"
+
+
+_NOT_TO_BE_QUOTED: Final = {Verdict.MISMATCH, Verdict.TOO_GOOD}
 
 
 class _Facts(NamedTuple):
@@ -111,20 +114,19 @@ def gather(reporting: Reporting, *, as_of: datetime) -> WeeklyReport:
 
 def _facts(session: Session, reporting: Reporting, as_of: datetime) -> _Facts:
     imported = imported_until(session, reporting.win_back)
+    told = told_until(session, reporting.lake, reporting.win_back, before=as_of)
     before = reports.kept(session, week_of(as_of - timedelta(days=7)))
     return _Facts(
         as_of=as_of,
-        known_until=told_until(
-            session, reporting.lake, reporting.win_back, before=as_of
-        ),
+        known_until=told,
         imported_until=min(imported, as_of) if imported else None,
         matured=[
             count
             for count in outcomes.matured_counts(session)
             if count.window_ends_at <= as_of
         ],
-        still_open=outcomes.still_open(session),
-        early=outcomes.early_returns(session),
+        still_open=outcomes.still_open(session, after=told),
+        early=outcomes.early_returns(session, after=told),
         seen=stays.counts(session),
         before={each.name: each for each in from_plain(before).campaigns}
         if before
@@ -171,6 +173,7 @@ def _campaign(
         [each for each in facts.seen if each.campaign == name],
         as_of=known_until,
     )
+    parts = breakdowns(counts, baseline=reporting.baseline, titles=reporting.titles)
     found = CampaignReport(
         name=name,
         state=status.state,
@@ -180,15 +183,21 @@ def _campaign(
             comparison,
             window_days=windows_of(counts) or {reporting.win_back.window.days},
             last_window_ends_at=last,
+            lead=remarks.lead(verdict, soundness, lines),
         ),
-        baseline_sentence=words.baseline_sentence(
+        baseline_sentence=""
+        if verdict in _NOT_TO_BE_QUOTED
+        else words.baseline_sentence(
             comparison,
             baseline=reporting.baseline.rate,
             accounts=reporting.baseline.accounts,
         ),
-        next_step=remarks.next_step(verdict, status, lines),
+        next_step=remarks.next_step(
+            verdict, status, soundness, lines, parts[0].lines, comparison.lift
+        ),
         is_given=given is not None,
         warnings=remarks.warnings(
+            verdict,
             soundness,
             status,
             money_again,
@@ -198,9 +207,7 @@ def _campaign(
         ),
         changes=(),
         comparison=comparison,
-        breakdowns=breakdowns(
-            counts, baseline=reporting.baseline, titles=reporting.titles
-        ),
+        breakdowns=parts,
         stays=lines,
         stay_sentence=remarks.stay_sentence(lines, verdict),
         adoption=adoption_lines(

@@ -16,6 +16,7 @@ from sqlalchemy import (
     literal,
     or_,
     select,
+    true,
     union,
 )
 from sqlalchemy.orm import Session, aliased
@@ -228,8 +229,12 @@ class OpenCount(NamedTuple):
     accounts: int
 
 
-def still_open(session: Session) -> list[OpenCount]:
-    """Return how many enrolled accounts have no outcome yet, by cohort and arm."""
+def still_open(session: Session, *, after: datetime | None) -> list[OpenCount]:
+    """Return how many enrolled accounts have no outcome yet, by cohort and arm.
+
+    Those whose window ended up to `after` are missing, and no longer open.
+    """
+    is_open = EnrolmentRow.window_ends_at > after if after else true()
     query = (
         select(
             EnrolmentRow.campaign,
@@ -238,7 +243,7 @@ def still_open(session: Session) -> list[OpenCount]:
             func.count(),
         )
         .outerjoin(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
-        .where(OutcomeRow.enrolment.is_(None))
+        .where(OutcomeRow.enrolment.is_(None), is_open)
         .group_by(EnrolmentRow.campaign, EnrolmentRow.arm, EnrolmentRow.enrolled_at)
         .order_by(EnrolmentRow.campaign, EnrolmentRow.arm, EnrolmentRow.enrolled_at)
     )
@@ -257,8 +262,8 @@ class EarlyReturn(NamedTuple):
     returned_at: datetime
 
 
-def early_returns(session: Session) -> list[EarlyReturn]:
-    """Return who came back in a window that is still open."""
+def early_returns(session: Session, *, after: datetime | None) -> list[EarlyReturn]:
+    """Return who came back in a window that is still open, and ends after a moment."""
     query = (
         select(
             EnrolmentRow.campaign,
@@ -273,6 +278,7 @@ def early_returns(session: Session) -> list[EarlyReturn]:
             EpisodeRow.return_kind.in_(WIN_BACKS),
             EpisodeRow.returned_at >= EnrolmentRow.enrolled_at,
             EpisodeRow.returned_at < EnrolmentRow.window_ends_at,
+            EnrolmentRow.window_ends_at > after if after else true(),
         )
         .order_by(EnrolmentRow.id)
     )

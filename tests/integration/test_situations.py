@@ -16,17 +16,23 @@ from tests.factories import ROOT
 from tests.situations import DEFINITION, SITUATIONS, plant
 
 WORDS = {
-    "win": ("works", "Go on, and see which", None),
+    "win": ("works", "Go on. No segment is shown to differ", None),
     "loss": ("harms", "Stop the campaign", None),
     "unclear": ("no_difference_shown", "Change the mails or the audience", None),
     "tiny": ("too_few", "Run it again with more accounts", None),
-    "mismatch": ("mismatch", "Find out what is said below", "5.0 % are missing where"),
+    "mismatch": ("mismatch", "Quote no number of this campaign. Find out what", None),
     "paused": ("cannot_tell_yet", "Settle why it is paused", "5.1 % of mails bounced"),
-    "stale": ("stale_data", "Import use and subscriptions", "since is not known"),
+    "stale": ("stale_data", "Import use and subscriptions", "back since is not known"),
     "partly-matured": ("cannot_tell_yet", "Wait.", None),
-    "leaked-holdout": ("mismatch", "Find out what is said", "32 of 600 held-out"),
+    "leaked-holdout": ("mismatch", "Quote no number of this campaign. Find out", None),
     "too-good": ("too_good", "Look at some of the accounts", None),
     "tourists": ("works", "Do not widen it yet", None),
+}
+BEGINS = {
+    "win": "The mails bring accounts back. Of 2,400 accounts",
+    "mismatch": "This comparison is spoiled: of the accounts written to, 5.0 % are",
+    "leaked-holdout": "This comparison is spoiled: 32 of 600 accounts that were to be",
+    "tourists": "The mails bring accounts back, but those do not stay: 30 days after",
 }
 
 
@@ -58,6 +64,9 @@ def test_each_situation_gets_its_verdict(sessions, tmp_path, name):
 
     assert found.verdict == verdict
     assert found.next_step.startswith(next_step)
+    assert found.sentence.startswith(BEGINS.get(name, ""))
+    # A number that is not to be quoted is not held against the pilot's either.
+    assert bool(found.baseline_sentence) == (verdict not in {"mismatch", "too_good"})
     assert len(found.warnings) == (warning is not None)
     assert warning is None or warning in found.warnings[0]
     html = Pages(ROOT / "templates").report_html(weekly)

@@ -31,7 +31,7 @@ def test_the_rate_is_held_against_the_pilots(baseline, said):
     sentence = baseline_sentence(
         last, baseline=baseline.rate, accounts=baseline.accounts
     )
-    assert f"Against the pilot's {said}" in sentence
+    assert f"against the pilot's {said}" in sentence
     assert "is higher." in sentence
 
 
