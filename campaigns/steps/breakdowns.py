@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Final
 
+from campaigns.domain.campaign import GENERAL
 from campaigns.domain.values import CohortCount
 from campaigns.present.lines import Breakdown, CohortLine, Comparison, GroupLine
 from campaigns.rules.eligibility import DORMANCIES
@@ -18,6 +19,7 @@ from campaigns.steps.compare import (
 )
 
 NOT_KNOWN: Final = "not known"
+_TITLES: Final = {GENERAL: "no clear segment"}
 OTHERS: Final = "all others"
 _MOST_GROUPS: Final = 8
 
@@ -31,6 +33,7 @@ def breakdowns(
     the segments.
     """
     group_of = persona_group(counts)
+    titles = _TITLES | dict(titles)
     groups: dict[str, Callable[[CohortCount], str]] = {
         "segment": lambda each: each.segment,
         "dormancy": lambda each: each.dormancy,
