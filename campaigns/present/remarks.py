@@ -25,18 +25,17 @@ _WORTH_HAVING: Final = 0.05
 """A lift that it would be a pity to have missed."""
 
 
-def lead(
-    verdict: Verdict, soundness: Soundness, stays: Sequence[StayLine]
-) -> str | None:
+def lead(found: CampaignReport, soundness: Soundness) -> str | None:
     """Return what the first sentence begins with; None for the verdict's own words."""
-    if verdict is Verdict.WORKS and _are_visitors(stays):
-        line = [each for each in stays if each.lift is not None][-1]
+    known = [line for line in found.stays if line.lift is not None]
+    if found.verdict is Verdict.WORKS and known and _are_visitors(known):
+        line = known[-1]
         left = points(line.lift) if line.lift else "not known"
         return (
             "The mails bring accounts back, but those do not stay: "
             f"{line.days} days after coming back the difference is {left}."
         )
-    if verdict is not Verdict.MISMATCH:
+    if found.verdict is not Verdict.MISMATCH:
         return None
     loss, leak = soundness.loss, soundness.leak
     if loss is not None and loss.is_alarming:
@@ -52,22 +51,18 @@ def lead(
 
 
 def next_step(
-    verdict: Verdict,
-    status: CampaignStatus,
-    soundness: Soundness,
-    stays: Sequence[StayLine],
-    segments: Sequence[GroupLine],
-    lift: Estimate | None,
+    found: CampaignReport, status: CampaignStatus, soundness: Soundness
 ) -> str:
     """Return what a reader can do now."""
+    verdict, lift = found.verdict, found.comparison.lift
     step = NEXT_STEP[verdict]
-    if verdict is Verdict.WORKS and _are_visitors(stays):
+    if verdict is Verdict.WORKS and _are_visitors(found.stays):
         return (
             "Do not widen it yet: those that the mails bring do not stay like others. "
             "See below, and change what the mails promise."
         )
     if verdict is Verdict.WORKS:
-        return f"{step} {_of_segments(segments)}".rstrip()
+        return f"{step} {_of_segments(found.breakdowns[0].lines)}".rstrip()
     if verdict is Verdict.MISMATCH:
         return f"{step} {_of_spoiled(soundness)}"
     if verdict is Verdict.NO_DIFFERENCE_SHOWN and lift is not None:
@@ -106,10 +101,9 @@ def _where_none_was_shown(step: str, lift: Estimate) -> str:
 
 
 def warnings(
-    verdict: Verdict,
+    found: CampaignReport,
     soundness: Soundness,
     status: CampaignStatus,
-    money: Sequence[MoneyLine],
     *,
     told_until: datetime | None,
     definitions: Collection[str],
@@ -118,11 +112,11 @@ def warnings(
     """Return what a reader must know before believing a number."""
     return (
         # A spoiled comparison begins with what spoiled it.
-        *(_of_arms(soundness) if verdict is not Verdict.MISMATCH else ()),
+        *(_of_arms(soundness) if found.verdict is not Verdict.MISMATCH else ()),
         *_of_definitions(definitions, current),
         *_of_data(soundness.unknown_for, told_until),
         *_of_state(status),
-        *(_of_money(line) for line in money if line.hangs_on_one),
+        *(_of_money(line) for line in found.money if line.hangs_on_one),
     )
 
 

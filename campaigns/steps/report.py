@@ -1,6 +1,6 @@
 """Gather a week's report, and keep it as it was made."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -154,6 +154,15 @@ def _told(metadata: dict[str, Any]) -> dict[str, Any]:
     return {name: each for name, each in metadata.items() if name != "reference"}
 
 
+class _Judgement(NamedTuple):
+    """What may be claimed of a campaign, and what its comparison is worth."""
+
+    verdict: Verdict
+    is_given: bool
+    soundness: Soundness
+    definitions: frozenset[str]
+
+
 def _campaign(
     session: Session, reporting: Reporting, name: str, facts: _Facts
 ) -> Judged:
@@ -161,60 +170,38 @@ def _campaign(
     compared = looks(reporting.baseline, pairs_of(counts))
     comparison = compared[-1]
     status = campaigns.status(session, name)
-    given, soundness, verdict = _judged(session, reporting, name, facts, comparison)
-    last = cohorts.last_window_ends_at(session, name)
-    definitions = outcomes.definitions(session, name, closed_before=facts.as_of)
-    treated, holdout = comparison.treated.accounts, comparison.holdout.accounts
-    running_again = money.regained(session, name, closed_before=facts.as_of)
-    money_again = money_lines(running_again, treated=treated, holdout=holdout)
+    judgement = _judgement(session, reporting, name, facts, comparison)
     known_until = facts.known_until or facts.as_of
-    lines = stay_lines(
-        counts,
-        [each for each in facts.seen if each.campaign == name],
-        as_of=known_until,
-    )
-    parts = breakdowns(counts, baseline=reporting.baseline, titles=reporting.titles)
     found = CampaignReport(
         name=name,
         state=status.state,
-        verdict=verdict,
-        sentence=words.verdict_sentence(
-            verdict,
-            comparison,
-            window_days=windows_of(counts) or {reporting.win_back.window.days},
-            last_window_ends_at=last,
-            lead=remarks.lead(verdict, soundness, lines),
-        ),
-        baseline_sentence=""
-        if verdict in _NOT_TO_BE_QUOTED
-        else words.baseline_sentence(
-            comparison,
-            baseline=reporting.baseline.rate,
-            accounts=reporting.baseline.accounts,
-        ),
-        next_step=remarks.next_step(
-            verdict, status, soundness, lines, parts[0].lines, comparison.lift
-        ),
-        is_given=given is not None,
-        warnings=remarks.warnings(
-            verdict,
-            soundness,
-            status,
-            money_again,
-            told_until=facts.known_until,
-            definitions=definitions,
-            current=reporting.win_back.version,
-        ),
+        verdict=judgement.verdict,
+        # What the numbers say is told once all of them are there.
+        sentence="",
+        baseline_sentence="",
+        next_step="",
+        warnings=(),
         changes=(),
+        stay_sentence="",
+        is_given=judgement.is_given,
         comparison=comparison,
-        breakdowns=parts,
-        stays=lines,
-        stay_sentence=remarks.stay_sentence(lines, verdict),
+        breakdowns=breakdowns(
+            counts, baseline=reporting.baseline, titles=reporting.titles
+        ),
+        stays=stay_lines(
+            counts,
+            [each for each in facts.seen if each.campaign == name],
+            as_of=known_until,
+        ),
         adoption=adoption_lines(
             session, name, group_of=persona_group(counts), as_of=known_until
         ),
         nps=nps_lines(session, name, as_of=facts.as_of),
-        money=money_again,
+        money=money_lines(
+            money.regained(session, name, closed_before=facts.as_of),
+            treated=comparison.treated.accounts,
+            holdout=comparison.holdout.accounts,
+        ),
         texts=step_texts(
             [
                 each
@@ -229,21 +216,61 @@ def _campaign(
             [each for each in facts.early if each.campaign == name],
             known_until=facts.known_until,
         ),
-        last_window_ends_at=last,
+        last_window_ends_at=cohorts.last_window_ends_at(session, name),
         funnel=_funnel(session, name, status, closed_before=facts.as_of),
     )
-    changes = remarks.changes(facts.before.get(name), found)
-    return Judged(replace(found, changes=changes), soundness, definitions)
+    windows = windows_of(counts) or {reporting.win_back.window.days}
+    said = _in_words(found, reporting, facts, status, judgement, windows)
+    return Judged(said, judgement.soundness, judgement.definitions)
 
 
-def _judged(
+def _in_words(
+    found: CampaignReport,
+    reporting: Reporting,
+    facts: _Facts,
+    status: CampaignStatus,
+    judgement: _Judgement,
+    windows: Collection[int],
+) -> CampaignReport:
+    """Return a campaign's report with what its numbers say."""
+    verdict, soundness = judgement.verdict, judgement.soundness
+    baseline = reporting.baseline
+    said = replace(
+        found,
+        sentence=words.verdict_sentence(
+            verdict,
+            found.comparison,
+            window_days=windows,
+            last_window_ends_at=found.last_window_ends_at,
+            lead=remarks.lead(found, soundness),
+        ),
+        next_step=remarks.next_step(found, status, soundness),
+        warnings=remarks.warnings(
+            found,
+            soundness,
+            status,
+            told_until=facts.known_until,
+            definitions=judgement.definitions,
+            current=reporting.win_back.version,
+        ),
+        stay_sentence=remarks.stay_sentence(found.stays, verdict),
+    )
+    if verdict not in _NOT_TO_BE_QUOTED:
+        against = words.baseline_sentence(
+            found.comparison, baseline=baseline.rate, accounts=baseline.accounts
+        )
+        said = replace(said, baseline_sentence=against)
+    return replace(said, changes=remarks.changes(facts.before.get(found.name), said))
+
+
+def _judgement(
     session: Session,
     reporting: Reporting,
     name: str,
     facts: _Facts,
     comparison: Comparison,
-) -> tuple[Verdict | None, Soundness, Verdict]:
-    """Return the verdict that was given, what stands against one, and what holds."""
+) -> _Judgement:
+    """Return the verdict that was given, if one was, or else what stands against it."""
     given = verdict_as_of(session, name, as_of=facts.as_of)
     soundness = soundness_of(
         session,
@@ -253,7 +280,12 @@ def _judged(
         told_until=facts.known_until if given is None else None,
     )
     doubt = doubt_of(soundness, comparison.lift, unheard_of=reporting.unheard_of)
-    return given, soundness, given or doubt or Verdict.CANNOT_TELL_YET
+    return _Judgement(
+        given or doubt or Verdict.CANNOT_TELL_YET,
+        given is not None,
+        soundness,
+        outcomes.definitions(session, name, closed_before=facts.as_of),
+    )
 
 
 def _funnel(
