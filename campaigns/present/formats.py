@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 
 from campaigns.domain.words import Verdict
@@ -41,10 +42,14 @@ def report_slack(report: WeeklyReport) -> str:
         {"type": "header", "text": {"type": "plain_text", "text": title[:150]}}
     ]
     if report.programme is not None:
-        blocks.append({"type": "section", "text": _mrkdwn(_of_all(report.programme))})
+        of_all = _headline("All campaigns together", report.programme)
+        blocks.append({"type": "section", "text": _mrkdwn(of_all)})
     for campaign in report.campaigns[:_MOST_CAMPAIGNS]:
         blocks += [
-            {"type": "section", "text": _mrkdwn(_headline(campaign))},
+            {
+                "type": "section",
+                "text": _mrkdwn(_headline(campaign.name, campaign, campaign.changes)),
+            },
             {"type": "section", "fields": [_mrkdwn(each) for each in _facts(campaign)]},
         ]
     if left := len(report.campaigns[_MOST_CAMPAIGNS:]):
@@ -60,27 +65,16 @@ def report_slack(report: WeeklyReport) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
 
 
-def _sign(verdict: Verdict) -> str:
-    return _SIGNS.get(verdict, ":hourglass_flowing_sand:")
-
-
-def _of_all(programme: Programme) -> str:
+def _headline(
+    name: str, found: Programme | CampaignReport, changes: Sequence[str] = ()
+) -> str:
+    sign = _SIGNS.get(found.verdict, ":hourglass_flowing_sand:")
     lines = [
-        f"{_sign(programme.verdict)} *All campaigns together*",
-        programme.sentence,
-        f"*What to do:* {programme.next_step}",
-        *(f":warning: {each}" for each in programme.warnings),
-    ]
-    return "\n".join(lines)
-
-
-def _headline(campaign: CampaignReport) -> str:
-    lines = [
-        f"{_sign(campaign.verdict)} *{campaign.name}*",
-        campaign.sentence,
-        f"*What to do:* {campaign.next_step}",
-        *(f":warning: {each}" for each in campaign.warnings),
-        *(f"• {each}" for each in campaign.changes),
+        f"{sign} *{name}*",
+        found.sentence,
+        f"*What to do:* {found.next_step}",
+        *(f":warning: {each}" for each in found.warnings),
+        *(f"• {each}" for each in changes),
     ]
     return "\n".join(lines)
 

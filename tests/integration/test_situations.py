@@ -68,6 +68,8 @@ def test_each_situation_gets_its_verdict(sessions, tmp_path, name):
     # A number that is not to be quoted is not held against the pilot's either.
     assert bool(found.baseline_sentence) == (verdict not in {"mismatch", "too_good"})
     assert len(found.warnings) == (warning is not None)
+    # Accounts that are missing are no open windows.
+    assert bool(found.still_open) == (name in {"paused", "stale", "partly-matured"})
     assert warning is None or warning in found.warnings[0]
     html = Pages(ROOT / "templates").report_html(weekly)
     assert f'class="verdict {verdict}"' in html
