@@ -21,7 +21,7 @@ from campaigns.domain.values import GateFacts, Posted
 from campaigns.domain.words import MessageState
 from campaigns.rules.message_state import SETTLED_BY_EVENT
 from campaigns.store.by_database import ByDatabase
-from campaigns.store.messages import IN_HAND, move_all
+from campaigns.store.messages import IN_HAND, move_all, stands_at
 from campaigns.store.tables.base import UtcDateTime
 from campaigns.store.tables.delivery import AttemptRow, MessageRow
 
@@ -52,7 +52,7 @@ _TO_POSTING: Final = ByDatabase(
         update(MessageRow)
         .where(
             words.is_listed(MessageRow.id, "ids"),
-            MessageRow.state == MessageState.CLAIMED,
+            stands_at(MessageState.CLAIMED),
             MessageRow.leased_by == bindparam("of"),
             MessageRow.leased_until > bindparam("at"),
         )
@@ -156,7 +156,7 @@ _ACCEPTED: Final = ByDatabase(
         update(MessageRow)
         .where(
             words.is_listed(MessageRow.id, "ids"),
-            MessageRow.state.in_(sorted(SETTLED_BY_EVENT)),
+            stands_at(*sorted(SETTLED_BY_EVENT)),
             _is_unanswered(words.is_listed(AttemptRow.id, "attempts")),
         )
         .values(
@@ -195,7 +195,7 @@ def take_back(
         .join(AttemptRow, AttemptRow.message == MessageRow.id)
         .where(
             MessageRow.id.in_(messages),
-            MessageRow.state == MessageState.POSTING,
+            stands_at(MessageState.POSTING),
             MessageRow.leased_by == worker,
             AttemptRow.answered_at.is_(None),
         )
