@@ -147,7 +147,7 @@ BREAKAGES: Final = (
         (
             Edit(
                 "campaigns/store/attempts.py",
-                "            MessageRow.state == MessageState.CLAIMED,\n"
+                "            stands_at(MessageState.CLAIMED),\n"
                 '            MessageRow.leased_by == bindparam("of"),\n'
                 '            MessageRow.leased_until > bindparam("at"),\n',
                 '            (MessageRow.leased_by == bindparam("of"))'
