@@ -33,10 +33,12 @@ def second_rate(
     quadratic = ((n1 + 2 * n2) * d - n - x) / n
     linear = ((n2 * d - n - 2 * x2) * d + x) / n
     constant = x2 * d * (1 - d) / n
-    v = quadratic**3 / 27 - quadratic * linear / 6 + constant / 2
-    radius = np.sqrt(np.maximum(quadratic**2 / 9 - linear / 3, 0))
+    third = quadratic / 3
+    square = third * third
+    v = third * (square - linear / 2) + constant / 2
+    radius = np.sqrt(np.maximum(square - linear / 3, 0))
     u = np.copysign(radius, v)
-    cosine = np.divide(v, u**3, out=np.ones_like(v), where=radius > 0)
+    cosine = np.divide(v, u * u * u, out=np.ones_like(v), where=radius > 0)
     angle = (np.pi + np.arccos(np.clip(cosine, -1, 1))) / 3
-    root = 2 * u * np.cos(angle) - quadratic / 3
+    root = 2 * u * np.cos(angle) - third
     return np.asarray(np.clip(root, np.maximum(0, -d), np.minimum(1, 1 - d)))
