@@ -1,4 +1,4 @@
-"""`winback campaign …`: apply, power, launch, pause, resume, list, status."""
+"""`winback campaign …`: apply, launch, preflight, pause, resume, status and others."""
 
 from datetime import datetime
 from pathlib import Path
@@ -84,6 +84,16 @@ def power(
     from campaigns.wiring.workspace import open_workspace
 
     print_power(open_workspace(workspace), name, base_rate=base_rate)
+
+
+@app.command()
+def preflight(name: str, workspace: WorkspaceOption = Path()) -> None:
+    """Make every planned mail without sending any, and list what cannot be made."""
+    from campaigns.cli.preflight import print_preflight
+    from campaigns.wiring.workspace import open_workspace
+
+    if not print_preflight(open_workspace(workspace), name):
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -150,6 +150,21 @@ def _next_of_each(until: datetime | None) -> Select[str, datetime | None]:
     )
 
 
+def planned_of(session: Session, campaign: str, *, after: int, limit: int) -> list[int]:
+    """Return planned messages of a campaign by id, from the first `after` one on."""
+    query = (
+        select(MessageRow.id)
+        .where(
+            MessageRow.campaign == campaign,
+            MessageRow.state == MessageState.PLANNED,
+            MessageRow.id > after,
+        )
+        .order_by(MessageRow.id)
+        .limit(limit)
+    )
+    return list(session.scalars(query))
+
+
 def skip_closed(session: Session, *, now: datetime) -> None:
     """End planned messages whose window closed while their campaign had to wait."""
     waiting = select(CampaignRow.name).where(
