@@ -10,6 +10,7 @@ import resource
 import shutil
 import sys
 import time
+from hashlib import sha256
 from pathlib import Path
 
 import polars as pl
@@ -37,6 +38,15 @@ def open_sessions(folder: Path):
 
 
 def import_ours(folder: Path):
+    return _imported("usage", folder)
+
+
+def import_contacts(folder: Path):
+    return _imported("contacts", folder)
+
+
+def _imported(kind: str, folder: Path):
+    """Import the rows of a kind, of accounts that are known."""
     from campaigns.clock import system_clock
     from campaigns.domain.records import Account
     from campaigns.steps.import_file import Workplace
@@ -46,17 +56,22 @@ def import_ours(folder: Path):
 
     place = fresh(folder, "ours")
     sessions = open_sessions(place)
-    known = [Account(id=id_, name=id_) for id_ in _accounts(folder)]
-    with sessions.begin() as session:
-        records.put(session, "accounts", known, address_hash=str)
+    for ids in records.chunks(_accounts(folder)):  # or their memory would be counted
+        known = [Account(id=id_, name=id_) for id_ in ids]
+        with sessions.begin() as session:
+            records.put(session, "accounts", known, address_hash=str)
     lake = UsageLake(place / "usage")
-    work = Workplace(sessions, lake, place / "rejects", str, system_clock)
+    work = Workplace(sessions, lake, place / "rejects", _hashed, system_clock)
 
     def act():
-        result = ingest("usage", folder / "usage.csv", place=work)
+        result = ingest(kind, folder / f"{kind}.csv", place=work)
         assert result.counts.taken == _rows(folder), result.counts
 
     return act
+
+
+def _hashed(address: str) -> str:
+    return sha256(address.encode()).hexdigest()
 
 
 def import_polars(folder: Path):
@@ -193,6 +208,7 @@ def events(folder: Path):
 
 CASES = (
     import_ours,
+    import_contacts,
     import_polars,
     import_pandas,
     features_ours,

@@ -77,6 +77,23 @@ def write_lake(root: Path, *, rows: int, accounts: int) -> None:
         )
 
 
+def write_contacts_csv(path: Path, *, rows: int, accounts: int) -> None:
+    """Write contacts, each with an address of its own."""
+    ids = account_ids(accounts)
+    number = pl.Series(np.arange(rows))
+    text = number.cast(pl.String)
+    pl.DataFrame(
+        {
+            "id": "con-" + text,
+            "account": ids.gather(number % accounts),
+            "email": "p" + text + "@example.com",
+            "first_name": "Ada",
+            "country": "DE",
+            "time_zone": "Europe/Berlin",
+        }
+    ).write_csv(path)
+
+
 def write_records(folder: Path, *, accounts: int) -> None:
     """Write what is known beside the events, as Parquet."""
     rng = np.random.default_rng(3)

@@ -116,6 +116,19 @@ def imports(bench: Bench) -> None:
     shutil.rmtree(folder)
 
 
+def contacts(bench: Bench) -> None:
+    """Contacts, five of each account, from CSV; the accounts' ids are kept in memory."""
+    rows = bench.sized(MILLION)
+    for count in (rows // 4, rows):
+        accounts = max(1, count // 5)
+        folder = bench.make("contacts", accounts=accounts, rows=count)
+        data.write_contacts_csv(folder / "contacts.csv", rows=count, accounts=accounts)
+        found = bench.time("import_contacts", folder)
+        note = f"{count / found['seconds']:,.0f} a second"
+        bench.add(f"import {count:,} contacts", found, goal="< 400 MB", note=note)
+        shutil.rmtree(folder)
+
+
 def features(bench: Bench) -> None:
     """Forty features, against the same by hand in Polars and in pandas."""
     rows, accounts = bench.sized(20 * MILLION), bench.sized(200_000)
@@ -344,6 +357,7 @@ def database(folder: Path | str, name: str):
 
 ALL = {
     "import": imports,
+    "contacts": contacts,
     "features": features,
     "enrol": enrolling,
     "report": reports,

@@ -60,6 +60,7 @@ def test_every_benchmark_runs_at_a_small_share(tmp_path):
     assert done.returncode == 0, done.stderr
     for what in (
         "import",
+        "contacts",
         "features",
         "enrol",
         "report over",
