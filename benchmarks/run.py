@@ -117,7 +117,7 @@ def imports(bench: Bench) -> None:
 
 
 def contacts(bench: Bench) -> None:
-    """Contacts, five of each account, from CSV; the accounts' ids are kept in memory."""
+    """Contacts, five of each account, from CSV; accounts' ids are kept in memory."""
     rows = bench.sized(MILLION)
     for count in (rows // 4, rows):
         accounts = max(1, count // 5)
