@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedKFold
 
 from models.outcome_models import Learner
 from models.qini import qini
-from models.trial import Flags, Numbers, Places, Trial, crossed_gains
+from models.trial import Flags, Numbers, Places, Trial, crossed_gains, weighed_gains
 
 _FEWEST_APART: Final = 20
 FEWEST_RETURNS: Final = 50
@@ -83,6 +83,8 @@ class Judgement(NamedTuple):
         returned: How many of them came back.
         share_mailed: The share of them that the model would mail.
         over_all: What is gained over mailing everybody.
+        over_all_weighed: The same by the chances of being mailed alone: no model says
+            what to expect (inverse propensity scoring).
         over_none: What is gained over mailing nobody.
         all_over_none: What mailing everybody gains over mailing nobody.
         qini: How well the model puts accounts in order, fold by fold.
@@ -95,6 +97,7 @@ class Judgement(NamedTuple):
     returned: int
     share_mailed: float
     over_all: Gain
+    over_all_weighed: Gain
     over_none: Gain
     all_over_none: Gain
     qini: tuple[float, ...]
@@ -183,11 +186,17 @@ def judge(
             trial, others, fold, learner=learner, random_state=random_state
         )
     worth = costs.net(gain)
+    everybody = np.ones(len(y), bool)
+    over_all, weighed = (
+        _apart(chosen - 1.0, each, trial, confidence, everybody)
+        for each in (worth, costs.net(weighed_gains(trial)))
+    )
     return Judgement(
         accounts=len(y),
         returned=int(y.sum()),
         share_mailed=float(np.average(chosen, weights=weight)),
-        over_all=_apart(chosen - 1.0, worth, trial, confidence, np.ones(len(y), bool)),
+        over_all=over_all,
+        over_all_weighed=weighed,
         over_none=mean_gain(chosen * worth, confidence, weight),
         all_over_none=mean_gain(worth, confidence, weight),
         qini=tuple(quality),

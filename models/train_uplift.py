@@ -94,6 +94,7 @@ def plain_judgement(judged: Judgement) -> dict[str, Any]:
         "accounts": judged.accounts,
         "share_mailed": judged.share_mailed,
         "over_all": list(judged.over_all),
+        "over_all_weighed": list(judged.over_all_weighed),
         "over_none": list(judged.over_none),
         "all_over_none": list(judged.all_over_none),
         "over_used": judged.over_used and list(judged.over_used),

@@ -101,6 +101,17 @@ def crossed_gains(
     return gains
 
 
+def weighed_gains(trial: Trial) -> Numbers:
+    """Return a noisier measure, by each account's chance of its arm alone.
+
+    It asks no model what to expect, so none can lead it astray. Source: D. Horvitz and
+    D. Thompson, JASA 47 (1952), 663-685.
+    """
+    mailed, chance = trial.mailed, trial.chance
+    gains: Numbers = trial.y * (mailed / chance - ~mailed / (1 - chance))
+    return gains
+
+
 class TextTrial(NamedTuple):
     """The rows of a trial of several texts.
 

@@ -270,12 +270,19 @@ def _of_uplift(metadata: Mapping[str, Any]) -> tuple[Section, ...]:
         if (against := metadata.get("judged_against"))
         else []
     )
+    # A model that was trained before says nothing of it.
+    weighed = [
+        ("the same, by the chances of a mail alone", _gain(gain))
+        for gain in [judged.get("over_all_weighed")]
+        if gain
+    ]
     return (
         Section(
             "How good it is",
             ("what is gained, " + of_all, ""),
             (
                 ("mailing by the model, over mailing all", _gain(judged["over_all"])),
+                *weighed,
                 ("mailing by the model, over nobody", _gain(judged["over_none"])),
                 ("mailing all, over nobody", _gain(judged["all_over_none"])),
                 *rival,

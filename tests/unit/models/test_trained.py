@@ -94,6 +94,7 @@ def test_whom_a_mail_helps_is_learnt_and_worth_it():
     judged = trained.metadata["judgement"]
     assert judged["is_better"]
     assert judged["over_all"][1] > 0.03
+    assert judged["over_all_weighed"][1] > 0
     assert "Mailing the" in judged["sentence"]
     assert trained.metadata["rule"]["words"].startswith("active_users_90d above")
     shuffled = trained.metadata["controls"]["judgement_of_shuffled_arms"]

@@ -200,6 +200,9 @@ def test_sleeping_dogs_are_left_alone_where_that_is_shown(seed):
     assert 0.055 < found.over_all.value < 0.085
     assert found.share_mailed == pytest.approx(0.5, abs=0.1)
     assert "brings" in found.sentence
+    weighed = found.over_all_weighed
+    assert weighed.low < found.over_all.value < weighed.high
+    assert weighed.high - weighed.low > found.over_all.high - found.over_all.low
 
 
 def test_accounts_let_in_by_lot_stand_for_those_that_were_not():
