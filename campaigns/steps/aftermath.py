@@ -41,12 +41,12 @@ def adoption_lines(
         as_of: Up to when returns and use are known.
     """
     sums: defaultdict[tuple[str, int, Arm], Adoption] = defaultdict(Adoption)
-    for days in STAYS:
-        found = afterwards.adoption(session, campaign, days=days, before=as_of)
-        for persona, arm, accounts, features in found:
-            key = group_of(persona), days, arm
-            before = sums[key]
-            sums[key] = Adoption(before.accounts + accounts, before.features + features)
+    for found in afterwards.adoption(session, campaign, before=as_of):
+        key = group_of(found.persona), found.days, found.arm
+        before = sums[key]
+        sums[key] = Adoption(
+            before.accounts + found.accounts, before.features + found.features
+        )
     return tuple(
         AdoptionLine(
             persona,

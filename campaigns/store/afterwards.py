@@ -1,12 +1,13 @@
 """What accounts do and say afterwards: features they use again, answers to NPS."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.orm import Session
 
+from campaigns.domain.definitions import STAYS
 from campaigns.domain.words import Arm
 from campaigns.store.tables.programme import CohortRow, EnrolmentRow, StayRow
 from campaigns.store.tables.records import AccountRow, NpsRow
@@ -20,12 +21,14 @@ class Adoption(NamedTuple):
     Attributes:
         persona: The accounts'; None where it is not known.
         arm: Their arm.
+        days: After how many days.
         accounts: How many were looked at.
         features: How many they used, all added up.
     """
 
     persona: str | None
     arm: Arm
+    days: int
     accounts: int
     features: int
 
@@ -49,16 +52,14 @@ _ADOPTED: Final = (
 )
 
 
-def adoption(
-    session: Session, campaign: str, *, days: int, before: datetime
-) -> list[Adoption]:
-    """Return the sums over cohorts whose window closed `days` before a moment."""
-    group = AccountRow.persona, EnrolmentRow.arm
+def adoption(session: Session, campaign: str, *, before: datetime) -> list[Adoption]:
+    """Return the sums over cohorts whose window closed so many days before a moment."""
+    group = AccountRow.persona, EnrolmentRow.arm, StayRow.days
     columns = *group, func.count(), func.sum(StayRow.features)
-    query = _of_returned(columns, campaign, days, before).group_by(*group)
+    query = _of_returned(columns, campaign, STAYS, before).group_by(*group)
     return [
-        Adoption(persona, Arm(arm), accounts, int(features))
-        for persona, arm, accounts, features in session.execute(query)
+        Adoption(persona, Arm(arm), days, accounts, int(features))
+        for persona, arm, days, accounts, features in session.execute(query)
     ]
 
 
@@ -66,7 +67,7 @@ def adopted(
     session: Session, campaign: str, *, days: int, before: datetime
 ) -> Iterator[Adopted]:
     """Yield each account of cohorts whose window closed `days` before a moment."""
-    query = _of_returned(_ADOPTED, campaign, days, before).order_by(EnrolmentRow.id)
+    query = _of_returned(_ADOPTED, campaign, [days], before).order_by(EnrolmentRow.id)
     for enrolment, account, persona, arm, features in session.execute(
         query.execution_options(yield_per=_AT_ONCE)
     ):
@@ -74,8 +75,9 @@ def adopted(
 
 
 def _of_returned(
-    columns: tuple[Any, ...], campaign: str, days: int, before: datetime
+    columns: tuple[Any, ...], campaign: str, after: Collection[int], before: datetime
 ) -> Select[*tuple[Any, ...]]:
+    closed = EnrolmentRow.window_ends_at
     return (
         select(*columns)
         .select_from(EnrolmentRow)
@@ -84,8 +86,12 @@ def _of_returned(
         .where(
             EnrolmentRow.campaign == campaign,
             # Of a younger cohort only those who came back first would be seen.
-            EnrolmentRow.window_ends_at <= before - timedelta(days=days),
-            StayRow.days == days,
+            or_(
+                *(
+                    and_(StayRow.days == days, closed <= before - timedelta(days=days))
+                    for days in after
+                )
+            ),
             StayRow.features.is_not(None),
         )
     )
