@@ -12,8 +12,9 @@ from campaigns.sources.blocks import RowError
 from campaigns.sources.rejects import RejectsFile
 from campaigns.steps.import_file import Import
 from campaigns.steps.take_contacts import Contacts
-from campaigns.store import records, suppressions
+from campaigns.store import contracts, records, suppressions
 from campaigns.store.seen import Seen, nothing_seen
+from campaigns.store.session import Session
 
 _BATCH: Final = 5_000
 _Numbered = tuple[int, Any]
@@ -84,8 +85,17 @@ def _store(work: Import, batch: Sequence[_Numbered]) -> None:
             if stored.get(records.key_of(work.kind, record))
             != records.content_hash(record)
         ]
-        records.put(session, work.kind, changed, address_hash=work.place.address_hash)
+        _put(session, work, changed)
     work.result.add(taken=len(changed), unchanged=len(found) - len(changed))
+
+
+def _put(session: Session, work: Import, changed: Sequence[Any]) -> None:
+    are_contracts = work.kind == "subscriptions"
+    if are_contracts:
+        contracts.set_aside(session, changed, now=work.place.clock())
+    records.put(session, work.kind, changed, address_hash=work.place.address_hash)
+    if are_contracts:
+        contracts.resume(session, [each.id for each in changed])
 
 
 def _take_contacts(work: Import, batches: Iterator[list[_Numbered]]) -> None:

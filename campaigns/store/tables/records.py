@@ -87,6 +87,7 @@ class SubscriptionRow(ImportedRow, Base):
     end_reason: Mapped[str | None] = mapped_column(String(500))
     discount_minor: Mapped[int | None] = mapped_column(BigInteger)
     merged_into: Mapped[str | None] = mapped_column(ID)
+    resumed_at: Mapped[datetime | None]
 
 
 class TicketRow(ImportedRow, Base):
