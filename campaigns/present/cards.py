@@ -212,7 +212,7 @@ def _cutoffs(metadata: Mapping[str, Any]) -> str:
 def _over_luck(metadata: Mapping[str, Any]) -> str:
     found = _range(metadata["over_luck"], "{:+.3f}")
     sure = metadata.get("confidence", _USUALLY)
-    return f"Its AUC is {found} over luck's; an interval of {sure:.1%}."
+    return f"Its AUC is {found} over luck's; an interval of {percent(sure)}."
 
 
 def _of_propensity(metadata: Mapping[str, Any]) -> tuple[Section, ...]:
@@ -291,8 +291,8 @@ def _of_uplift(metadata: Mapping[str, Any]) -> tuple[Section, ...]:
                 ("Qini × 100", f"{100 * judged['qini']:.2f}"),
             ),
             f"Judged on {number(judged['accounts'])} accounts, each by a model that "
-            f"had not seen it; intervals of {metadata['confidence']:.1%}, as it is "
-            "asked every week.",
+            f"had not seen it; intervals of {percent(metadata['confidence'])}, as it "
+            "is asked every week.",
         ),
         Section(
             "The best rule of one feature",
@@ -323,7 +323,9 @@ def _gain(gain: Sequence[float]) -> str:
 
 
 def _range(values: Sequence[float], shape: str) -> str:
-    value, low, high = (shape.format(each) for each in values)
+    value, low, high = (
+        shape.format(each).replace("%", " %").replace("-", "−") for each in values
+    )
     return f"{value} ({low} to {high})"
 
 

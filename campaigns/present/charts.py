@@ -290,7 +290,7 @@ def svg(chart: Drawing, palette: Palette) -> str:
 
     return str(
         vl_convert.vegalite_to_svg(
-            _styled(chart, palette, ground="transparent", letters=12)
+            _styled(chart, palette, ground="transparent", letters=14)
         )
     )
 
