@@ -18,6 +18,8 @@
 # return at is what every campaign has to beat.
 
 # %%
+import numpy as np
+
 from campaigns.cli.options import workspace_in_use
 from campaigns.domain.values import ArmCount
 from campaigns.errors import ActionRefusedError
@@ -25,6 +27,8 @@ from campaigns.present import charts
 from campaigns.rules.measure.rates import rate_interval
 from campaigns.steps import learn, teach
 from campaigns.wiring.workspace import open_workspace
+from models.returns import Window
+from models.synthetic.trials import make_trial
 from models.train_returns import train_returns, window_of
 
 workspace = open_workspace(workspace_in_use(default="demo"))
@@ -81,7 +85,30 @@ if trained:
         print(f"{reason['feature']:26} {reason['auc_lost']:.3f} of AUC lost without it")
 
 # %% [markdown]
-# Keep it in the workspace; `winback models promote VERSION` then uses it.
+# ## What it looks like where it can
+#
+# 3,000 made accounts that got no mail: the longer they were away, the fewer come back.
+# Each dot is a tenth of the later ones. On the dashed line, what was stated came true.
+
+# %%
+made = make_trial(15_000, seed=7, fading=0.5)
+alone = np.flatnonzero(~made.trial.mailed.astype(bool))
+months = [until - number * 2 * learning.win_back.window for number in (3, 2, 1)]
+shown = train_returns(
+    [
+        Window(
+            month, np.array(made.accounts)[rows], made.trial.X[rows], made.trial.y[rows]
+        )
+        for month, rows in zip(months, np.array_split(alone, 3), strict=True)
+    ],
+    horizon=learning.win_back.window,
+    as_of=until,
+)
+print(learn.sentence_of(shown.metadata))
+charts.stated_and_kept(shown.metadata["standings"][shown.metadata["chosen"]]["bins"])
+
+# %% [markdown]
+# Keep your own in the workspace; `winback models promote VERSION` then uses it.
 
 # %%
 if trained:

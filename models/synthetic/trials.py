@@ -41,6 +41,7 @@ def make_trial(
     harm: float = 0.12,
     help_: float = 0.08,
     share_mailed: float = 0.8,
+    fading: float = 0.1,
 ) -> MadeTrial:
     """Return accounts mailed by lot.
 
@@ -54,6 +55,7 @@ def make_trial(
         harm: What a mail takes from their chance.
         help_: What it adds to the others'.
         share_mailed: By lot.
+        fading: What being away takes, little by little, from the chance to come back.
     """
     rng = np.random.default_rng(seed)
     X = rng.gamma(2.0, 0.5, size=(accounts, len(FEATURE_NAMES)))
@@ -65,7 +67,8 @@ def make_trial(
     )
     is_harmed = pains > np.quantile(pains, 1 - harmed_share)
     uplift = np.where(is_harmed, -harm, help_)
-    alone = 0.14 + 0.1 * np.exp(-X[:, FEATURE_NAMES.index("days_since_last_use")] / 90)
+    away = X[:, FEATURE_NAMES.index("days_since_last_use")]
+    alone = 0.14 + fading * np.exp(-away / 90)
     mailed = rng.random(accounts) < share_mailed
     back = rng.random(accounts) < alone + mailed * uplift
     rows = trial(X, back.astype(float), mailed, np.full(accounts, share_mailed))

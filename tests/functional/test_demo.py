@@ -166,12 +166,10 @@ def test_notebooks_run_on_the_demos_workspace(notebook, demo, monkeypatch):
 
     nbclient.NotebookClient(document, timeout=300, kernel_name="python3").execute()
 
-    said = "".join(
-        output.get("text", "")
-        for cell in document.cells
-        for output in cell.get("outputs", [])
-    )
-    assert "accounts" in said
+    outputs = [each for cell in document.cells for each in cell.get("outputs", [])]
+    assert "accounts" in "".join(each.get("text", "") for each in outputs)
+    pages = [each.get("data", {}).get("text/html", "") for each in outputs]
+    assert any("vegaEmbed" in page for page in pages), "each shows a chart"
 
 
 def test_notebooks_are_laid_out_once_and_stay_whose_they_are(demo, tmp_path):
