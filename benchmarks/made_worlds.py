@@ -7,14 +7,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
-from rich.console import Console
-from rich.progress import track
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import f1_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks import weekly_learning
 from models.definitions import FEATURE_NAMES, THEMES
 from models.features import Inputs, features_as_of
 from models.policy import Costs, judge, mails_whom
@@ -171,29 +170,15 @@ def policy() -> Iterator[Line]:
     yield what, "truth on 20,000 others", gained, f"mails {chosen.mean():.0%}"
 
 
-_WORLDS: Final = 40
-_WEEKS: Final = 26
+_WORLDS: Final = 100
 
 
 def alike() -> Iterator[Line]:
     """Where all gain alike: how many programmes ever leave anybody alone."""
-    misled = 0
-    for seed in track(range(_WORLDS), "programmes", console=Console(stderr=True)):
-        made_rows = make_trial(150 * _WEEKS + 1_000, seed=seed, harmed_share=0.0)
-        misled += _is_misled(made_rows.trial)
+    left = weekly_learning.left_mailing_all(_WORLDS)
     yield (
-        f"nothing to gain, {_WEEKS} weekly looks",
+        f"nothing to gain, {weekly_learning.WEEKS} weekly runs of learn",
         "ours",
-        f"{_WORLDS - misled} of {_WORLDS} programmes always mail all",
+        f"{_WORLDS - len(left)} of {_WORLDS} programmes always mail all",
         "",
     )
-
-
-def _is_misled(rows) -> bool:
-    for week in range(1, _WEEKS + 1):
-        seen = rows._replace(
-            **{name: getattr(rows, name)[: 1_000 + 150 * week] for name in rows._fields}
-        )
-        if judge(Combined(random_state=0), seen, confidence=1 - 0.05 / 52).is_better:
-            return True
-    return False

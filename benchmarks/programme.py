@@ -107,7 +107,7 @@ def _score(n: int) -> dict:
     }
 
 
-def _open(folder: Path):
+def opened(folder: Path):
     engine = open_engine(f"sqlite:///{folder / 'bench.db'}")
     upgrade(engine)
     return make_sessions(engine)
@@ -115,7 +115,7 @@ def _open(folder: Path):
 
 def launched(folder: Path, *, accounts: int):
     """Return the sessions of a programme, and the one cohort that is due."""
-    sessions = _open(folder)
+    sessions = opened(folder)
     definition = campaign(steps=2)
     with sessions.begin() as session:
         _churned_accounts(session, accounts)
@@ -127,7 +127,7 @@ def launched(folder: Path, *, accounts: int):
 
 def settled_programme(folder: Path, *, enrolments: int) -> Reporting:
     """Return what a report is made with, of a programme whose windows have closed."""
-    sessions = _open(folder)
+    sessions = opened(folder)
     with sessions.begin() as session:
         session.add(InstanceRow(id=1, name="bench", created_at=NOON))
         _churned_accounts(session, enrolments)

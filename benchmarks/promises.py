@@ -17,7 +17,7 @@ from rich.table import Table
 
 NOT_TRIED: Final = "not tried here"
 _ROOT: Final = Path(__file__).resolve().parents[1]
-_FOLDERS: Final = ("campaigns", "benchmarks", "templates", "tests")
+_FOLDERS: Final = ("campaigns", "models", "benchmarks", "templates", "tests")
 _SUFFIXES: Final = {".py", ".html", ".txt", ".toml"}
 _FILES: Final = ("pyproject.toml", "requirements/core.txt", "requirements/dev.txt")
 _WIDTH: Final = 160
@@ -51,6 +51,11 @@ Proof = Callable[[bool, Path], Iterator[Row]]
 """Is told whether to try everything, and where it may keep what it did."""
 
 
+def folder_of_this_code() -> Path:
+    """Return where to keep what was tried with the code as it is."""
+    return _KEPT / _code()
+
+
 def _code() -> str:
     """Return a name for the code that is tried: results of other code say nothing."""
     digest = sha256()
@@ -70,7 +75,7 @@ def _rows(name: str, proof: Proof, *, is_full: bool) -> Iterator[Row]:
     if file.exists():
         yield from (Row(*row) for row in json.loads(file.read_text()))
         return
-    rows = list(proof(is_full, _KEPT / _code()))
+    rows = list(proof(is_full, folder_of_this_code()))
     if all(row.was_tried for row in rows):
         file.write_text(json.dumps(rows))
     yield from rows
