@@ -71,11 +71,15 @@ for segment, account, confidence, reasons in few.select(
 # %%
 with workspace.sessions.begin() as session:
     model = model_versions.active(session, "segments")
-metrics = model.metadata["metrics"]
-print(f"right on labels it had not seen: {metrics['accuracy']:.0%} of accounts")
-print(f"always naming the commonest:     {metrics['chance']:.0%}")
-print(f"labels came from:                {model.metadata['labels_by']}")
-pl.DataFrame(metrics["confusion"], schema=model.metadata["classes"], orient="row")
+if model:
+    metrics, classes = model.metadata["metrics"], model.metadata["classes"]
+    print(f"right on labels it had not seen: {metrics['accuracy']:.0%} of accounts")
+    print(f"always naming the commonest:     {metrics['chance']:.0%}")
+    print(f"labels came from:                {model.metadata['labels_by']}")
+    confusion = pl.DataFrame(metrics["confusion"], schema=classes, orient="row")
+    display(confusion)  # noqa: F821 — Jupyter's own
+else:
+    print("No model is used: `winback models list` says which there are, and why.")
 
 # %% [markdown]
 # ## What to do

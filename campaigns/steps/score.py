@@ -89,7 +89,9 @@ def score(learning: Learning, *, as_of: datetime) -> ScoreResult:
         models = {kind: model_versions.active(session, kind) for kind in ModelKind}
         model = models.pop(ModelKind.SEGMENTS)
         if model is None:
-            raise NotFoundError("no model was trained yet: `winback train segments`")
+            raise NotFoundError(
+                "no model of segments is used: `winback train segments`"
+            )
         pinned = [
             model_versions.find(session, each)
             for each in campaigns.pinned_models(session)

@@ -7,6 +7,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
+from pathlib import Path
 
 import jupytext
 import nbclient
@@ -170,6 +171,28 @@ def test_notebooks_run_on_the_demos_workspace(notebook, demo, monkeypatch):
     assert "accounts" in "".join(each.get("text", "") for each in outputs)
     pages = [each.get("data", {}).get("text/html", "") for each in outputs]
     assert any("vegaEmbed" in page for page in pages), "each shows a chart"
+
+
+def test_models_are_listed_shown_learnt_and_put_back(demo, walk, tmp_path):
+    copy = tmp_path / "demo"
+    shutil.copytree(demo[0], copy)
+    (used,) = re.findall(r"\* segments +(\w+)", walk("models", "list", workspace=copy))
+    card = walk("models", "show", used[:6], workspace=copy)
+    assert f"Model {used}, in use." in card
+    assert Path(re.search(r"The page is in (\S+)", card)[1]).exists()
+
+    learnt = walk("learn", workspace=copy)
+    (other,) = re.findall(r"^  (\w+): proposed;", learnt, re.MULTILINE)
+    assert "20 that did and 20 that did not" in learnt, "of who comes back"
+    assert "can be asked once 50 did" in learnt, "of whom a mail helps"
+
+    assert "No model" in walk("models", "rollback", "segments", workspace=copy)
+    assert "winback train segments" in walk("score", workspace=copy, fails=1)
+    assert "in use" in walk("models", "promote", other, workspace=copy)
+    assert "churned accounts scored" in walk("score", workspace=copy)
+    for what in ("propensity", "uplift", "everything"):
+        said = walk("train", what, workspace=copy, fails=1)
+        assert said.startswith("winback: "), said
 
 
 def test_notebooks_are_laid_out_once_and_stay_whose_they_are(demo, tmp_path):
