@@ -84,7 +84,8 @@ def _of_returned(
         .join(StayRow, StayRow.enrolment == EnrolmentRow.id)
         .join(AccountRow, AccountRow.id == EnrolmentRow.account)
         .where(
-            EnrolmentRow.campaign == campaign,
+            # Few of all came back: SQLite is to begin with those.
+            EnrolmentRow.campaign.concat("") == campaign,
             # Of a younger cohort only those who came back first would be seen.
             or_(
                 *(
@@ -146,6 +147,8 @@ def answers(session: Session, campaign: str, *, before: datetime) -> Iterator[An
         .join(CohortRow, CohortRow.id == EnrolmentRow.cohort)
         .where(
             EnrolmentRow.campaign == campaign,
+            # Few answer: SQLite is to begin with those.
+            EnrolmentRow.account.in_(select(NpsRow.account)),
             EnrolmentRow.window_ends_at <= before,
             NpsRow.at >= EnrolmentRow.enrolled_at,
             NpsRow.at < before,

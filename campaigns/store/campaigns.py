@@ -257,7 +257,8 @@ def status(session: Session, name: str) -> CampaignStatus:
         enrolled=_counts(
             session,
             select(EnrolmentRow.arm, func.count())
-            .where(EnrolmentRow.campaign == name)
+            .join(CohortRow, CohortRow.id == EnrolmentRow.cohort)
+            .where(CohortRow.campaign == name)
             .group_by(EnrolmentRow.arm),
         ),
         refused=latest_refusals(session, name),

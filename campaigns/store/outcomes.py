@@ -325,7 +325,13 @@ def leak(session: Session, campaign: str, *, before: datetime) -> ArmCount:
     Whichever campaign or tool wrote to them: a holdout is held out of all.
     """
     held_out = EnrolmentRow.campaign == campaign, EnrolmentRow.arm == Arm.HOLDOUT
-    accounts = session.scalar(select(func.count()).where(*held_out)) or 0
+    arms = (
+        select(func.count())
+        .select_from(CohortRow)
+        .join(EnrolmentRow, EnrolmentRow.cohort == CohortRow.id)
+        .where(CohortRow.campaign == campaign, EnrolmentRow.arm == Arm.HOLDOUT)
+    )
+    accounts = session.scalar(arms) or 0
     other = aliased(EnrolmentRow)
     by_us = (
         select(EnrolmentRow.account)
