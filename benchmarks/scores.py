@@ -22,6 +22,7 @@ MISSING = 0.1
 TREATED = 0.8
 WINDOWS = 4
 LEARNERS = ("logistic", "trees")
+_KINDS = {"segments": "segments", "chance": "propensity", "uplift": "uplift"}
 
 
 def write(folder: Path, *, accounts: int) -> None:
@@ -40,13 +41,13 @@ def write(folder: Path, *, accounts: int) -> None:
     models["segments"].fit(X, np.array([f"s{n}" for n in place]))
     for learner in LEARNERS:
         chance = ReturnModel(learner=learner, random_state=0)
-        models[f"chance-{learner}"] = chance.fit(X, back)
+        models[f"chance{learner}"] = chance.fit(X, back)
         uplift = TwoModel(learner=learner, random_state=0)
-        models[f"uplift-{learner}"] = uplift.fit(X, back, treatment=mailed)
+        models[f"uplift{learner}"] = uplift.fit(X, back, treatment=mailed)
     for name, model in models.items():
         described = {
             "version": name,
-            "kind": name.split("-")[0].replace("chance", "propensity"),
+            "kind": next(_KINDS[each] for each in _KINDS if name.startswith(each)),
             "feature_names": FEATURE_NAMES,
             "feature_definition": DEFINITION,
         }
@@ -57,7 +58,7 @@ def models_of(folder: Path, learner: str) -> Models:
     """Return models that `write` kept."""
     from models.artifacts import load
 
-    names = ("segments", f"chance-{learner}", f"uplift-{learner}")
+    names = ("segments", f"chance{learner}", f"uplift{learner}")
     kept = (
         load(
             next((folder / "models").glob(f"{name}-*")),
