@@ -1,6 +1,6 @@
 """What is known of churned accounts, and the features that are made from it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -17,19 +17,6 @@ FEATURE_DEFINITION: Final = DEFINITION
 
 _MOMENT: Final = pl.Datetime("us", "UTC")
 _CHURNED: Final[dict[str, Any]] = {"account": pl.String, "churned_at": _MOMENT}
-_ACCOUNTS: Final[dict[str, Any]] = {"id": pl.String, "created_at": _MOMENT}
-_SUBSCRIPTIONS: Final[dict[str, Any]] = {
-    "account": pl.String,
-    "plan_is_free": pl.Boolean,
-    "seats": pl.Int64,
-    "mrr_minor": pl.Int64,
-    "discount_minor": pl.Int64,
-    "started_at": _MOMENT,
-    "ended_at": _MOMENT,
-    "end_reason": pl.String,
-}
-_TICKETS: Final[dict[str, Any]] = {"account": pl.String, "opened_at": _MOMENT}
-_NPS: Final[dict[str, Any]] = {"account": pl.String, "at": _MOMENT, "score": pl.Int64}
 
 
 class Known(NamedTuple):
@@ -38,18 +25,18 @@ class Known(NamedTuple):
     Attributes:
         churned_at: The accounts in question, each with its churn.
         accounts: id and created_at of every account.
-        subscriptions: Rows as the store gives them.
+        subscriptions: Their contracts.
         usage: The lake's events.
-        tickets: Rows as the store gives them.
-        nps: Rows as the store gives them.
+        tickets: Account and opened_at.
+        nps: Account, at and score.
     """
 
     churned_at: Mapping[str, datetime]
-    accounts: Sequence[Mapping[str, Any]]
-    subscriptions: Sequence[Mapping[str, Any]]
+    accounts: pl.DataFrame
+    subscriptions: pl.DataFrame
     usage: pl.LazyFrame
-    tickets: Sequence[Mapping[str, Any]] = ()
-    nps: Sequence[Mapping[str, Any]] = ()
+    tickets: pl.DataFrame
+    nps: pl.DataFrame
 
     def inputs(self) -> Inputs:
         """Return the same as lazy frames."""
@@ -57,15 +44,14 @@ class Known(NamedTuple):
             "account": list(self.churned_at),
             "churned_at": list(self.churned_at.values()),
         }
-        accounts = [{name: row[name] for name in _ACCOUNTS} for row in self.accounts]
         return Inputs(
             pl.LazyFrame(churned, schema=_CHURNED),
-            pl.LazyFrame(accounts, schema=_ACCOUNTS),
+            self.accounts.lazy(),
             self.usage,
-            pl.LazyFrame(list(self.subscriptions), schema=_SUBSCRIPTIONS),
+            self.subscriptions.lazy(),
             # Where nobody has any, none were imported: then nothing is known.
-            pl.LazyFrame(self.tickets, schema=_TICKETS) if self.tickets else None,
-            pl.LazyFrame(self.nps, schema=_NPS) if self.nps else None,
+            None if self.tickets.is_empty() else self.tickets.lazy(),
+            None if self.nps.is_empty() else self.nps.lazy(),
         )
 
 

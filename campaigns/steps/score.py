@@ -18,6 +18,7 @@ from campaigns.steps.settle import record_returns
 from campaigns.store import (
     campaigns,
     episodes,
+    facts,
     instance,
     model_versions,
     records,
@@ -160,10 +161,10 @@ def known_of(learning: Learning, as_of: datetime) -> Known:
             if (moment := find_churn(activity, as_of=as_of, definition=learning.churn))
         }
         return Known(
-            churned_at,
-            records.account_facts(session),
-            records.subscription_facts(session, before=as_of),
+            dict(sorted(churned_at.items())),
+            facts.accounts(session),
+            facts.subscriptions(session, before=as_of),
             learning.lake.scan(before=as_of),
-            records.ticket_facts(session, before=as_of),
-            records.nps_facts(session, before=as_of),
+            facts.tickets(session, before=as_of),
+            facts.nps(session, before=as_of),
         )

@@ -1,9 +1,12 @@
 """Episodes: one absence of an account, from its churn to its return."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Row, insert, select, update
 from sqlalchemy.orm import Session
 
 from campaigns.domain.values import Episode, Return
@@ -11,10 +14,7 @@ from campaigns.domain.words import ReturnKind
 from campaigns.store import gate
 from campaigns.store.tables.programme import EpisodeRow
 
-
-def _latest(session: Session) -> dict[str, EpisodeRow]:
-    query = select(EpisodeRow).order_by(EpisodeRow.account, EpisodeRow.sequence)
-    return {row.account: row for row in session.scalars(query)}
+_AT_ONCE: Final = 10_000
 
 
 def record_churn(
@@ -25,25 +25,53 @@ def record_churn(
     A new one opens only after a recorded return and only for a later churn; otherwise
     a changed definition or late data merely moves the open episode's date.
     """
-    latest = _latest(session)
-    opened: list[dict[str, object]] = []
-    for account, moment in sorted(churned_at.items()):
-        row = latest.get(account)
-        if row is not None and row.returned_at is None:
-            row.churned_at, row.definition = moment, definition
-        elif row is None or (row.returned_at and moment > row.returned_at):
-            opened.append(
-                {
-                    "account": account,
-                    "sequence": row.sequence + 1 if row else 1,
-                    "churned_at": moment,
-                    "definition": definition,
-                }
+    sequences = dict.fromkeys(churned_at, 1)
+    moved: list[dict[str, object]] = []
+    for last in _latest(session):
+        moment = churned_at.get(last.account)
+        if moment is None:
+            continue
+        if last.returned_at is not None and moment > last.returned_at:
+            sequences[last.account] = last.sequence + 1
+            continue
+        del sequences[last.account]
+        was = last.churned_at, last.definition
+        if last.returned_at is None and was != (moment, definition):
+            moved.append(
+                {"id": last.id, "churned_at": moment, "definition": definition}
             )
-    session.flush()
+    opened = [
+        {
+            "account": account,
+            "sequence": sequence,
+            "churned_at": churned_at[account],
+            "definition": definition,
+        }
+        for account, sequence in sorted(sequences.items())
+    ]
+    if moved:
+        session.execute(update(EpisodeRow), moved)
     if opened:
         session.execute(insert(EpisodeRow), opened)
     return len(opened)
+
+
+def _latest(
+    session: Session,
+) -> Iterator[Row[int, str, int, datetime, datetime | None, str]]:
+    """Yield each account's latest episode."""
+    query = select(
+        EpisodeRow.id,
+        EpisodeRow.account,
+        EpisodeRow.sequence,
+        EpisodeRow.churned_at,
+        EpisodeRow.returned_at,
+        EpisodeRow.definition,
+    ).order_by(EpisodeRow.account, EpisodeRow.sequence)
+    rows = session.execute(query.execution_options(yield_per=_AT_ONCE))
+    for _, of_account in groupby(rows, key=attrgetter("account")):
+        *_, last = of_account
+        yield last
 
 
 def open_episodes(session: Session) -> list[Episode]:

@@ -11,6 +11,8 @@ from collections.abc import (
 )
 from datetime import datetime
 from hashlib import blake2b
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import and_, func, or_, select
@@ -42,6 +44,7 @@ from campaigns.store.upserts import upsert
 AddressHash = Callable[[str], str]
 T = TypeVar("T")
 
+_AT_ONCE: Final = 10_000
 _MANY: Final = 500
 """Values in one IN (…), well below SQLite's limit."""
 
@@ -141,44 +144,6 @@ def holders_of(session: Session, hashes: Collection[str]) -> dict[tuple[str, str
     return found
 
 
-def account_facts(session: Session) -> list[dict[str, Any]]:
-    """Return id, creation time and time zone of every account, ordered by id."""
-    query = select(AccountRow.id, AccountRow.created_at, AccountRow.time_zone)
-    return [row._asdict() for row in session.execute(query.order_by(AccountRow.id))]
-
-
-def subscription_facts(session: Session, *, before: datetime) -> list[dict[str, Any]]:
-    """Return every subscription begun before a moment, as values."""
-    query = (
-        select(
-            SubscriptionRow.account,
-            SubscriptionRow.plan_is_free,
-            SubscriptionRow.seats,
-            SubscriptionRow.mrr_minor,
-            SubscriptionRow.discount_minor,
-            SubscriptionRow.started_at,
-            SubscriptionRow.ended_at,
-            SubscriptionRow.end_reason,
-        )
-        .where(SubscriptionRow.started_at < before)
-        .order_by(SubscriptionRow.account, SubscriptionRow.started_at)
-    )
-    return [row._asdict() for row in session.execute(query)]
-
-
-def ticket_facts(session: Session, *, before: datetime) -> list[dict[str, Any]]:
-    """Return account and time of every ticket opened before a moment."""
-    query = select(TicketRow.account, TicketRow.opened_at)
-    query = query.where(TicketRow.opened_at < before)
-    return [row._asdict() for row in session.execute(query)]
-
-
-def nps_facts(session: Session, *, before: datetime) -> list[dict[str, Any]]:
-    """Return account, time and score of every NPS answer before a moment."""
-    query = select(NpsRow.account, NpsRow.at, NpsRow.score).where(NpsRow.at < before)
-    return [row._asdict() for row in session.execute(query)]
-
-
 _SPANS = select(
     SubscriptionRow.account,
     SubscriptionRow.started_at,
@@ -210,11 +175,12 @@ def spans_of(
 def _by_account(
     rows: Iterable[Sequence[Any]],
 ) -> dict[str, tuple[SubscriptionSpan, ...]]:
-    spans: dict[str, list[SubscriptionSpan]] = {}
-    for account, started_at, ended_at, end_kind, plan_is_free in rows:
-        span = SubscriptionSpan(started_at, ended_at, end_kind, plan_is_free)
-        spans.setdefault(account, []).append(span)
-    return {account: tuple(each) for account, each in spans.items()}
+    by_account = groupby(rows, key=itemgetter(0))
+    return {account: tuple(map(_span, some)) for account, some in by_account}
+
+
+def _span(row: Sequence[Any]) -> SubscriptionSpan:
+    return SubscriptionSpan(*row[1:])
 
 
 def spans_since_churn(
@@ -286,10 +252,15 @@ def merges(session: Session, *, before: datetime) -> dict[str, list[datetime]]:
 def activities(
     session: Session, last_used: Mapping[str, datetime], *, before: datetime
 ) -> Iterator[AccountActivity]:
-    """Yield what is known of every account's payments and use, ordered by id."""
-    spans = spans_by_account(session, before=before)
-    for account in sorted(account_ids(session)):
-        yield AccountActivity(account, spans.get(account, ()), last_used.get(account))
+    """Yield what is known of every account's payments and use, in any order."""
+    query = _SPANS.where(SubscriptionRow.started_at < before)
+    rows = session.execute(query.execution_options(yield_per=_AT_ONCE))
+    others = account_ids(session)
+    for account, some in groupby(rows, key=itemgetter(0)):
+        others.discard(account)
+        yield AccountActivity(account, tuple(map(_span, some)), last_used.get(account))
+    for account in others:
+        yield AccountActivity(account, (), last_used.get(account))
 
 
 def contacts_of(

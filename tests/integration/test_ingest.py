@@ -9,7 +9,7 @@ import pytest
 
 from campaigns.errors import InputError
 from campaigns.steps.ingest import ingest
-from campaigns.store import imports, records
+from campaigns.store import facts, imports, records
 from campaigns.store.usage import newest_event
 from tests.factories import NOON, address_hash, at
 
@@ -285,8 +285,8 @@ def test_json_lines_may_lack_fields_that_later_lines_have(take, place):
     assert three(result) == (2, 0, 1)
     assert result.first_rejections[0].column == "colour"
     with place.sessions.begin() as session:
-        facts = records.subscription_facts(session, before=at("2030-01-01"))
-    assert [each["ended_at"] is None for each in facts] == [True, False]
+        table = facts.subscriptions(session, before=at("2030-01-01"))
+    assert table["ended_at"].is_null().to_list() == [True, False]
 
 
 def test_numbers_and_times_too_large_are_rejections_and_no_crash(take):

@@ -24,6 +24,7 @@ from campaigns.store import (
     cohorts,
     doubts,
     episodes,
+    facts,
     instance,
     messages,
     model_versions,
@@ -109,9 +110,10 @@ def test_times_come_back_aware_and_in_utc(sessions):
             session, created_at=datetime.fromisoformat("2026-01-01T01:00+01:00")
         )
     with sessions.begin() as session:
-        (facts,) = records.account_facts(session)
+        row = session.get_one(AccountRow, "acc-1")
+        assert facts.accounts(session)["created_at"].item() == row.created_at
 
-    assert facts["created_at"].isoformat() == "2026-01-01T00:00:00+00:00"
+    assert row.created_at.isoformat() == "2026-01-01T00:00:00+00:00"
 
 
 def test_sqlite_syncs_fully_and_begins_immediately(sqlite_url):
