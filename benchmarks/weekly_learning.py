@@ -49,7 +49,9 @@ def left_mailing_all(worlds: int) -> list[int]:
     file = folder_of_this_code() / "weekly_learning.jsonl"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
-    found = dict(json.loads(line) for line in file.read_text().splitlines())
+    # A line that was torn by a kill is tried again.
+    lines = [line for line in file.read_text().splitlines() if line.endswith("]")]
+    found = dict(map(json.loads, lines))
     rest = [seed for seed in range(worlds) if seed not in found]
     with ProcessPoolExecutor() as pool, file.open("a") as kept:
         tried = zip(rest, pool.map(leaves_mailing_all, rest), strict=True)

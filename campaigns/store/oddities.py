@@ -44,7 +44,7 @@ _TABLES: Final[dict[str, tuple[Any, dict[str, Any]]]] = {
             "started_at": _MOMENT,
             "ended_at": _MOMENT,
             "end_kind": _TEXT,
-            "resumed_at": _MOMENT,
+            "resumed_as": _TEXT,
             "merged_into": _TEXT,
         },
     ),
@@ -239,11 +239,11 @@ def _of_endings(tables: Tables, now: datetime) -> Iterator[Oddity]:
         "taken as voluntary; say dunning or merged where it was",
     )
     yield _oddity(
-        "running again after an end that a later file took back",
-        paid.filter(pl.col("resumed_at").is_not_null()),
+        "paid again under an id that had ended or was free",
+        every.filter(pl.col("resumed_as").is_not_null()).select(id="resumed_as"),
         paid,
         "paid subscriptions",
-        "back when the import showed it; before, ended as the earlier file said",
+        "back when the import showed it; what was before is kept apart",
     )
     accounts = tables["accounts"].select(merged_into="id")
     merged = every.filter(pl.col("merged_into").is_not_null())

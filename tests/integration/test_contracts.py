@@ -15,6 +15,7 @@ SEEN = NOON + timedelta(days=40)
 HEADER = "id,account,plan,plan_is_free,seats,started_at,ended_at,end_kind\n"
 LEFT = HEADER + "s1,acc-1,Team,no,5,2025-01-01T00:00Z,2025-06-01T00:00Z,voluntary\n"
 BACK = HEADER + "s1,acc-1,Team,no,5,2025-01-01T00:00Z,,\n"
+FREE = BACK.replace("Team,no", "Free,yes")
 
 
 @pytest.fixture
@@ -38,11 +39,16 @@ def spans(sessions):
     return spans
 
 
+@pytest.fixture(autouse=True)
+def churned(place):
+    """The account left in June."""
+    with place.sessions.begin() as session:
+        episodes.record_churn(session, {"acc-1": ENDED}, definition="ended")
+
+
 @pytest.fixture
 def returned(sessions, place):
-    """Say when and how the account came back that left in June, if it did."""
-    with sessions.begin() as session:
-        episodes.record_churn(session, {"acc-1": ENDED}, definition="ended")
+    """Say when and how the account came back, if it did."""
 
     def returned():
         now = place.clock() + timedelta(minutes=1)
@@ -80,10 +86,13 @@ def test_what_changes_later_leaves_the_return_where_it_was(bring, spans):
     assert spans() == [(START, ENDED), (SEEN, ends)]
 
 
-def test_a_contract_may_run_again_twice(bring, spans):
+def test_a_contract_may_run_again_twice(bring, spans, returned, place):
     bring(LEFT, NOON)
     bring(BACK, SEEN)
+    assert returned() == (SEEN, "paid")
     second = SEEN + timedelta(days=9)
+    with place.sessions.begin() as session:
+        episodes.record_churn(session, {"acc-1": second}, definition="ended")
     bring(BACK.replace("00:00Z,,", f"00:00Z,{second:%Y-%m-%dT%H:%M}Z,"), second)
 
     again = second + timedelta(days=30)
@@ -103,8 +112,7 @@ def test_an_end_that_lies_before_the_return_was_seen_is_taken(bring, spans):
 
 
 def test_a_free_plan_that_becomes_a_paid_one_is_a_return(bring, spans, returned):
-    free = BACK.replace("Team,no", "Free,yes")
-    bring(free, NOON)
+    bring(FREE, NOON)
     assert returned() == (None, None)
 
     bring(BACK, SEEN)
@@ -120,7 +128,11 @@ def test_a_free_plan_that_becomes_a_paid_one_is_a_return(bring, spans, returned)
         pytest.param(
             LEFT.replace("2025-06-01", "2027-06-01"), BACK, id="an-end-to-come-is-off"
         ),
-        pytest.param(BACK, BACK.replace("Team,no", "Free,yes"), id="it-becomes-free"),
+        pytest.param(BACK, FREE, id="it-becomes-free"),
+        pytest.param(
+            LEFT.replace("2025-06-01", "2026-01-20"), BACK, id="it-is-renewed"
+        ),
+        pytest.param(FREE.replace("2025-01", "2027-01"), BACK, id="it-was-to-begin"),
     ],
 )
 def test_other_changes_are_no_return(bring, spans, returned, before, after):
@@ -139,11 +151,42 @@ def test_a_file_that_tells_of_a_later_start_is_believed(bring, spans, returned):
     assert spans() == [(at("2026-01-20"), None)]
 
 
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        pytest.param(LEFT, [(START, ENDED)], id="that-was-wrong"),
+        pytest.param(FREE, [(START, None)], id="it-becomes-free"),
+        pytest.param(
+            BACK.replace("2025-01-01", "2026-01-20"),
+            [(START, ENDED), (at("2026-01-20"), None)],
+            id="it-began-earlier",
+        ),
+    ],
+)
+def test_a_later_file_is_believed(bring, spans, last, expected):
+    bring(LEFT, NOON)
+    bring(BACK, SEEN)
+    assert len(spans()) == 2
+
+    bring(last, SEEN + timedelta(days=1))
+
+    assert spans() == expected
+
+
+def test_who_has_not_left_does_not_come_back(bring, place):
+    for rows, when in ((LEFT, NOON), (BACK, SEEN)):
+        bring(rows.replace("acc-1", "acc-2"), when)
+
+    with place.sessions.begin() as session:
+        (spans,) = records.spans_of(session, ["acc-2"]).values()
+    assert [each.ended_at for each in spans] == [None]
+
+
 def test_they_are_told_as_odd(bring, place):
     bring(LEFT, NOON)
     bring(BACK, SEEN)
 
     with place.sessions.begin() as session:
         found = oddities.find(session, place.lake, now=SEEN)
-    (odd,) = [each for each in found if "took back" in each.name]
+    (odd,) = [each for each in found if "paid again" in each.name]
     assert (odd.odd, odd.of, odd.examples) == (1, 2, ("s1",))

@@ -11,6 +11,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -72,6 +73,13 @@ class SubscriptionRow(ImportedRow, Base):
         CheckConstraint(
             f"end_kind IS NULL OR {one_of('end_kind', EndKind)}", name="end_kind"
         ),
+        # Few have one: the others cost nothing.
+        Index(
+            "ix_subscriptions_resumed_as",
+            "resumed_as",
+            sqlite_where=text("resumed_as IS NOT NULL"),
+            postgresql_where=text("resumed_as IS NOT NULL"),
+        ),
     )
 
     id: Mapped[str] = mapped_column(ID, primary_key=True)
@@ -87,6 +95,7 @@ class SubscriptionRow(ImportedRow, Base):
     end_reason: Mapped[str | None] = mapped_column(String(500))
     discount_minor: Mapped[int | None] = mapped_column(BigInteger)
     merged_into: Mapped[str | None] = mapped_column(ID)
+    resumed_as: Mapped[str | None] = mapped_column(ID)
     resumed_at: Mapped[datetime | None]
 
 
