@@ -12,7 +12,7 @@ demo: $(VENV)/.core ## Run the whole story on an embedded world, into ./demo (un
 	@$(BIN)/winback demo ./demo
 
 test: $(VENV)/.dev ## Run every test
-	$(BIN)/pytest -n auto --dist worksteal
+	$(BIN)/pytest -n auto --dist worksteal --durations 20
 
 check: format lint types imports tests ## Format, lint, types, imports, tests: what CI runs
 
