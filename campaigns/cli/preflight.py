@@ -30,7 +30,7 @@ def print_preflight(workspace: Workspace, name: str) -> bool:
         messages = campaigns.status(session, name).messages
     waiting = messages.get(MessageState.PLANNED, 0)
     if not waiting:
-        why = "all of them have ended" if messages else "they are planned as it enrols"
+        why = "none waits any more" if messages else "they are planned as it enrols"
         print(f"Campaign {name} has no planned mail: {why}.")
         return True
     with closing(RenderRoom(workspace.template_folders)) as room:

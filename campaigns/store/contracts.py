@@ -5,7 +5,7 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
-from sqlalchemy import inspect, select
+from sqlalchemy import func, inspect, select
 from sqlalchemy.orm import Session, aliased
 
 from campaigns.domain.records import Subscription
@@ -18,7 +18,7 @@ from campaigns.store.upserts import insert_all
 def set_aside(
     session: Session, contracts: Sequence[Subscription], *, now: datetime
 ) -> None:
-    """Keep the past of contracts of churned accounts that are to be paid again.
+    """Keep the past of contracts that accounts which left are to pay again.
 
     Some billing systems take back the end of a contract when a customer returns, or
     let a free plan become a paid one. Only the import shows it, so `now` is taken for
@@ -33,7 +33,7 @@ def set_aside(
     paid = {each.id: each for each in contracts if _is_paid_at(now, each)}
     past = [
         _past(row, now)
-        for row, churned_at in _of_churned_accounts(session, paid)
+        for row, churned_at in _of_those_that_left(session, paid)
         if _had_stopped(row, churned_at, now)
         # A file that tells of a later start tells of the return itself.
         and paid[row.id].started_at <= _end(row, now)
@@ -63,15 +63,16 @@ def _is_paid_at(now: datetime, contract: Subscription) -> bool:
     return runs and not contract.plan_is_free
 
 
-def _of_churned_accounts(
+def _of_those_that_left(
     session: Session, ids: Collection[str]
 ) -> Iterator[tuple[SubscriptionRow, datetime]]:
-    """Yield stored contracts whose account is away, with the moment it churned."""
+    """Yield stored contracts of accounts that left, with when they last did."""
     for piece in chunks(sorted(ids)):
         query = (
-            select(SubscriptionRow, EpisodeRow.churned_at)
+            select(SubscriptionRow, func.max(EpisodeRow.churned_at))
             .join(EpisodeRow, EpisodeRow.account == SubscriptionRow.account)
-            .where(SubscriptionRow.id.in_(piece), EpisodeRow.returned_at.is_(None))
+            .where(SubscriptionRow.id.in_(piece))
+            .group_by(SubscriptionRow.id)
         )
         yield from ((row, churned_at) for row, churned_at in session.execute(query))
 

@@ -5,6 +5,8 @@ from datetime import timedelta
 import pytest
 
 from campaigns.config import WinBackSettings
+from campaigns.domain.values import Return
+from campaigns.domain.words import ReturnKind
 from campaigns.steps.settle import record_returns
 from campaigns.store import episodes, oddities, records
 from campaigns.store.tables.programme import EpisodeRow
@@ -171,6 +173,18 @@ def test_a_later_file_is_believed(bring, spans, last, expected):
     bring(last, SEEN + timedelta(days=1))
 
     assert spans() == expected
+
+
+def test_who_came_back_by_use_may_pay_again_later(bring, spans, place):
+    bring(LEFT, NOON)
+    with place.sessions.begin() as session:
+        (episode,) = episodes.open_episodes(session)
+        back = Return("acc-1", NOON, ReturnKind.USED)
+        episodes.record_returns(session, [(episode, back)])
+
+    bring(BACK, SEEN)
+
+    assert spans() == [(START, ENDED), (SEEN, None)]
 
 
 def test_who_has_not_left_does_not_come_back(bring, place):
