@@ -112,11 +112,13 @@ def test_each_persona_has_its_line_and_the_days_to_come_are_empty(sessions, lake
     treated, holdout = started(
         sessions, 12, lambda number: ("Editor", "Owner", None)[number % 3]
     )
-    for account in (*treated, *holdout):
+    first, *others = *treated, *holdout
+    # The whole cohort had a week, and no more; the first to come back tells nothing.
+    subscribed(sessions, first, 1)
+    for account in others:
         subscribed(sessions, account, 29)
     found = made(sessions, lake, CLOSED + 10 * DAY)
 
-    # The whole cohort had a week, and no more.
     assert [line.persona for line in found.adoption] == ["Editor", "Owner", "not known"]
     assert sum(line.points[0].treated.accounts for line in found.adoption) == 6
     assert {line.points[2].treated for line in found.adoption} == {Adoption()}
