@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from campaigns.domain.definitions import STAYS
 from campaigns.domain.values import ArmCount, CohortCount
@@ -10,8 +11,12 @@ from campaigns.present.lines import MoneyLine, StayLine
 from campaigns.rules.measure.rates import Estimate
 from campaigns.rules.measure.strata import ArmPair
 from campaigns.steps.compare import CONFIDENCE, in_order, pair_of
-from campaigns.store.money import Amount
+from campaigns.store.money import AmountCount
 from campaigns.store.stays import StayCount
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def stay_lines(
@@ -77,46 +82,62 @@ def _lift(pairs: Sequence[ArmPair]) -> Estimate | None:
 
 
 def money_lines(
-    amounts: Iterable[Amount], *, treated: int, holdout: int
+    amounts: Iterable[AmountCount], *, treated: int, holdout: int
 ) -> tuple[MoneyLine, ...]:
     """Return the money that runs again, by currency.
 
     Args:
-        amounts: Of each account that pays again.
+        amounts: How many accounts of an arm pay how much again.
         treated: How many accounts were written to.
         holdout: How many were held out.
     """
-    by_currency: dict[str, dict[Arm, list[int]]] = {}
-    for amount in amounts:
-        arms = by_currency.setdefault(amount.currency, {arm: [] for arm in Arm})
-        arms[amount.arm].append(amount.minor)
+    by_currency: dict[str, list[AmountCount]] = {}
+    for each in amounts:
+        by_currency.setdefault(each.currency, []).append(each)
     return tuple(
-        _money_line(currency, arms[Arm.TREATED], arms[Arm.HOLDOUT], treated, holdout)
-        for currency, arms in sorted(by_currency.items())
+        _money_line(currency, of_it, treated, holdout)
+        for currency, of_it in sorted(by_currency.items())
     )
 
 
 def _money_line(
-    currency: str, ours: list[int], theirs: list[int], treated: int, holdout: int
+    currency: str, amounts: Sequence[AmountCount], treated: int, holdout: int
 ) -> MoneyLine:
-    import numpy as np
+    from campaigns.rules.measure.values import LEAST_ACCOUNTS, money  # imports numpy
 
-    from campaigns.rules.measure.values import LEAST_ACCOUNTS, money
-
-    added, largest, hangs_on_one = None, max(ours + theirs), False
-    total = sum(ours) + sum(theirs)
+    added, hangs_on_one = None, False
+    ours, theirs = (_sum_of(amounts, arm) for arm in (Arm.TREATED, Arm.HOLDOUT))
     if min(treated, holdout) >= LEAST_ACCOUNTS:
         found = money(
-            np.array(ours + [0] * (treated - len(ours)), dtype=float),
-            np.array(theirs + [0] * (holdout - len(theirs)), dtype=float),
+            _of_all(amounts, Arm.TREATED, treated),
+            _of_all(amounts, Arm.HOLDOUT, holdout),
         )
         added = Estimate(*(round(treated * each) for each in found.per_account))
         hangs_on_one = found.hangs_on_one
+    largest = max(each.minor for each in amounts)
     return MoneyLine(
         currency=currency,
-        treated_minor=sum(ours),
-        holdout_minor=sum(theirs),
+        treated_minor=ours,
+        holdout_minor=theirs,
         added_minor=added,
-        largest_share=largest / total if total else 0.0,
+        largest_share=largest / (ours + theirs) if ours + theirs else 0.0,
         hangs_on_one=hangs_on_one,
     )
+
+
+def _sum_of(amounts: Iterable[AmountCount], arm: Arm) -> int:
+    return sum(each.minor * each.accounts for each in amounts if each.arm is arm)
+
+
+def _of_all(
+    amounts: Iterable[AmountCount], arm: Arm, accounts: int
+) -> "NDArray[np.float64]":
+    """Return what each of an arm's accounts pays: most pay nothing."""
+    import numpy as np
+
+    of_arm = [each for each in amounts if each.arm is arm]
+    paid = np.repeat(
+        np.array([each.minor for each in of_arm], dtype=np.float64),
+        [each.accounts for each in of_arm],
+    )
+    return np.concatenate([paid, np.zeros(accounts - len(paid))])

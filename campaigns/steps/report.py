@@ -198,7 +198,7 @@ def _campaign(
         ),
         nps=nps_lines(session, name, as_of=facts.as_of),
         money=money_lines(
-            money.regained(session, name, closed_before=facts.as_of),
+            money.amounts(session, name, closed_before=facts.as_of),
             treated=comparison.treated.accounts,
             holdout=comparison.holdout.accounts,
         ),

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import Select, func, or_, select
 from sqlalchemy.orm import Session
 
 from campaigns.domain.words import Arm
@@ -28,15 +28,53 @@ class Amount(NamedTuple):
     minor: int
 
 
+class AmountCount(NamedTuple):
+    """How many accounts of an arm pay the same amount a month."""
+
+    arm: Arm
+    currency: str
+    minor: int
+    accounts: int
+
+
 def regained(
     session: Session, campaign: str, *, closed_before: datetime
 ) -> Iterator[Amount]:
     """Yield what runs again at the end of each closed window, where anything does."""
+    query = _regained(campaign, closed_before).order_by(
+        EnrolmentRow.id, SubscriptionRow.currency
+    )
+    for enrolment, arm, currency, minor in session.execute(query):
+        yield Amount(enrolment, Arm(arm), currency, _owed(minor))
+
+
+def amounts(
+    session: Session, campaign: str, *, closed_before: datetime
+) -> list[AmountCount]:
+    """Return how many pay how much of what `regained` yields."""
+    each = _regained(campaign, closed_before).subquery()
+    group = each.c.arm, each.c.currency, each.c.minor
+    query = select(*group, func.count()).group_by(*group).order_by(*group)
+    return [
+        AmountCount(Arm(arm), currency, _owed(minor), accounts)
+        for arm, currency, minor, accounts in session.execute(query)
+    ]
+
+
+def _owed(minor: int) -> int:
+    """Return an amount as a whole number: PostgreSQL sums integers to decimals."""
+    return max(0, int(minor))
+
+
+def _regained(campaign: str, closed_before: datetime) -> Select[*tuple[Any, ...]]:
     net = SubscriptionRow.mrr_minor - func.coalesce(SubscriptionRow.discount_minor, 0)
     ends = SubscriptionRow.ended_at
-    query = (
+    return (
         select(
-            EnrolmentRow.id, EnrolmentRow.arm, SubscriptionRow.currency, func.sum(net)
+            EnrolmentRow.id,
+            EnrolmentRow.arm,
+            SubscriptionRow.currency,
+            func.sum(net).label("minor"),
         )
         .join(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
         .join(EpisodeRow, EpisodeRow.id == EnrolmentRow.episode)
@@ -47,14 +85,10 @@ def regained(
             OutcomeRow.came_back,
             SubscriptionRow.plan_is_free.is_(False),
             SubscriptionRow.mrr_minor > 0,
+            SubscriptionRow.currency.is_not(None),
             SubscriptionRow.started_at >= EpisodeRow.churned_at,
             SubscriptionRow.started_at < EnrolmentRow.window_ends_at,
             or_(ends.is_(None), ends >= EnrolmentRow.window_ends_at),
         )
         .group_by(EnrolmentRow.id, EnrolmentRow.arm, SubscriptionRow.currency)
-        .order_by(EnrolmentRow.id, SubscriptionRow.currency)
     )
-    for enrolment, arm, currency, minor in session.execute(query):
-        if currency is not None and minor is not None:
-            # PostgreSQL sums integers to decimals.
-            yield Amount(enrolment, Arm(arm), currency, max(0, int(minor)))

@@ -1,6 +1,7 @@
 """What lasts: who stays, what they pay, and a report that stays as it was made."""
 
 import json
+from collections import Counter
 from datetime import timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from campaigns.present.formats import report_csv, report_slack
 from campaigns.present.report import from_plain
 from campaigns.steps import report
 from campaigns.steps.compare import Baseline
+from campaigns.steps.lasting import money_lines
 from campaigns.steps.settle import settle
 from campaigns.steps.verdicts import Reporting, give_verdicts
 from campaigns.store import (
@@ -162,6 +164,33 @@ def test_what_ended_before_its_window_closed_is_no_money(sessions, lake):
     with sessions.begin() as session:
         found = list(money.regained(session, "spring", closed_before=CLOSED))
     assert [(each.currency, each.minor) for each in found] == [("USD", 24)]
+
+
+def test_accounts_that_pay_the_same_are_counted_together(sessions, lake):
+    enrolled(sessions, ["acc-1", "acc-2", "acc-3"])
+    for account, minor in (("acc-1", 4), ("acc-2", 4), ("acc-3", 8)):
+        subscribed(sessions, account, 5, mrr_minor=minor, currency="EUR")
+    settled(sessions, lake, CLOSED)
+
+    with sessions.begin() as session:
+        each = Counter(
+            found[1:]
+            for found in money.regained(session, "spring", closed_before=CLOSED)
+        )
+        together = money.amounts(session, "spring", closed_before=CLOSED)
+    assert {found[:3]: found.accounts for found in together} == each
+    assert sum(each.values()) == 3
+
+
+def test_money_of_all_accounts_counts_those_that_pay_nothing():
+    ours = money.AmountCount(Arm.TREATED, "EUR", 900, 30)
+    theirs = money.AmountCount(Arm.HOLDOUT, "EUR", 300, 10)
+
+    (line,) = money_lines([ours, theirs], treated=90, holdout=60)
+
+    assert (line.treated_minor, line.holdout_minor) == (27_000, 3_000)
+    assert line.added_minor.value == 90 * (300 - 50)
+    assert line.largest_share == pytest.approx(900 / 30_000)
 
 
 @pytest.mark.parametrize(("merged", "won"), [(8, 1), (5, 0), (9, 1)])
