@@ -20,6 +20,7 @@ from benchmarks import (
     limits,
     outages,
     races,
+    stops,
     syscalls,
     vectors,
     workers,
@@ -192,6 +193,34 @@ def _backlog(is_full: bool, _kept: Path) -> Iterator[Row]:
     )
 
 
+def _stops(is_full: bool, _kept: Path) -> Iterator[Row]:
+    times, mails = (20, 20_000) if is_full else (3, 2_000)
+    for name in _DATABASES:
+        count = 1 if name == "SQLite" else 2
+        row = Row("", f"{count} sending at full rate, {name}", "", NOT_TRIED, [])
+        pauses = row._replace(promise="a pause holds within 2 s")
+        halts = row._replace(
+            promise="once SES pauses the account, a request in flight is the last"
+        )
+        if name == "PostgreSQL" and not _has_postgresql():
+            yield from (pauses, halts)
+            continue
+        with _new(name) as (folder, url):
+            left = stops.paused(url, folder, workers=count, times=times, mails=mails)
+        yield pauses._replace(
+            how_often=f"{times} pauses, {left.taken:,} mails",
+            result=f"{left.after} taken after; the last {left.slowest_seconds:.2f} s",
+            broken=[str(left)] if left.slowest_seconds > 2 else [],
+        )
+        with _new(name) as (folder, url):
+            ended = stops.halted(url, folder, workers=count, mails=mails)
+        yield halts._replace(
+            how_often=f"{ended.accepted:,} of {mails:,} mails taken before",
+            result=f"{ended.refused} refused, the rest still planned",
+            broken=[] if ended.is_kept(workers=count) else [str(ended)],
+        )
+
+
 def _race(_is_full: bool, _kept: Path) -> Iterator[Row]:
     for has_keys in (True, False):
         row = Row(
@@ -248,6 +277,7 @@ PROOFS: Final[dict[str, Proof]] = {
     "limits": _limits,
     "noes": _noes,
     "races": _race,
+    "stops": _stops,
     "workers": _workers,
     "outages": _outages,
     **{

@@ -165,10 +165,17 @@ def ours(load: Load) -> Callable[[], int]:
 
 
 @contextmanager
-def null_ses(*, milliseconds: int, taken: Path | None = None):
-    """Yield the port of a null SES in a process of its own."""
+def null_ses(*, milliseconds: int, taken: Path | None = None, halt: int | None = None):
+    """Yield the port of a null SES in a process of its own.
+
+    Args:
+        milliseconds: After which it answers.
+        taken: The file into which it writes the number of each message that it took.
+        halt: Pauses the account after so many.
+    """
     command = [sys.executable, "-m", "benchmarks.sink", str(milliseconds)]
     command += [str(taken)] if taken else []
+    command += [str(halt)] if halt is not None else []
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -1,17 +1,17 @@
 """A null SES: answers every request after a while, and keeps nothing.
 
-    python -m benchmarks.sink MILLISECONDS [FILE]
+    python -m benchmarks.sink MILLISECONDS [FILE [MAILS]]
 
-Prints its port, and writes into FILE the number of each message that it took. It is the
-network and SES's own time in one, and must be able to do at least three times what is
-measured against it.
+Prints its port, and writes into FILE the number of each message that it took; after so
+many MAILS the account is paused. It is the network and SES's own time in one, and must
+be able to do at least three times what is measured against it.
 """
 
 import asyncio
 import json
-import os
 import re
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,9 +31,9 @@ TAKEN = json.dumps({"MessageId": "0100018f0c0d0e0f-00000000-0000"}).encode()
 SUCCESS = {"Status": "SUCCESS", "MessageId": "0100018f0c0d0e0f-00000000-0000"}
 
 
-def response(body: bytes) -> bytes:
+def response(body: bytes, status: str = "200 OK", headers: str = "") -> bytes:
     head = (
-        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
+        f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\n{headers}"
         f"Content-Length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body
@@ -41,12 +41,36 @@ def response(body: bytes) -> bytes:
 
 MESSAGE = re.compile(rb'"Name": ?"wb_message", ?"Value": ?"(\d+)"')
 ANSWER, QUOTA = response(TAKEN), response(ACCOUNT)
+PAUSED = response(
+    json.dumps({"message": "Email sending is paused for this account."}).encode(),
+    "400 Bad Request",
+    "x-amzn-ErrorType: SendingPausedException\r\n",
+)
+
+
+class Taken:
+    """The file of what was taken, and how many more may be."""
+
+    def __init__(self, file: BinaryIO, mails: float) -> None:
+        self._file = file
+        self._left = mails
+
+    def take(self, request: bytes) -> bool:
+        """Write down the message of a request; return whether it was taken."""
+        found = MESSAGE.search(request)
+        if found is None:
+            return True
+        if self._left < 1:
+            return False
+        self._left -= 1
+        self._file.write(found[1] + b"\n")
+        return True
 
 
 class Sink(asyncio.Protocol):
     """One connection; requests come one after the other."""
 
-    def __init__(self, seconds: float, taken: BinaryIO | None) -> None:
+    def __init__(self, seconds: float, taken: Taken | None) -> None:
         self._seconds = seconds
         self._taken = taken
         self._read = bytearray()
@@ -66,8 +90,8 @@ class Sink(asyncio.Protocol):
             self._needed = end + 4 + int(length or 0)
         if len(self._read) >= self._needed:
             answer = self._answer()
-            if self._taken is not None and (found := MESSAGE.search(self._read)):
-                self._taken.write(found[1] + b"\n")
+            if self._taken is not None and not self._taken.take(self._read):
+                answer = PAUSED
             self._read.clear()
             self._needed = 0
             loop = asyncio.get_running_loop()
@@ -83,7 +107,7 @@ class Sink(asyncio.Protocol):
         return ANSWER
 
 
-async def serve(seconds: float, taken: BinaryIO | None) -> None:
+async def serve(seconds: float, taken: Taken | None) -> None:
     listener = listen(0)
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Sink(seconds, taken), sock=listener)
@@ -91,6 +115,11 @@ async def serve(seconds: float, taken: BinaryIO | None) -> None:
     await server.serve_forever()
 
 
+def main(milliseconds: str, file: str | None = None, mails: str = "inf") -> None:
+    with Path(file).open("ab", buffering=0) if file else nullcontext() as kept:
+        taken = Taken(kept, float(mails)) if kept else None
+        asyncio.run(serve(float(milliseconds) / 1000, taken))
+
+
 if __name__ == "__main__":
-    with Path(*sys.argv[2:] or [os.devnull]).open("ab", buffering=0) as kept:
-        asyncio.run(serve(float(sys.argv[1]) / 1000, kept if sys.argv[2:] else None))
+    main(*sys.argv[1:])

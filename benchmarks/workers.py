@@ -50,7 +50,7 @@ def killed(url: str, folder: Path, *, workers: int, kills: int, mails: int) -> K
     rng, taken = random.Random(7), folder / "taken.txt"
     done = 0
     with null_ses(milliseconds=40, taken=taken) as port:
-        living = [_start(url, port) for _ in range(workers)]
+        living = [start(url, port) for _ in range(workers)]
         while done < kills and _states(sessions)["planned"]:
             time.sleep(rng.uniform(0.05, 0.3))
             # One that has mails in hand: the others are only starting.
@@ -61,7 +61,7 @@ def killed(url: str, folder: Path, *, workers: int, kills: int, mails: int) -> K
             victim = rng.choice(found)
             victim.send_signal(signal.SIGKILL)
             victim.wait()
-            living[living.index(victim)] = _start(url, port)
+            living[living.index(victim)] = start(url, port)
             done += 1
         deadline = time.monotonic() + SETTLED_WITHIN_SECONDS
         while any(_states(sessions)[each] for each in OPEN):
@@ -87,7 +87,8 @@ def _in_hand(sessions) -> list[str]:
         return workers_in_hand(session)
 
 
-def _start(url: str, port: int) -> subprocess.Popen:
+def start(url: str, port: int) -> subprocess.Popen:
+    """Start a worker against the null SES of a port."""
     command = [sys.executable, "-m", "benchmarks.workers", url, str(port)]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
 
