@@ -38,7 +38,6 @@ def rates_over_time(
     looks: Sequence[CohortLine | ProgrammeLook],
     *,
     baseline: float,
-    palette: Palette = LIGHT,
 ) -> Drawing:
     """Return the rates so far of both arms, with bands and the pilot's line."""
     rows = [
@@ -60,7 +59,7 @@ def rates_over_time(
         "arm:N",
         title=None,
         scale=alt.Scale(
-            domain=["written to", "held out"], range=[palette.treated, palette.holdout]
+            domain=["written to", "held out"], range=[LIGHT.treated, LIGHT.holdout]
         ),
         legend=alt.Legend(orient="top", symbolOpacity=1),
     )
@@ -76,17 +75,15 @@ def rates_over_time(
         x=_DAY, y="rate:Q", color=colour
     )
     pilot = _chart([{"rate": baseline}])
-    rule = pilot.mark_rule(color=palette.baseline, strokeDash=[6, 4]).encode(y="rate:Q")
+    rule = pilot.mark_rule(color=LIGHT.baseline, strokeDash=[6, 4]).encode(y="rate:Q")
     label = pilot.mark_text(
-        text=f"pilot {baseline:.0%}", color=palette.baseline, align="right", dy=-7
+        text=f"pilot {baseline:.0%}", color=LIGHT.baseline, align="right", dy=-7
     ).encode(x=alt.value(_WIDTH - 4), y="rate:Q")
     chart = alt.layer(band, line, rule, label)
     return chart.properties(width=_WIDTH, height=_HEIGHT)
 
 
-def lift_over_time(
-    looks: Sequence[CohortLine | ProgrammeLook], *, palette: Palette = LIGHT
-) -> Drawing:
+def lift_over_time(looks: Sequence[CohortLine | ProgrammeLook]) -> Drawing:
     """Return the lift so far with its band and the line of no difference."""
     rows = [
         {
@@ -102,23 +99,23 @@ def lift_over_time(
     data = _chart(rows)
     axis = alt.Axis(format="+.0%", tickCount=6)
     low = alt.Y("low:Q", title="Treated minus held out", axis=axis)
-    band = data.mark_area(opacity=0.18, color=palette.treated)
-    dots = alt.OverlayMarkDef(color=palette.treated)
-    line = data.mark_line(point=dots, strokeWidth=2.5, color=palette.treated)
+    band = data.mark_area(opacity=0.18, color=LIGHT.treated)
+    dots = alt.OverlayMarkDef(color=LIGHT.treated)
+    line = data.mark_line(point=dots, strokeWidth=2.5, color=LIGHT.treated)
     chart = alt.layer(
-        _zero(palette, alt.Y("zero:Q")),
+        _zero(alt.Y("zero:Q")),
         band.encode(x=_DAY, y=low, y2="high:Q"),
         line.encode(x=_DAY, y="lift:Q"),
     )
     return chart.properties(width=_WIDTH, height=_HEIGHT - 60)
 
 
-def _zero(palette: Palette, where: alt.X | alt.Y) -> Any:  # noqa: ANN401 — a chart
-    rule = _chart([{"zero": 0}]).mark_rule(color=palette.text, strokeWidth=1)
+def _zero(where: alt.X | alt.Y) -> Any:  # noqa: ANN401 — a chart
+    rule = _chart([{"zero": 0}]).mark_rule(color=LIGHT.text, strokeWidth=1)
     return rule.encode(where)
 
 
-def lift_by_group(lines: Sequence[GroupLine], *, palette: Palette = LIGHT) -> Drawing:
+def lift_by_group(lines: Sequence[GroupLine]) -> Drawing:
     """Return each group's lift with its interval."""
     rows = [
         {"group": line.title, "lift": lift.value, "low": lift.low, "high": lift.high}
@@ -129,16 +126,16 @@ def lift_by_group(lines: Sequence[GroupLine], *, palette: Palette = LIGHT) -> Dr
     group = alt.Y("group:N", title=None, sort=order)
     axis = alt.Axis(format="+.0%")
     data = _chart(rows)
-    span = data.mark_rule(strokeWidth=2.5, color=palette.treated).encode(
+    span = data.mark_rule(strokeWidth=2.5, color=LIGHT.treated).encode(
         y=group,
         x=alt.X("low:Q", title="Treated minus held out", axis=axis),
         x2="high:Q",
     )
-    dot = data.mark_circle(size=90, opacity=1, color=palette.treated).encode(
+    dot = data.mark_circle(size=90, opacity=1, color=LIGHT.treated).encode(
         y=group, x="lift:Q"
     )
     height = max(1, len(rows)) * _ROW_HEIGHT
-    chart = alt.layer(_zero(palette, alt.X("zero:Q")), span, dot)
+    chart = alt.layer(_zero(alt.X("zero:Q")), span, dot)
     return chart.properties(width=_WIDTH - 120, height=height)
 
 
@@ -146,14 +143,12 @@ def stated_and_kept(
     bins: Sequence[tuple[int, float, float]],
     *,
     kept: str = "Came back",
-    palette: Palette = LIGHT,
 ) -> Drawing:
     """Return what was stated of accounts against what came of them.
 
     Args:
         bins: Accounts, mean chance stated, and the share it came true of.
         kept: What came true.
-        palette: Its colours.
     """
     rows = [
         {"accounts": accounts, "stated": stated, "kept": kept}
@@ -163,8 +158,8 @@ def stated_and_kept(
     axis = alt.Axis(format=".0%", tickCount=6)
     stated = alt.X("stated:Q", title="Chance stated", axis=axis)
     diagonal = _chart([{"stated": 0, "kept": 0}, {"stated": most, "kept": most}])
-    line = diagonal.mark_line(color=palette.text, strokeDash=[6, 4], strokeWidth=1)
-    dots = _chart(rows).mark_circle(size=110, opacity=1, color=palette.treated)
+    line = diagonal.mark_line(color=LIGHT.text, strokeDash=[6, 4], strokeWidth=1)
+    dots = _chart(rows).mark_circle(size=110, opacity=1, color=LIGHT.treated)
     chart = alt.layer(
         line.encode(x=stated, y="kept:Q"),
         dots.encode(x=stated, y=alt.Y("kept:Q", title=kept, axis=axis)),
@@ -172,14 +167,14 @@ def stated_and_kept(
     return chart.properties(width=_WIDTH, height=_HEIGHT)
 
 
-def sizes(counts: Mapping[str, int], *, palette: Palette = LIGHT) -> Drawing:
+def sizes(counts: Mapping[str, int]) -> Drawing:
     """Return how many there are of each, the largest first."""
     rows = [{"group": name, "accounts": count} for name, count in counts.items()]
     group = alt.Y("group:N", title=None, sort="-x")
     data = _chart(rows)
     accounts = alt.X("accounts:Q", title="Accounts", axis=alt.Axis(tickMinStep=1))
-    bars = data.mark_bar(color=palette.treated).encode(x=accounts, y=group)
-    label = data.mark_text(align="left", dx=6, color=palette.text).encode(
+    bars = data.mark_bar(color=LIGHT.treated).encode(x=accounts, y=group)
+    label = data.mark_text(align="left", dx=6, color=LIGHT.text).encode(
         x="accounts:Q", y=group, text=alt.Text("accounts:Q", format=",")
     )
     height = max(1, len(rows)) * _ROW_HEIGHT
@@ -214,14 +209,11 @@ def profile(values: Mapping[str, Mapping[str, float]]) -> Drawing:
     return alt.layer(cells, text).properties(width=_WIDTH - 160, height=height)
 
 
-def rates(
-    counts: Mapping[str, tuple[int, Estimate]], *, palette: Palette = LIGHT
-) -> Drawing:
+def rates(counts: Mapping[str, tuple[int, Estimate]]) -> Drawing:
     """Return rates with their intervals, in the order given.
 
     Args:
         counts: Accounts and their rate, by group.
-        palette: Its colours.
     """
     rows = [
         {
@@ -235,25 +227,22 @@ def rates(
     group = alt.Y("group:N", title=None, sort=None)
     data = _chart(rows)
     axis = alt.Axis(format=".0%", tickCount=6)
-    span = data.mark_rule(strokeWidth=2.5, color=palette.treated).encode(
+    span = data.mark_rule(strokeWidth=2.5, color=LIGHT.treated).encode(
         y=group, x=alt.X("low:Q", title="Came back", axis=axis), x2="high:Q"
     )
-    dot = data.mark_circle(size=90, opacity=1, color=palette.treated).encode(
+    dot = data.mark_circle(size=90, opacity=1, color=LIGHT.treated).encode(
         y=group, x="rate:Q"
     )
     height = max(1, len(rows)) * _ROW_HEIGHT
     return alt.layer(span, dot).properties(width=_WIDTH - 160, height=height)
 
 
-def gain_curve(
-    accounts: Sequence[float], gain: Sequence[float], *, palette: Palette = LIGHT
-) -> Drawing:
+def gain_curve(accounts: Sequence[float], gain: Sequence[float]) -> Drawing:
     """Return what mailing the first so many accounts brings, beside any other order.
 
     Args:
         accounts: How many were mailed, from 0 to all.
         gain: How many came back because of it.
-        palette: Its colours.
     """
     step = max(1, len(accounts) // _MOST_POINTS)
     places = sorted({*range(0, len(accounts), step), len(accounts) - 1})
@@ -262,13 +251,13 @@ def gain_curve(
     ]
     share = alt.X("share:Q", title="Share mailed", axis=alt.Axis(format=".0%"))
     brought = alt.Y("gain:Q", title="Accounts brought back by the mails")
-    line = _chart(rows).mark_line(strokeWidth=2.5, color=palette.treated)
+    line = _chart(rows).mark_line(strokeWidth=2.5, color=LIGHT.treated)
     ends: list[dict[str, Any]] = [
         {"share": 0, "gain": 0},
         {"share": 1, "gain": gain[-1]},
     ]
     straight = _chart(ends).mark_line(
-        color=palette.text, strokeDash=[6, 4], strokeWidth=1
+        color=LIGHT.text, strokeDash=[6, 4], strokeWidth=1
     )
     chart = alt.layer(
         straight.encode(x=share, y=brought), line.encode(x=share, y=brought)
@@ -284,42 +273,44 @@ def _chart(rows: list[dict[str, Any]]) -> alt.Chart:
     return alt.Chart(alt.InlineData(values=rows))
 
 
-def svg(chart: Drawing, palette: Palette) -> str:
-    """Return a chart as SVG, on a ground that shows through."""
+def svg(chart: Drawing) -> str:
+    """Return a chart as SVG for a light page, on a ground that shows through."""
     import vl_convert
 
-    return str(
-        vl_convert.vegalite_to_svg(
-            _styled(chart, palette, ground="transparent", letters=14)
-        )
-    )
+    styled = _styled(chart, ground="transparent", letters=14)
+    return str(vl_convert.vegalite_to_svg(styled))
+
+
+def darkened(drawn: str) -> str:
+    """Return the SVG of a chart for a dark page."""
+    for light, dark in zip(LIGHT, DARK, strict=True):
+        drawn = drawn.replace(light, dark)
+    return drawn
 
 
 def png(chart: Drawing) -> bytes:
     """Return a chart as a picture on white, for mails: they show no SVG."""
     import vl_convert
 
-    styled = _styled(chart, LIGHT, ground="white", letters=15)
+    styled = _styled(chart, ground="white", letters=15)
     return bytes(vl_convert.vegalite_to_png(styled, scale=_PIXELS))
 
 
-def _styled(
-    chart: Drawing, palette: Palette, *, ground: str, letters: int
-) -> dict[str, Any]:
+def _styled(chart: Drawing, *, ground: str, letters: int) -> dict[str, Any]:
     styled: dict[str, Any] = (
         chart.configure(background=ground, font=_FONT)
         .configure_axis(
-            labelColor=palette.text,
-            titleColor=palette.text,
-            gridColor=palette.grid,
-            domainColor=palette.grid,
-            tickColor=palette.grid,
+            labelColor=LIGHT.text,
+            titleColor=LIGHT.text,
+            gridColor=LIGHT.grid,
+            domainColor=LIGHT.grid,
+            tickColor=LIGHT.grid,
             labelFontSize=letters,
             titleFontSize=letters,
             titleFontWeight="normal",
             labelLimit=200,
         )
-        .configure_legend(labelColor=palette.text, labelFontSize=letters)
+        .configure_legend(labelColor=LIGHT.text, labelFontSize=letters)
         .configure_view(stroke=None)
         .to_dict()
     )

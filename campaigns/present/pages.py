@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,6 @@ from campaigns.present.report import CampaignReport, WeeklyReport
 
 _LONGEST_SUBJECT: Final = 150
 _MOST_PICTURES: Final = 3  # of a sixth of a megabyte each
-_SCHEMES: Final = (("light", charts.LIGHT), ("dark", charts.DARK))
 
 
 class Pages:
@@ -28,25 +28,7 @@ class Pages:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(folder),
-            undefined=jinja2.StrictUndefined,
-            autoescape=jinja2.select_autoescape(["html"]),
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self._environment.filters |= {
-            "percent": words.percent,
-            "points": words.points,
-            "number": words.number,
-            "day": words.day,
-            "nps": words.nps,
-            "plain": words.plain_word,
-            "stands": remarks.stands,
-            "money": remarks.money_sentence,
-            "code": _with_code,
-            "id_part": id_part,
-        }
+        self._environment = _environment(folder)
 
     def report_html(self, report: WeeklyReport) -> str:
         """Return the report as one HTML page that needs nothing else."""
@@ -58,14 +40,9 @@ class Pages:
 
     def card_html(self, card: Card) -> str:
         """Return a model's card as one HTML page that needs nothing else."""
-        drawings = {
-            scheme: _drawn(
-                charts.stated_and_kept(card.bins, kept=card.kept, palette=palette),
-                palette,
-            )
-            for scheme, palette in _SCHEMES
-            if card.bins
-        }
+        drawings = {}
+        if card.bins:
+            drawings = _drawn(charts.stated_and_kept(card.bins, kept=card.kept))
         template = self._environment.get_template("report/card.html")
         return _unbroken(template.render(card=card, drawings=drawings))
 
@@ -103,6 +80,31 @@ class Pages:
         return self._environment.get_template(f"pages/{name}.html").render(**facts)
 
 
+@cache
+def _environment(folder: Path) -> jinja2.Environment:
+    """Return how templates are filled: to read them takes longer than to fill them."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        undefined=jinja2.StrictUndefined,
+        autoescape=jinja2.select_autoescape(["html"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": words.percent,
+        "points": words.points,
+        "number": words.number,
+        "day": words.day,
+        "nps": words.nps,
+        "plain": words.plain_word,
+        "stands": remarks.stands,
+        "money": remarks.money_sentence,
+        "code": _with_code,
+        "id_part": id_part,
+    }
+    return environment
+
+
 def _with_code(sentence: str) -> Markup:
     """Return a sentence in which what stands between backticks is code."""
     marked = re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(sentence)))
@@ -133,24 +135,20 @@ def _drawings(report: WeeklyReport, campaign: CampaignReport) -> dict[str, Marku
     """Return each chart in both schemes; the page shows the one that fits."""
     if not campaign.cohorts:
         return {}
-    drawn = _over_time(report, campaign.cohorts)
-    for scheme, palette in _SCHEMES:
-        by_group = charts.lift_by_group(campaign.breakdowns[0].lines, palette=palette)
-        drawn[f"lifts_{scheme}"] = _drawn(by_group, palette)
-    return drawn
+    by_group = charts.lift_by_group(campaign.breakdowns[0].lines)
+    return _over_time(report, campaign.cohorts) | _drawn(by_group, "lifts_")
 
 
 def _over_time(
     report: WeeklyReport, looks: Sequence[CohortLine | ProgrammeLook]
 ) -> dict[str, Markup]:
-    drawn = {}
-    for scheme, palette in _SCHEMES:
-        rates = charts.rates_over_time(looks, baseline=report.baseline, palette=palette)
-        lift = charts.lift_over_time(looks, palette=palette)
-        drawn[f"rates_{scheme}"] = _drawn(rates, palette)
-        drawn[f"lift_{scheme}"] = _drawn(lift, palette)
-    return drawn
+    rates = charts.rates_over_time(looks, baseline=report.baseline)
+    return _drawn(rates, "rates_") | _drawn(charts.lift_over_time(looks), "lift_")
 
 
-def _drawn(chart: charts.Drawing, palette: charts.Palette) -> Markup:
-    return Markup(charts.svg(chart, palette))  # noqa: S704 — drawn by us
+def _drawn(chart: charts.Drawing, name: str = "") -> dict[str, Markup]:
+    """Return a chart in both schemes, by name and scheme."""
+    light = charts.svg(chart)
+    drawn = {"light": light, "dark": charts.darkened(light)}
+    # Drawn by us: nothing in it is anybody's markup.
+    return {f"{name}{scheme}": Markup(each) for scheme, each in drawn.items()}  # noqa: S704
