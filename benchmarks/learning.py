@@ -31,7 +31,7 @@ from models.qini import qini
 from models.returns import Window, auc_difference
 from models.texts import judge_texts
 from models.trial import TextTrial, trial
-from models.uplift import Combined, OneFlag, TwoModel
+from models.uplift import OneFlag, Selected, TwoModel
 
 RESULTS: Final = Path(__file__).parent / "results" / "learning.json"
 _FOLDS: Final = 10
@@ -53,7 +53,7 @@ def ranked(mailing: Mailing) -> dict[str, np.ndarray]:
 
     mailed = (mailing.text != NONE).astype(int)
     ours = {
-        "ours (Combined)": Combined(),
+        "ours": Selected(random_state=0),
         "one flag": OneFlag(),
         "two models of trees": TwoModel(learner="trees", random_state=0),
     }
@@ -104,7 +104,7 @@ def hillstrom() -> Iterator[Row]:
             result = f"{folds.mean():.2f} ({folds.std():.2f})"
             yield Row(f"Qini × 100, {name}", who, result, gap + is_best)
         judged = judge(
-            Combined(),
+            Selected(random_state=0),
             trial(mailing.X, mailing.visit, mailing.text != NONE, None),
         )
         yield Row(f"whom to mail, {name}", "ours says", judged.sentence)
@@ -116,13 +116,14 @@ def arms() -> Iterator[Row]:
     share = np.bincount(data.text) / len(data.text)
     chance = np.tile(share, (len(data.text), 1))
     judged = judge_texts(
-        Combined(), TextTrial(data.X, data.visit, data.text.astype(np.intp), chance)
+        Selected(random_state=0),
+        TextTrial(data.X, data.visit, data.text.astype(np.intp), chance),
     )
     none, mens, womens = judged.shares
     gain = judged.over_best
     yield Row(
         "which e-mail to whom, visits",
-        "ours (Combined)",
+        "ours",
         f"{gain.value:+.2%} [{gain.low:+.2%}, {gain.high:+.2%}] over the best one",
         f"none {none:.0%}, men's {mens:.0%}, women's {womens:.0%}",
     )
@@ -215,7 +216,9 @@ def controls() -> Iterator[Row]:
     yield Row(what, "ours (logistic)", *_by_luck(later_too, stated[:, 1]))
     mailing = real_data.hillstrom().of(NONE, WOMENS)
     mailed = rng.permutation(mailing.text != NONE)
-    judged = judge(Combined(), trial(mailing.X, mailing.visit, mailed, None))
+    judged = judge(
+        Selected(random_state=0), trial(mailing.X, mailing.visit, mailed, None)
+    )
     what = "nothing to learn: women's, arms shuffled"
     yield Row(what, "ours says", judged.sentence)
 

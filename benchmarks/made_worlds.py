@@ -22,7 +22,7 @@ from models.synthetic.life import until
 from models.synthetic.trials import make_trial
 from models.taxonomy import read_taxonomy, weak_labels
 from models.training import matrix, train_segments
-from models.uplift import Combined
+from models.uplift import Selected
 
 LABELS: Final = 300
 NOISE: Final = 0.1
@@ -158,10 +158,9 @@ def _reason_right(classifier, new, given, truth) -> float:
 def policy() -> Iterator[Line]:
     """Whom to mail, where 15 % are put off: net win-backs over mailing all."""
     learnt, new = make_trial(20_000, seed=1), make_trial(20_000, seed=2)
-    model = Combined(random_state=0)
+    model = Selected(random_state=0)
     judged = judge(model, learnt.trial)
-    X, y, mailed, chance = learnt.trial
-    model.fit(X, y, treatment=mailed, propensity=chance)
+    model.fit(*learnt.trial)
     chosen = mails_whom(model.predict(new.trial.X), Costs())
     by_model, to_all = new.uplift[chosen].sum(), new.uplift.sum()
     what = "whom to mail, 15 % put off (20,000 accounts)"

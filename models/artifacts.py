@@ -34,6 +34,7 @@ _TRUSTED: Final = (
     "models.uplift.Combined",
     "models.uplift.DRLearner",
     "models.uplift.OneFlag",
+    "models.uplift.Selected",
     "models.uplift.TwoModel",
     "models.uplift.XLearner",
     "numpy.dtype",

@@ -12,15 +12,23 @@ from models.definitions import FEATURES
 from models.policy import Costs, Judgement, Used, judge
 from models.trained import Trained, described, hash_of
 from models.trial import Trial
-from models.uplift import Combined, OneFlag
+from models.uplift import OneFlag, Selected
 
 
 class Rule(NamedTuple):
-    """The best rule of one feature, in words: what a model has to beat."""
+    """The best rule of one feature, in words: what a model has to beat.
+
+    Attributes:
+        words: Which feature, above which number.
+        uplift_below: What a mail adds to those below.
+        uplift_above: What it adds to those above.
+        is_selected: Whether it was not beaten, and so is the model.
+    """
 
     words: str
     uplift_below: float
     uplift_above: float
+    is_selected: bool
 
 
 def train_uplift(
@@ -56,7 +64,7 @@ def train_uplift(
             f"{alike.p_value:.1g}): no lot made them, so they teach nothing. They "
             f"differ most in {apart}; find out who was left out of an arm"
         )
-    model = Combined(random_state=random_state)
+    model = Selected(random_state=random_state)
     judged_on = partial(
         judge, model, costs=costs, confidence=confidence, random_state=random_state
     )
@@ -82,7 +90,7 @@ def train_uplift(
             "judged_against": used and used.version,
         },
         judgement=plain_judgement(judged_on(trial, used=used)),
-        rule=_rule(trial)._asdict(),
+        rule=_rule(trial, model)._asdict(),
         controls={"judgement_of_shuffled_arms": plain_judgement(judged_on(shuffled))},
     )
     return Trained(model, metadata)
@@ -105,9 +113,12 @@ def plain_judgement(judged: Judgement) -> dict[str, Any]:
     }
 
 
-def _rule(trial: Trial) -> Rule:
+def _rule(trial: Trial, model: Selected) -> Rule:
     flag = OneFlag().fit(*trial)
+    is_selected = isinstance(model.model_, OneFlag)
     if flag.feature_ < 0:
-        return Rule("no feature leaves enough accounts on both sides", *flag.uplifts_)
-    feature = FEATURES[flag.feature_]
-    return Rule(f"{feature.name} above {flag.above_:.4g}", *flag.uplifts_)
+        words = "no feature leaves enough accounts on both sides"
+    else:
+        words = f"{FEATURES[flag.feature_].name} above {flag.above_:.4g}"
+    below, above = flag.uplifts_
+    return Rule(words, below, above, is_selected)

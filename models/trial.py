@@ -86,19 +86,20 @@ def crossed_gains(
 ) -> Numbers:
     """Return, of each account of a fold, a noisy measure of what a mail adds."""
     worth = crossed_worth(
-        TextTrial(
-            trial.X,
-            trial.y,
-            trial.mailed.astype(np.intp),
-            np.column_stack([1 - trial.chance, trial.chance]),
-        ),
-        others,
-        fold,
-        learner=learner,
-        random_state=random_state,
+        of_one_text(trial), others, fold, learner=learner, random_state=random_state
     )
     gains: Numbers = worth[:, 1] - worth[:, 0]
     return gains
+
+
+def of_one_text(trial: Trial) -> "TextTrial":
+    """Return a trial of mails as one of a single text."""
+    return TextTrial(
+        trial.X,
+        trial.y,
+        trial.mailed.astype(np.intp),
+        np.column_stack([1 - trial.chance, trial.chance]),
+    )
 
 
 def weighed_gains(trial: Trial) -> Numbers:
@@ -145,14 +146,25 @@ def crossed_worth(
     Returns:
         (n_accounts of the fold, 1 + n texts), no text first.
     """
-    worth = np.empty((len(fold), trial.chance.shape[1]))
-    for text in range(worth.shape[1]):
+    said = np.empty((len(fold), trial.chance.shape[1]))
+    for text in range(said.shape[1]):
         rows = others[trial.text[others] == text]
         model = chance_model(
             learner, trial.X[rows], trial.y[rows], random_state=random_state
         )
-        said = expected(model, trial.X[fold])
-        was_sent = trial.text[fold] == text
-        missed = was_sent * (trial.y[fold] - said) / trial.chance[fold, text]
-        worth[:, text] = said + missed
+        said[:, text] = expected(model, trial.X[fold])
+    return corrected(trial, fold, said)
+
+
+def corrected(trial: TextTrial, fold: Places, said: Numbers) -> Numbers:
+    """Return what is expected of each account of a fold, set right by what came of it.
+
+    Args:
+        trial: All accounts.
+        fold: Which of them.
+        said: What others' outcomes make expect of each text, none first.
+    """
+    here = np.arange(len(fold)), trial.text[fold]
+    worth = said.copy()
+    worth[here] += (trial.y[fold] - said[here]) / trial.chance[fold][here]
     return worth

@@ -1,8 +1,8 @@
 """Whom a mail helps: how much it adds to an account's chance of coming back.
 
 All of these learn from accounts that were mailed, or not, by lot. They differ in what
-they ask of the data; on real mailings none beats the plain ones reliably, so the
-plain ones come first and a rule of one flag has to be beaten by all of them.
+they ask of the data; on real mailings none beats the plain ones reliably, so what is
+used are the plain ones, and only where they beat a rule of one flag.
 """
 
 from abc import ABC, abstractmethod
@@ -11,11 +11,18 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import KFold
+from sklearn.model_selection import KFold, StratifiedKFold
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from models.outcome_models import Learner, amount_model, chance_model, expected
-from models.trial import Flags, Numbers, Trial, crossed_gains, trial
+from models.trial import (
+    Numbers,
+    Trial,
+    corrected,
+    crossed_gains,
+    of_one_text,
+    trial,
+)
 
 _QUANTILES: Final = (0.25, 0.5, 0.75)
 _FEWEST_ON_A_SIDE: Final = 50
@@ -253,6 +260,12 @@ class Combined(_Learned):
             for kind in (TwoModel, ClassTransformation)
         ]
 
+    def outcomes(self, X: Numbers) -> Numbers:
+        """Return what to expect of each account without a mail, and with one."""
+        return np.column_stack(
+            [expected(model, X) for model in self.models_[0].outcomes_]
+        )
+
     def _effect(self, X: Numbers) -> Numbers:
         effects: Numbers = np.mean([model.predict(X) for model in self.models_], axis=0)
         return effects
@@ -278,19 +291,18 @@ class OneFlag(UpliftModel):
         self.random_state = random_state
 
     def _learn(self, rows: Trial) -> None:
-        X, y, mailed, chance, weight = rows
-        weight = weight * np.where(mailed, 1 / chance, 1 / (1 - chance))
-        everyone = np.ones(len(y), dtype=bool)
-        whole, _ = _uplift_within(everyone, y, mailed, weight)
-        self.feature_, self.above_, self.uplifts_ = -1, 0.0, (whole, whole)
+        moments = _moments(rows)
+        whole = moments.sum(axis=0)
+        everyone, _ = _uplift_within(whole, len(rows.y))
+        self.feature_, self.above_, self.uplifts_ = -1, 0.0, (everyone, everyone)
         strongest = 0.0
-        for feature in range(X.shape[1]):
-            for number in _cuts(X[:, feature]):
-                above = X[:, feature] > number
-                if not _is_filled(above, mailed):
+        for feature in range(rows.X.shape[1]):
+            for number in _cuts(rows.X[:, feature]):
+                above = (rows.X[:, feature] > number).astype(float) @ moments
+                if min(*_counts(above), *_counts(whole - above)) < _FEWEST_ON_A_SIDE:
                     continue
-                low, low_error = _uplift_within(~above, y, mailed, weight)
-                high, high_error = _uplift_within(above, y, mailed, weight)
+                low, low_error = _uplift_within(whole - above, len(rows.y))
+                high, high_error = _uplift_within(above, len(rows.y))
                 strength = abs(high - low) / np.hypot(low_error, high_error)
                 if strength > strongest:
                     strongest = strength
@@ -304,6 +316,64 @@ class OneFlag(UpliftModel):
         return np.where(X[:, self.feature_] > self.above_, high, low)
 
 
+class Selected(_Learned):
+    """The combined models, unless the rule of one flag errs less about gains.
+
+    Each account's gain is measured doubly robust by models of other folds, and what
+    the two expect of it, fitted there too, is compared with that. So the rule has to
+    be beaten wherever this learns. Source: Y. Saito and S. Yasui, ICML (2020).
+
+    Args:
+        learner: As of the others.
+        folds: How many.
+        random_state: Pass an int for the same folds on every run.
+
+    Attributes:
+        model_: The one that errs less; the combined models where an arm is too small
+            to tell.
+        errors_: The mean squared error of the combined models and of the rule.
+    """
+
+    def __init__(
+        self,
+        *,
+        learner: Learner = "logistic",
+        folds: int = 2,
+        random_state: int | None = None,
+    ) -> None:
+        super().__init__(learner=learner, random_state=random_state)
+        self.folds = folds
+
+    def _learn(self, rows: Trial) -> None:
+        combined = Combined(learner=self.learner, random_state=self.random_state)
+        rule = OneFlag()
+        self.errors_ = np.zeros(2)
+        if np.bincount(rows.mailed).min() >= 2 * self.folds:
+            self.errors_ = self._errors(rows, combined, rule)
+        does_rule_win = self.errors_[1] < self.errors_[0]
+        self.model_ = (rule if does_rule_win else combined).fit(*rows)
+
+    def _errors(self, rows: Trial, combined: "Combined", rule: "OneFlag") -> Numbers:
+        split = StratifiedKFold(
+            self.folds, shuffle=True, random_state=self.random_state
+        )
+        errors: Numbers = np.zeros(2)
+        for others, fold in split.split(rows.X, rows.mailed):
+            learnt_from = Trial(*(each[others] for each in rows))
+            models = combined.fit(*learnt_from), rule.fit(*learnt_from)
+            said = combined.outcomes(rows.X[fold])
+            worth = corrected(of_one_text(rows), fold, said)
+            gains = worth[:, 1] - worth[:, 0]
+            for number, model in enumerate(models):
+                missed = gains - model.predict(rows.X[fold])
+                errors[number] += rows.weight[fold] @ missed**2
+        errors /= rows.weight.sum()
+        return errors
+
+    def _effect(self, X: Numbers) -> Numbers:
+        return self.model_.predict(X)
+
+
 def _cuts(values: Numbers) -> Numbers:
     known = values[~np.isnan(values)]
     if not len(known):
@@ -313,23 +383,26 @@ def _cuts(values: Numbers) -> Numbers:
     return np.unique(np.append(cuts, known.min()))
 
 
-def _is_filled(above: Flags, mailed: Flags) -> bool:
-    sides = [
-        (side & arm).sum() for side in (above, ~above) for arm in (mailed, ~mailed)
-    ]
-    return bool(min(sides) >= _FEWEST_ON_A_SIDE)
+def _moments(rows: Trial) -> Numbers:
+    """Return what adds up over accounts, of those not mailed, then of those mailed.
+
+    Of each arm: how many they are, their weight, and that times the outcome, and times
+    its square: (n_accounts, 8).
+    """
+    _, y, mailed, chance, weight = rows
+    weight = weight * np.where(mailed, 1 / chance, 1 / (1 - chance))
+    each = np.column_stack([np.ones(len(y)), weight, weight * y, weight * y**2])
+    return np.hstack([each * ~mailed[:, None], each * mailed[:, None]])
 
 
-def _uplift_within(
-    side: Flags, y: Numbers, mailed: Flags, weight: Numbers
-) -> tuple[float, float]:
-    """Return the uplift of the accounts on a side, and its standard error."""
-    means, variance = [], 0.0
-    for arm in (~mailed, mailed):
-        here = side & arm
-        mean = float(np.average(y[here], weights=weight[here]))
-        spread = float(np.average((y[here] - mean) ** 2, weights=weight[here]))
-        means.append(mean)
-        # A side where all outcomes are alike is not known for certain.
-        variance += max(spread, 1 / len(y)) / int(here.sum())
-    return means[1] - means[0], float(np.sqrt(variance))
+def _counts(moments: Numbers) -> Numbers:
+    return moments[[0, 4]]
+
+
+def _uplift_within(moments: Numbers, accounts: int) -> tuple[float, float]:
+    """Return the uplift of those whose moments these are, and its standard error."""
+    count, weight, of_y, of_square = moments.reshape(2, 4).T
+    mean = of_y / weight
+    # A side where all outcomes are alike is not known for certain.
+    spread = np.maximum(of_square / weight - mean**2, 1 / accounts)
+    return float(mean[1] - mean[0]), float(np.sqrt((spread / count).sum()))

@@ -28,7 +28,7 @@ from models.definitions import FEATURE_NAMES
 from models.policy import judge
 from models.qini import qini_curve
 from models.synthetic.trials import make_trial
-from models.uplift import Combined, OneFlag
+from models.uplift import OneFlag, Selected
 
 workspace = open_workspace(workspace_in_use(default="demo"))
 try:
@@ -58,7 +58,7 @@ if mine:
 # %%
 try:
     print(
-        judge(Combined(random_state=0), mine).sentence
+        judge(Selected(random_state=0), mine).sentence
         if mine
         else "Nothing to judge yet."
     )
@@ -76,15 +76,16 @@ except ValueError as too_few:
 made = make_trial(40_000, seed=7)
 X, y, mailed, *_ = made.trial
 half = len(y) // 2
-model = Combined(random_state=0).fit(X[:half], y[:half], treatment=mailed[:half])
+model = Selected(random_state=0).fit(X[:half], y[:half], treatment=mailed[:half])
 curve = qini_curve(y[half:], model.predict(X[half:]), mailed[half:])
 charts.gain_curve(curve.accounts, curve.gain)
 
 # %%
-print(judge(Combined(random_state=0), made.trial).sentence)
+print(judge(Selected(random_state=0), made.trial).sentence)
 
 # %% [markdown]
-# A rule of one feature is what a model has to beat:
+# A rule of one feature is what a model has to beat; where it is not beaten, the rule is
+# taken:
 
 # %%
 rule = OneFlag().fit(X, y, treatment=mailed)
@@ -93,6 +94,7 @@ print(
     f"{FEATURE_NAMES[rule.feature_]} up to {rule.above_:.2f}: {below:+.1%}; "
     f"above: {above:+.1%}"
 )
+print(f"taken: {type(model.model_).__name__}")
 
 # %% [markdown]
 # ## What to do

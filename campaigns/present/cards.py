@@ -261,6 +261,12 @@ def _of_propensity(metadata: Mapping[str, Any]) -> tuple[Section, ...]:
     )
 
 
+_BY_RULE: Final = {
+    True: "No model errs less than this rule about what a mail adds: it is the model.",
+    False: "The model errs less than this rule about what a mail adds.",
+}
+
+
 def _of_uplift(metadata: Mapping[str, Any]) -> tuple[Section, ...]:
     judged = metadata["judgement"]
     shuffled = metadata["controls"]["judgement_of_shuffled_arms"]
@@ -304,6 +310,8 @@ def _of_uplift(metadata: Mapping[str, Any]) -> tuple[Section, ...]:
                     percent(metadata["rule"]["uplift_above"]),
                 ),
             ),
+            # A model that was trained before says nothing of it.
+            _BY_RULE.get(metadata["rule"].get("is_selected"), ""),
         ),
         Section(
             "Was it a lot?",

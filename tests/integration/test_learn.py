@@ -62,6 +62,9 @@ from tests.factories import (
     usage,
 )
 
+# Learning is the same on both; what it stores is tried on both elsewhere here.
+ON_SQLITE = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+
 DAY = timedelta(days=1)
 LATER = NOON + 60 * DAY
 SETTLED = NOON + 31 * DAY
@@ -285,6 +288,7 @@ def test_whom_a_mail_helps_is_proposed_or_used_as_the_settings_say(learning):
     assert active(learning, "uplift").version == found.version
 
 
+@ON_SQLITE
 def test_what_a_person_rolled_back_does_not_come_again_by_itself(learning):
     tried(learning, np.random.default_rng(1))
     by_itself = learning._replace(promotes=True)
@@ -298,6 +302,7 @@ def test_what_a_person_rolled_back_does_not_come_again_by_itself(learning):
     assert active(learning, "uplift").version == found.version
 
 
+@ON_SQLITE
 def test_a_model_takes_the_place_of_the_used_one_where_it_is_shown_to_be_better(
     learning,
 ):
@@ -448,6 +453,7 @@ def test_without_a_holdout_nothing_is_learnt_of_whom_a_mail_helps(learning):
         teach.trial_rows(learning, as_of=LATER)
 
 
+@ON_SQLITE
 def test_a_model_that_gains_nothing_is_retired_and_all_are_mailed_again(learning):
     tried(learning, np.random.default_rng(2))
     promoting = learning._replace(promotes=True)

@@ -17,8 +17,10 @@ from models.trained import described
 from models.trial import trial
 from models.uplift import (
     ClassTransformation,
+    Combined,
     DRLearner,
     OneFlag,
+    Selected,
     TwoModel,
     XLearner,
 )
@@ -96,7 +98,9 @@ def test_whom_a_mail_helps_is_learnt_and_worth_it():
     assert judged["over_all"][1] > 0.03
     assert judged["over_all_weighed"][1] > 0
     assert "Mailing the" in judged["sentence"]
-    assert trained.metadata["rule"]["words"].startswith("active_users_90d above")
+    rule = trained.metadata["rule"]
+    assert rule["words"].startswith("active_users_90d above")
+    assert rule["is_selected"] is isinstance(trained.model.model_, OneFlag)
     shuffled = trained.metadata["controls"]["judgement_of_shuffled_arms"]
     assert not shuffled["is_better"]
 
@@ -125,7 +129,8 @@ def test_what_a_model_was_judged_by_makes_another_version():
 
 
 @pytest.mark.parametrize(
-    "learner", [TwoModel, ClassTransformation, XLearner, DRLearner, OneFlag]
+    "learner",
+    [TwoModel, ClassTransformation, XLearner, DRLearner, OneFlag, Combined, Selected],
 )
 def test_every_learner_can_be_kept(learner, tmp_path):
     rows, accounts = helped(np.random.default_rng(8), size=400)

@@ -14,11 +14,12 @@ from models.uplift import (
     Combined,
     DRLearner,
     OneFlag,
+    Selected,
     TwoModel,
     XLearner,
 )
 
-KINDS = (TwoModel, ClassTransformation, XLearner, DRLearner, Combined)
+KINDS = (TwoModel, ClassTransformation, XLearner, DRLearner, Combined, Selected)
 ALL = [
     *(kind(random_state=0) for kind in KINDS),
     *(kind(learner="trees", random_state=0) for kind in KINDS),
@@ -47,6 +48,9 @@ class DRLearnerByLot(ByLot, DRLearner): ...
 
 
 class CombinedByLot(ByLot, Combined): ...
+
+
+class SelectedByLot(ByLot, Selected): ...
 
 
 class OneFlagByLot(ByLot, OneFlag): ...
@@ -148,6 +152,45 @@ def test_an_arm_that_nobody_came_back_of_is_no_error():
     y = mailed * (X[:, 0] > 0)
     for model in ALL:
         assert np.isfinite(model.fit(X, y, treatment=mailed).predict(X)).all()
+
+
+def helped_by(gain, *, accounts=8_000):
+    """Return a trial in which a mail adds what `gain` says of features to a half."""
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(accounts, 4))
+    mailed = rng.random(accounts) < 0.5
+    y = rng.random(accounts) < 0.5 + mailed * gain(X)
+    return X, y.astype(float), mailed
+
+
+def test_a_rule_that_no_model_beats_is_the_model():
+    X, y, mailed = helped_by(lambda known: 0.3 * (known[:, 1] > 0))
+
+    selected = Selected(random_state=0).fit(X, y, treatment=mailed)
+    rule = OneFlag().fit(X, y, treatment=mailed)
+    assert isinstance(selected.model_, OneFlag)
+    assert selected.errors_[1] < selected.errors_[0]
+    assert (selected.predict(X) == rule.predict(X)).all()
+
+
+def test_models_that_beat_the_rule_are_the_model():
+    X, y, mailed = helped_by(lambda known: 0.2 * np.tanh(known.sum(axis=1)))
+
+    selected = Selected(random_state=0).fit(X, y, treatment=mailed)
+    models = Combined(random_state=0).fit(X, y, treatment=mailed)
+    assert isinstance(selected.model_, Combined)
+    assert selected.errors_[0] < selected.errors_[1]
+    assert (selected.predict(X) == models.predict(X)).all()
+
+
+def test_where_an_arm_is_too_small_to_tell_the_rule_is_not_asked():
+    X, y, mailed = helped_by(lambda known: 0.3 * (known[:, 1] > 0), accounts=40)
+    mailed[:] = False
+    mailed[:3] = True
+
+    selected = Selected(random_state=0).fit(X, y, treatment=mailed)
+    assert isinstance(selected.model_, Combined)
+    assert (selected.errors_ == 0).all()
 
 
 def test_a_rule_of_one_flag_names_its_flag():
