@@ -7,7 +7,7 @@ be lived with mails and without.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
@@ -123,8 +123,11 @@ class Life:
     def _chance(
         self, truth: AccountTruth, today: int, touches: Sequence[tuple[int, float]]
     ) -> float | None:
-        """Return the chance to come back today; None before the account left."""
-        if truth.left_on is None:
+        """Return the chance to come back today; None before the account left.
+
+        And for one that did not leave of its own will: it does not come back.
+        """
+        if truth.left_on is None or truth.end_kind != "voluntary":
             return None
         left = (truth.left_on - self.company.launch).days
         if today <= left + 4:
@@ -143,20 +146,32 @@ class Life:
     ) -> float:
         """Return what the mails truly added to the chance of a return within a window.
 
-        The mean over the accounts of `enrolled`, each by its own chances with and
-        without the mails that reached it: no draw is involved.
+        The mean over the accounts of `enrolled`: what mails add to the chance of each
+        day on which an account is still away, as far as it would have stayed away
+        without them. Whom a second mail finds hangs on who came back before it; a
+        sum over the days is right on average all the same, as the chance of a day is
+        known before it. Source: O. Aalen, Annals of Statistics 6 (1978), 701-726.
         """
-        gains = []
-        for account, at in sorted(enrolled.items()):
-            truth = self.company.truth[account]
-            first = (at.date() - self.company.launch).days
-            touches = self.touches.get(account, [])
-            with_mails, without = 1.0, 1.0
-            for today in range(first, min(first + window_days, self.days)):
-                with_mails *= 1 - (self._chance(truth, today, touches) or 0.0)
-                without *= 1 - (self._chance(truth, today, []) or 0.0)
-            gains.append(without - with_mails)
+        gains = [
+            self._gain(account, at.date(), window_days)
+            for account, at in sorted(enrolled.items())
+        ]
         return float(np.mean(gains)) if gains else 0.0
+
+    def _gain(self, account: str, first: date, window_days: int) -> float:
+        truth, touches = self.company.truth[account], self.touches.get(account, [])
+        start = (first - self.company.launch).days
+        end = min(start + window_days, self.days)
+        returned = self.returned.get(account)
+        gain, stays_away = 0.0, 1.0
+        for today in reversed(range(start, end)):
+            alone = self._chance(truth, today, []) or 0.0
+            day = self.company.launch + timedelta(days=today)
+            if returned is None or day <= returned:
+                with_mails = self._chance(truth, today, touches) or 0.0
+                gain += (with_mails - alone) * stays_away
+            stays_away *= 1 - alone
+        return gain
 
     def new_contracts(self, back: Sequence[str], day: date) -> list[dict[str, Any]]:
         """Return the subscriptions that returning accounts begin on `day`."""

@@ -1,3 +1,4 @@
+import math
 from datetime import UTC, date, datetime, time, timedelta
 
 import polars as pl
@@ -78,6 +79,38 @@ def test_a_mail_to_one_who_never_got_going_keeps_it_away(company):
     start = datetime.combine(LAUNCH, time(), UTC)
 
     assert alive.true_effect({t.id: start for t in never}, window_days=30) < 0
+
+
+def test_a_second_mail_that_only_finds_those_still_away_is_told_right_on_average(
+    company,
+):
+    blocked = gone(company, "blocked-integration")
+    start = datetime.combine(LAUNCH, time(), UTC)
+    enrolled = {truth.id: start for truth in blocked}
+
+    def lived_by(seed):
+        alive = Life(company, seed=seed, days=30)
+        for offset in range(30):
+            away = [each for each in blocked if each.id not in alive.returned]
+            mails = mails_to(company, away) if offset in {0, 7} else ()
+            alive.live(LAUNCH + timedelta(days=offset), mails)
+        return alive
+
+    def chance(alive, truth, touches):
+        days = [alive._chance(truth, today, touches) or 0.0 for today in range(30)]
+        return 1 - math.prod(1 - each for each in days)
+
+    lives = [lived_by(seed) for seed in range(60)]
+    # Both mails find all that can be reached and do not come back before.
+    both = max((each for a in lives for each in a.touches.values()), key=len)
+    exact = [
+        chance(alive, truth, both if truth.id in alive.touches else [])
+        - chance(alive, truth, [])
+        for alive in lives
+        for truth in blocked
+    ]
+    told = [alive.true_effect(enrolled, window_days=30) for alive in lives]
+    assert sum(told) / len(told) == pytest.approx(sum(exact) / len(exact), abs=0.004)
 
 
 def test_without_mails_there_is_no_effect(company):
