@@ -171,11 +171,11 @@ def null_ses(*, milliseconds: int, taken: Path | None = None, halt: int | None =
     Args:
         milliseconds: After which it answers.
         taken: The file into which it writes the number of each message that it took.
-        halt: Pauses the account after so many.
+        halt: Pauses the account after so many; those it refuses are written as
+            negative numbers.
     """
     command = [sys.executable, "-m", "benchmarks.sink", str(milliseconds)]
-    command += [str(taken)] if taken else []
-    command += [str(halt)] if halt is not None else []
+    command += [str(taken), str(halt or "inf")] if taken else []
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -3,8 +3,9 @@
     python -m benchmarks.sink MILLISECONDS [FILE [MAILS]]
 
 Prints its port, and writes into FILE the number of each message that it took; after so
-many MAILS the account is paused. It is the network and SES's own time in one, and must
-be able to do at least three times what is measured against it.
+many MAILS the account is paused, and each that it refuses is written with a minus. It
+is the network and SES's own time in one, and must be able to do at least three times
+what is measured against it.
 """
 
 import asyncio
@@ -60,11 +61,10 @@ class Taken:
         found = MESSAGE.search(request)
         if found is None:
             return True
-        if self._left < 1:
-            return False
         self._left -= 1
-        self._file.write(found[1] + b"\n")
-        return True
+        is_taken = self._left >= 0
+        self._file.write((b"" if is_taken else b"-") + found[1] + b"\n")
+        return is_taken
 
 
 class Sink(asyncio.Protocol):

@@ -59,19 +59,22 @@ class Halted(NamedTuple):
 
     Attributes:
         accepted: Mails that SES took before.
-        refused: Requests that it refused.
+        refused: Requests that it refused …
+        known: … and how many of them the ledger knows of.
         states: Messages by state.
     """
 
     accepted: int
     refused: int
+    known: int
     states: dict[str, int]
 
     def is_kept(self, *, workers: int) -> bool:
-        """Say whether each thread was refused once at most, and no mail was lost."""
+        """Say whether no more was refused than was in flight, and no mail was lost."""
         seen = self.states.get("accepted", 0), self.states.get("planned", 0)
         whole = self.accepted, sum(self.states.values()) - self.accepted
-        return 0 < self.refused <= workers * THREADS and seen == whole
+        is_little = 0 < self.refused == self.known <= workers * THREADS
+        return is_little and seen == whole
 
 
 def halted(url: str, folder: Path, *, workers: int, mails: int) -> Halted:
@@ -82,13 +85,14 @@ def halted(url: str, folder: Path, *, workers: int, mails: int) -> Halted:
         _wait_for_more(taken, mails=halt)
         _last_growth(taken, time.monotonic())
         states = select(MessageRow.state, func.count()).group_by(MessageRow.state)
-        refused = select(func.count()).where(
+        known = select(func.count()).where(
             AttemptRow.detail.startswith(SendingHaltedError.__name__)
         )
         with sessions.begin() as session:
             return Halted(
                 _count(taken),
-                session.scalar(refused) or 0,
+                _count(taken, refused=True),
+                session.scalar(known) or 0,
                 dict(session.execute(states).all()),
             )
 
@@ -131,5 +135,6 @@ def _last_growth(taken: Path, since: float) -> float:
     return last
 
 
-def _count(taken: Path) -> int:
-    return taken.read_bytes().count(b"\n") if taken.exists() else 0
+def _count(taken: Path, *, refused: bool = False) -> int:
+    lines = taken.read_bytes().splitlines() if taken.exists() else []
+    return sum(line.startswith(b"-") is refused for line in lines)

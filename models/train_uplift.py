@@ -22,13 +22,14 @@ class Rule(NamedTuple):
         words: Which feature, above which number.
         uplift_below: What a mail adds to those below.
         uplift_above: What it adds to those above.
-        is_selected: Whether it was not beaten, and so is the model.
+        is_selected: Whether it was not beaten, and so is the model; None where an arm
+            was too small to compare them.
     """
 
     words: str
     uplift_below: float
     uplift_above: float
-    is_selected: bool
+    is_selected: bool | None
 
 
 def train_uplift(
@@ -115,7 +116,7 @@ def plain_judgement(judged: Judgement) -> dict[str, Any]:
 
 def _rule(trial: Trial, model: Selected) -> Rule:
     flag = OneFlag().fit(*trial)
-    is_selected = isinstance(model.model_, OneFlag)
+    is_selected = isinstance(model.model_, OneFlag) if model.errors_.any() else None
     if flag.feature_ < 0:
         words = "no feature leaves enough accounts on both sides"
     else:

@@ -330,8 +330,9 @@ class Selected(_Learned):
 
     Attributes:
         model_: The one that errs less; the combined models where an arm is too small
-            to tell.
-        errors_: The mean squared error of the combined models and of the rule.
+            for a rule in each fold.
+        errors_: The mean squared error of the combined models and of the rule; 0 where
+            they were not compared.
     """
 
     def __init__(
@@ -361,6 +362,9 @@ class Selected(_Learned):
         for others, fold in split.split(rows.X, rows.mailed):
             learnt_from = Trial(*(each[others] for each in rows))
             models = combined.fit(*learnt_from), rule.fit(*learnt_from)
+            if rule.feature_ < 0:
+                # No split was tried here: one found in all would be unmeasured.
+                return np.zeros(2)
             said = combined.outcomes(rows.X[fold])
             worth = corrected(of_one_text(rows), fold, said)
             gains = worth[:, 1] - worth[:, 0]

@@ -88,7 +88,7 @@ print(judge(Selected(random_state=0), made.trial).sentence)
 # taken:
 
 # %%
-rule = OneFlag().fit(X, y, treatment=mailed)
+rule = OneFlag().fit(X[:half], y[:half], treatment=mailed[:half])
 below, above = rule.uplifts_
 print(
     f"{FEATURE_NAMES[rule.feature_]} up to {rule.above_:.2f}: {below:+.1%}; "

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from campaigns.domain.words import Arm
@@ -45,7 +45,7 @@ def regained(
         EnrolmentRow.id, SubscriptionRow.currency
     )
     for enrolment, arm, currency, minor in session.execute(query):
-        yield Amount(enrolment, Arm(arm), currency, _owed(minor))
+        yield Amount(enrolment, Arm(arm), currency, int(minor))
 
 
 def amounts(
@@ -56,25 +56,22 @@ def amounts(
     group = each.c.arm, each.c.currency, each.c.minor
     query = select(*group, func.count()).group_by(*group).order_by(*group)
     return [
-        AmountCount(Arm(arm), currency, _owed(minor), accounts)
+        AmountCount(Arm(arm), currency, int(minor), accounts)
         for arm, currency, minor, accounts in session.execute(query)
     ]
 
 
-def _owed(minor: int) -> int:
-    """Return an amount as a whole number: PostgreSQL sums integers to decimals."""
-    return max(0, int(minor))
-
-
 def _regained(campaign: str, closed_before: datetime) -> Select[*tuple[Any, ...]]:
     net = SubscriptionRow.mrr_minor - func.coalesce(SubscriptionRow.discount_minor, 0)
-    ends = SubscriptionRow.ended_at
+    total, ends = func.sum(net), SubscriptionRow.ended_at
+    # PostgreSQL sums integers to decimals: who reads them makes them whole again.
+    minor = case((total > 0, total), else_=0).label("minor")
     return (
         select(
             EnrolmentRow.id,
             EnrolmentRow.arm,
             SubscriptionRow.currency,
-            func.sum(net).label("minor"),
+            minor,
         )
         .join(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
         .join(EpisodeRow, EpisodeRow.id == EnrolmentRow.episode)

@@ -46,7 +46,6 @@ def test_no_mail_is_attempted_after_a_committed_no(request, database):
 def test_a_paused_campaign_is_posted_no_more(sqlite_url, tmp_path):
     left = stops.paused(sqlite_url, tmp_path, workers=1, times=2, mails=2_000)
 
-    assert left.taken >= 2 * stops.AT_FULL_RATE
     # Each thread may have one in flight, and hold one for which nothing forbade it.
     assert left.after <= 2 * 2 * THREADS
 
@@ -54,7 +53,6 @@ def test_a_paused_campaign_is_posted_no_more(sqlite_url, tmp_path):
 def test_once_ses_pauses_the_account_nothing_more_is_posted(sqlite_url, tmp_path):
     left = stops.halted(sqlite_url, tmp_path, workers=1, mails=500)
 
-    assert left.accepted == 100
     assert left.is_kept(workers=1), left
 
 

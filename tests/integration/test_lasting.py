@@ -167,9 +167,14 @@ def test_what_ended_before_its_window_closed_is_no_money(sessions, lake):
 
 
 def test_accounts_that_pay_the_same_are_counted_together(sessions, lake):
-    enrolled(sessions, ["acc-1", "acc-2", "acc-3"])
+    enrolled(sessions, [f"acc-{number}" for number in range(1, 6)])
     for account, minor in (("acc-1", 4), ("acc-2", 4), ("acc-3", 8)):
         subscribed(sessions, account, 5, mrr_minor=minor, currency="EUR")
+    # More discount than price is no debt, however much it is.
+    for account, discount in (("acc-4", 5), ("acc-5", 6)):
+        subscribed(
+            sessions, account, 5, mrr_minor=4, discount_minor=discount, currency="EUR"
+        )
     settled(sessions, lake, CLOSED)
 
     with sessions.begin() as session:
@@ -179,7 +184,8 @@ def test_accounts_that_pay_the_same_are_counted_together(sessions, lake):
         )
         together = money.amounts(session, "spring", closed_before=CLOSED)
     assert {found[:3]: found.accounts for found in together} == each
-    assert sum(each.values()) == 3
+    assert sum(each.values()) == 5
+    assert len(together) == len(each)
 
 
 def test_money_of_all_accounts_counts_those_that_pay_nothing():

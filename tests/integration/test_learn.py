@@ -573,6 +573,7 @@ def test_scores_hold_chances_and_uplifts_once_there_are_models(learning):
         assert "## Limits" in told
         assert "shuffled" in page
         assert ("<svg" in page) == (model.kind != "uplift")
+        assert ("about what a mail adds" in told) == (model.kind == "uplift")
     assert before["controls"]["shuffled_labels"] < 0.65
 
 

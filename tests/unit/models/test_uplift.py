@@ -183,10 +183,10 @@ def test_models_that_beat_the_rule_are_the_model():
     assert (selected.predict(X) == models.predict(X)).all()
 
 
-def test_where_an_arm_is_too_small_to_tell_the_rule_is_not_asked():
-    X, y, mailed = helped_by(lambda known: 0.3 * (known[:, 1] > 0), accounts=40)
-    mailed[:] = False
-    mailed[:3] = True
+@pytest.mark.parametrize(("accounts", "held_out"), [(40, 37), (900, 140)])
+def test_where_an_arm_is_too_small_for_rules_of_folds_none_is_taken(accounts, held_out):
+    X, y, mailed = helped_by(lambda known: 0.3 * (known[:, 1] > 0), accounts=accounts)
+    mailed = np.arange(accounts) >= held_out
 
     selected = Selected(random_state=0).fit(X, y, treatment=mailed)
     assert isinstance(selected.model_, Combined)
