@@ -361,14 +361,13 @@ class Selected(_Learned):
         errors: Numbers = np.zeros(2)
         for others, fold in split.split(rows.X, rows.mailed):
             learnt_from = Trial(*(each[others] for each in rows))
-            models = combined.fit(*learnt_from), rule.fit(*learnt_from)
-            if rule.feature_ < 0:
+            if rule.fit(*learnt_from).feature_ < 0:
                 # No split was tried here: one found in all would be unmeasured.
                 return np.zeros(2)
-            said = combined.outcomes(rows.X[fold])
+            said = combined.fit(*learnt_from).outcomes(rows.X[fold])
             worth = corrected(of_one_text(rows), fold, said)
             gains = worth[:, 1] - worth[:, 0]
-            for number, model in enumerate(models):
+            for number, model in enumerate((combined, rule)):
                 missed = gains - model.predict(rows.X[fold])
                 errors[number] += rows.weight[fold] @ missed**2
         errors /= rows.weight.sum()

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from campaigns.domain.words import ModelKind
-from campaigns.present.words import number, percent
+from campaigns.present.words import number, percent, signed
 
 _USUALLY: Final = 0.95
 _QUESTIONS: Final = {
@@ -306,8 +306,8 @@ def _of_uplift(metadata: Mapping[str, Any]) -> tuple[Section, ...]:
             (
                 (
                     metadata["rule"]["words"],
-                    percent(metadata["rule"]["uplift_below"]),
-                    percent(metadata["rule"]["uplift_above"]),
+                    signed(metadata["rule"]["uplift_below"]) + " points",
+                    signed(metadata["rule"]["uplift_above"]) + " points",
                 ),
             ),
             # A model that was trained before says nothing of it.

@@ -98,11 +98,16 @@ def points(estimate: Estimate) -> str:
     >>> points(Estimate(0.131, 0.106, 0.154))
     '+13.1 points (+10.6 to +15.4)'
     """
-    value, low, high = (_signed(each) for each in estimate)
+    value, low, high = (signed(each) for each in estimate)
     return f"{value} points ({low} to {high})"
 
 
-def _signed(share: float) -> str:
+def signed(share: float) -> str:
+    """Return a difference of two shares in percentage points.
+
+    >>> signed(-0.228)
+    '−22.8'
+    """
     rounded = round(share * 100, 1)
     return f"{rounded + 0:+.1f}".replace("-", "−")
 

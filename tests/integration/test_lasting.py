@@ -186,6 +186,7 @@ def test_accounts_that_pay_the_same_are_counted_together(sessions, lake):
     assert {found[:3]: found.accounts for found in together} == each
     assert sum(each.values()) == 5
     assert len(together) == len(each)
+    assert sum(found.accounts for found in together if found.minor == 0) == 2
 
 
 def test_money_of_all_accounts_counts_those_that_pay_nothing():
