@@ -1,7 +1,8 @@
 """Programmes of any size, written straight into the tables."""
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
+from itertools import starmap
 from pathlib import Path
 
 from sqlalchemy import insert
@@ -141,10 +142,10 @@ def settled_programme(folder: Path, *, enrolments: int) -> Reporting:
             row.churned = enrolments // COHORTS
         session.flush()
         _write(session, HoldoutRow, map(_arm, range(enrolments)))
-        _write(session, EnrolmentRow, map(_enrolment, range(enrolments)))
+        _write(session, EnrolmentRow, starmap(_enrolment, _weeks(enrolments)))
         _write(session, MessageRow, _messages(enrolments))
         _write(session, AttemptRow, _attempts(enrolments))
-        _write(session, OutcomeRow, map(_outcome, range(enrolments)))
+        _write(session, OutcomeRow, starmap(_outcome, _weeks(enrolments)))
         _write(session, StayRow, _stays(enrolments))
         _write(session, SubscriptionRow, _subscriptions(enrolments))
         session.add(
@@ -174,18 +175,13 @@ def planned(url: str, *, mails: int) -> None:
         cohort.enrolled_at = NOON
         session.flush()
         _write(session, HoldoutRow, (_arm(n) | TREATED for n in range(mails)))
-        _write(session, EnrolmentRow, (_enrolment(n) | DUE for n in range(mails)))
+        _write(session, EnrolmentRow, (_enrolment(n, 0) | DUE for n in range(mails)))
         _write(session, MessageRow, (_message(n) for n in range(mails)))
     engine.dispose()
 
 
 TREATED = {"arm": "treated"}
-DUE = TREATED | {
-    "cohort": 1,
-    "score": 1,
-    "enrolled_at": NOON,
-    "window_ends_at": NOON + timedelta(days=30),
-}
+DUE = TREATED | {"score": 1}
 
 
 def _is_held_out(n: int) -> bool:
@@ -198,17 +194,19 @@ def _arm(n: int) -> dict:
     return {"account": account, "arm": arm, "stratum": "s", "assigned_at": NOON}
 
 
-def _enrolled_at(n: int) -> datetime:
-    return NOON + timedelta(weeks=n % COHORTS)
+def _weeks(enrolments: int) -> Iterator[tuple[int, int]]:
+    """Yield accounts in the order in which they are enrolled, and in which week."""
+    for n in range(enrolments):
+        yield n, n * COHORTS // enrolments
 
 
-def _enrolment(n: int) -> dict:
-    enrolled = _enrolled_at(n)
+def _enrolment(n: int, week: int) -> dict:
+    enrolled = NOON + timedelta(weeks=week)
     return {
         "id": n + 1,
         "campaign": "spring",
         "campaign_version": 1,
-        "cohort": n % COHORTS + 1,
+        "cohort": week + 1,
         "account": f"acc-{n:07}",
         "episode": n + 1,
         "contact": f"p-{n:07}",
@@ -216,6 +214,7 @@ def _enrolment(n: int) -> dict:
         "arm": "holdout" if _is_held_out(n) else "treated",
         "segment": SEGMENTS[n // COHORTS % len(SEGMENTS)],
         "stratum": f"s · {DORMANCIES[n // 7 % len(DORMANCIES)]}",
+        "persona": PERSONAS[n // 11 % len(PERSONAS)],
         "enrolled_at": enrolled,
         "window_ends_at": enrolled + timedelta(days=30),
     }
@@ -229,9 +228,9 @@ def _messages(enrolments: int) -> Iterator[dict]:
 
 
 def _attempts(enrolments: int) -> Iterator[dict]:
-    for n in range(enrolments):
+    for n, week in _weeks(enrolments):
         if not _is_held_out(n):
-            posted_at = _enrolled_at(n) + timedelta(days=1)
+            posted_at = NOON + timedelta(weeks=week, days=1)
             yield {"message": n + 1, "number": 1, "worker": "w", "posted_at": posted_at}
 
 
@@ -253,8 +252,8 @@ def _came_back(n: int) -> bool:
     return n % 7 == 0 if _is_held_out(n) else n % 6 == 0
 
 
-def _outcome(n: int) -> dict:
-    returned_at = _enrolled_at(n) + timedelta(days=9)
+def _outcome(n: int, week: int) -> dict:
+    returned_at = NOON + timedelta(weeks=week, days=9)
     return {
         "enrolment": n + 1,
         "definition": "d",
@@ -271,7 +270,9 @@ def _stays(enrolments: int) -> Iterator[dict]:
 
 
 def _subscriptions(enrolments: int) -> Iterator[dict]:
-    for n in filter(_came_back, range(enrolments)):
+    for n, week in _weeks(enrolments):
+        if not _came_back(n):
+            continue
         yield {
             "id": f"s-{n:07}",
             "account": f"acc-{n:07}",
@@ -279,6 +280,6 @@ def _subscriptions(enrolments: int) -> Iterator[dict]:
             "plan_is_free": False,
             "mrr_minor": 1000 + n % 9000,
             "currency": "EUR",
-            "started_at": _enrolled_at(n) + timedelta(days=9),
+            "started_at": NOON + timedelta(weeks=week, days=9),
             "content_hash": "",
         }

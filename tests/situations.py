@@ -143,10 +143,11 @@ def _enrol(tables, situation, arm, cohort, known, numbers) -> None:
         is_lost = arm is Arm.TREATED and place >= size.accounts - situation.lost
         is_mailed = arm is Arm.TREATED or place < situation.leaked
         account, returned_at = f"acc-{n:05}", moment + 9 * DAY
+        persona = ("Engineering", "Finance", "Operations")[n % 3]
         add = {row.__tablename__: rows.append for row, rows in tables.rows.items()}
         add["accounts"]({
             "id": account, "name": account, "attributes": {}, "content_hash": "",
-            "persona": ("Engineering", "Finance", "Operations")[n % 3],
+            "persona": persona,
         })  # fmt: skip
         add["contacts"]({
             "id": f"p-{n}", "account": account, "email": f"p{n}@example.com",
@@ -164,7 +165,8 @@ def _enrol(tables, situation, arm, cohort, known, numbers) -> None:
             "account": account, "episode": n, "contact": f"p-{n}",
             "contact_choice": "only_contact", "arm": arm,
             "segment": ("slow-fade", "champion-left", "general")[n % 3],
-            "stratum": "slow-fade · 30-89 days", "enrolled_at": moment,
+            "stratum": "slow-fade · 30-89 days", "persona": persona,
+            "enrolled_at": moment,
             "window_ends_at": moment + 30 * DAY,
         })  # fmt: skip
         if moment + 30 * DAY <= known and not is_lost:

@@ -118,6 +118,7 @@ class Candidate:
     episode: int
     churned_at: datetime
     time_zone: str | None
+    persona: str | None
     segment: str | None
     score: int | None
     uplift: float | None
@@ -152,6 +153,7 @@ class NewEnrolment:
     arm: Arm
     segment: str
     stratum: str
+    persona: str | None
     score: int | None
     due_at: tuple[datetime, ...]
     texts: tuple[str, ...]

@@ -306,6 +306,7 @@ def _enrolment(
         arm=arms[candidate.account],
         segment=candidate.segment or "",
         stratum=stratum_of[candidate.account],
+        persona=candidate.persona,
         score=candidate.score,
         due_at=due_times(
             now,

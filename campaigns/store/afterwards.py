@@ -46,7 +46,7 @@ class Adopted(NamedTuple):
 _ADOPTED: Final = (
     EnrolmentRow.id,
     EnrolmentRow.account,
-    AccountRow.persona,
+    EnrolmentRow.persona,
     EnrolmentRow.arm,
     StayRow.features,
 )
@@ -54,7 +54,7 @@ _ADOPTED: Final = (
 
 def adoption(session: Session, campaign: str, *, before: datetime) -> list[Adoption]:
     """Return the sums over cohorts whose window closed so many days before a moment."""
-    group = AccountRow.persona, EnrolmentRow.arm, StayRow.days
+    group = EnrolmentRow.persona, EnrolmentRow.arm, StayRow.days
     columns = *group, func.count(), func.sum(StayRow.features)
     query = _of_returned(columns, campaign, STAYS, before).group_by(*group)
     return [

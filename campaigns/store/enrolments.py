@@ -45,6 +45,7 @@ def candidates(
             EpisodeRow.id,
             EpisodeRow.churned_at,
             AccountRow.time_zone,
+            AccountRow.persona,
         )
         .join(AccountRow, AccountRow.id == EpisodeRow.account)
         .where(EpisodeRow.returned_at.is_(None), EpisodeRow.churned_at <= now)
@@ -56,13 +57,14 @@ def candidates(
             episode=episode,
             churned_at=churned_at,
             time_zone=time_zone,
+            persona=persona,
             segment=scored[account].segment if account in scored else None,
             score=scored[account].id if account in scored else None,
             uplift=scored[account].uplift if account in scored else None,
             enrolled_here=campaign in enrolled.get(episode, ()),
             enrolled_elsewhere=bool(enrolled.get(episode, set()) - {campaign}),
         )
-        for account, episode, churned_at, time_zone in session.execute(query)
+        for account, episode, churned_at, time_zone, persona in session.execute(query)
     ]
 
 
@@ -149,6 +151,7 @@ def add(
             "arm": each.arm,
             "segment": each.segment,
             "stratum": each.stratum,
+            "persona": each.persona,
             "score": each.score,
             "enrolment_chance": each.chance,
             "enrolled_at": now,

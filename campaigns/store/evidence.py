@@ -25,7 +25,6 @@ from campaigns.store.tables.programme import (
     RefusalRow,
     StayRow,
 )
-from campaigns.store.tables.records import AccountRow
 
 
 class EnrolledAccount(NamedTuple):
@@ -74,7 +73,7 @@ def enrolled(
             CohortRow.number,
             EnrolmentRow.segment,
             EnrolmentRow.stratum,
-            AccountRow.persona,
+            EnrolmentRow.persona,
             EnrolmentRow.window_ends_at,
             OutcomeRow.came_back,
             OutcomeRow.returned_at,
@@ -89,7 +88,6 @@ def enrolled(
         )
         .join(EpisodeRow, EpisodeRow.id == EnrolmentRow.episode)
         .join(CohortRow, CohortRow.id == EnrolmentRow.cohort)
-        .join(AccountRow, AccountRow.id == EnrolmentRow.account)
         .outerjoin(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
         .outerjoin(
             StayRow,

@@ -125,6 +125,19 @@ def test_each_persona_has_its_line_and_the_days_to_come_are_empty(sessions, lake
     assert {line.points[2].treated_average for line in found.adoption} == {None}
 
 
+def test_a_persona_that_changes_later_moves_no_account(sessions, lake):
+    treated, _ = started(sessions, 12, lambda number: ("Editor", "Owner")[number % 2])
+    for account in treated:
+        subscribed(sessions, account, 5)
+    with sessions.begin() as session:
+        session.execute(text("UPDATE accounts SET persona = 'Administrator'"))
+    found = made(sessions, lake)
+
+    (by_persona,) = (part for part in found.breakdowns if part.by == "persona")
+    assert [line.name for line in by_persona.lines] == ["Editor", "Owner"]
+    assert [line.persona for line in found.adoption] == ["Editor", "Owner"]
+
+
 def test_what_was_used_counts_once_use_is_known(sessions, lake):
     treated, _ = started(sessions, 8)
     for account in treated:

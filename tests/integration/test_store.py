@@ -63,6 +63,7 @@ def test_migrations_make_exactly_the_tables_in_code(engine):
 def test_a_full_database_goes_back_a_revision_and_comes_again(engine, sessions):
     enrolled(sessions, ["acc-1", "acc-2"])
     with sessions.begin() as session:
+        session.execute(text("UPDATE accounts SET persona = id"))
         (episode, _) = episodes.open_episodes(session)
         back = Return(episode.account, NOON, ReturnKind.MERGED)
         episodes.record_returns(session, [(episode, back)])
@@ -75,6 +76,8 @@ def test_a_full_database_goes_back_a_revision_and_comes_again(engine, sessions):
     with sessions.begin() as session:
         kinds = session.scalars(text("SELECT return_kind FROM episodes ORDER BY id"))
         assert list(kinds) == ["resubscribed", None]
+        personas = session.execute(text("SELECT persona, account FROM enrolments"))
+        assert all(persona == account for persona, account in personas)
         assert changes.so_far(session) == 1  # the return; the mark was told so
     with pytest.raises(IntegrityError), sessions.begin() as session:
         session.execute(text("UPDATE episodes SET return_kind = 'other'"))

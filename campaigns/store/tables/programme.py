@@ -138,7 +138,8 @@ class EnrolmentRow(Base):
         UniqueConstraint("campaign", "account", "episode"),
         CheckConstraint(one_of("arm", Arm), name="arm"),
         CheckConstraint(one_of("contact_choice", ContactChoice), name="contact_choice"),
-        Index("ix_enrolments_cohort_arm", "cohort", "arm"),
+        # What a report counts by, in its order: without it a million rows are sorted.
+        Index("ix_enrolments_groups", "cohort", "arm", "segment", "stratum", "persona"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -152,6 +153,8 @@ class EnrolmentRow(Base):
     arm: Mapped[str] = mapped_column(WORD)
     segment: Mapped[str] = mapped_column(ID)
     stratum: Mapped[str] = mapped_column(ID)
+    # As it was then: a mail could change it.
+    persona: Mapped[str | None] = mapped_column(String(500))
     score: Mapped[int | None] = mapped_column(ForeignKey("scores.id"))
     enrolled_at: Mapped[datetime]
     window_ends_at: Mapped[datetime]

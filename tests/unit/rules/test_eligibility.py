@@ -21,6 +21,7 @@ def candidate(**changes):
         "episode": 1,
         "churned_at": NOON - timedelta(days=20),
         "time_zone": None,
+        "persona": None,
         "segment": "slow-fade",
         "score": 1,
         "uplift": None,
