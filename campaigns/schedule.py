@@ -22,6 +22,7 @@ from campaigns.domain.campaign import Schedule
 from campaigns.domain.values import Cohort
 from campaigns.errors import CampaignFileError, SendError, WinbackError
 from campaigns.present.report import WeeklyReport
+from campaigns.rules.recurrence import Recurrence
 from campaigns.steps import (
     deliver,
     distribute,
@@ -46,7 +47,6 @@ from campaigns.store.session import Sessions
 
 logger = structlog.get_logger(__name__)
 
-_WEEKDAYS: Final = 7
 _DELIVER_SECONDS: Final = 1
 _RECEIVE_SECONDS: Final = 5
 _LOOK_SECONDS: Final = 20
@@ -54,27 +54,6 @@ _SCORES_HOLD_FOR: Final = timedelta(hours=20)
 _AFTER_SENDING: Final = timedelta(minutes=1)
 _WHILE_EVENTS_COME: Final = timedelta(hours=1)
 _WHILE_NONE_COME: Final = timedelta(hours=6)
-
-
-@dataclass(frozen=True, slots=True)
-class Recurrence:
-    """A job's hour, every day or on one weekday (0 is Monday), in UTC."""
-
-    hour: int
-    weekday: int | None = None
-
-    def latest(self, now: datetime) -> datetime:
-        """Return the last moment at or before `now` that the job was due at."""
-        today = datetime.combine(now.date(), time(self.hour), UTC)
-        moment = today if today <= now else today - timedelta(days=1)
-        if self.weekday is None:
-            return moment
-        return moment - timedelta(days=(moment.weekday() - self.weekday) % _WEEKDAYS)
-
-    def next(self, now: datetime) -> datetime:
-        """Return the first moment after `now` that the job is due at."""
-        every = timedelta(days=1 if self.weekday is None else _WEEKDAYS)
-        return self.latest(now) + every
 
 
 TIMETABLE: Final = {
@@ -168,7 +147,7 @@ def _one_date(on: datetime | date | None, after: datetime) -> datetime:
 
 
 def look(work: Work) -> None:
-    """Do what is due besides sending and receiving: settle, report, enrol."""
+    """Do what is due besides sending, receiving, learning: settle, report, enrol."""
     with work.sessions.begin() as session:
         has_news = settle.is_news(session)
     if has_news:
@@ -203,11 +182,23 @@ def _enrol(work: Work, cohort: Cohort, now: datetime) -> dict[str, Any]:
 
 
 def run_due_jobs(work: Work) -> None:
-    """Run each job of the timetable that is due and did not run for that time."""
-    for job, recurrence in TIMETABLE.items():
-        due_at = recurrence.latest(work.clock())
-        if work.known_runs.get(job) == due_at:
-            continue
+    """Run each job of the timetable that is due and did not run for that time.
+
+    But learning, which takes long: `learn_due` does that by itself.
+    """
+    for job in TIMETABLE:
+        if job != learn.JOB:
+            _run_due(work, job)
+
+
+def learn_due(work: Work) -> None:
+    """Learn if it is time to."""
+    _run_due(work, learn.JOB)
+
+
+def _run_due(work: Work, job: str) -> None:
+    due_at = TIMETABLE[job].latest(work.clock())
+    if work.known_runs.get(job) != due_at:
         _run(work, job, due_at, partial(_JOBS[job], work, due_at))
         _know(work, job, due_at)
 
@@ -333,7 +324,7 @@ def awake(work: Work, *, only_sends: bool = False) -> Iterator[None]:
 
     scheduler = BackgroundScheduler(
         timezone=UTC,
-        executors={"default": ThreadPoolExecutor(4)},
+        executors={"default": ThreadPoolExecutor(5)},
         # A late wake-up is still a wake-up, and several late ones are one.
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
@@ -346,6 +337,8 @@ def awake(work: Work, *, only_sends: bool = False) -> Iterator[None]:
         jobs += [
             (lambda: receive.receive(work.post), _RECEIVE_SECONDS),
             (lambda: look(work), _LOOK_SECONDS),
+            # By itself: it may take an hour, in which accounts come back.
+            (lambda: learn_due(work), _LOOK_SECONDS),
         ]
     for job, every in jobs:
         scheduler.add_job(job, "interval", seconds=every, next_run_time=work.clock())
@@ -391,6 +384,7 @@ def simulate(
             each_day(day)
         work.beat(now)
         look(work)
+        learn_due(work)
         delivered = deliver.deliver(work.desk)
         if now >= receive_at:
             came = _receive_all(work)

@@ -13,7 +13,8 @@ from campaigns.domain.values import ImportCounts
 from campaigns.domain.words import Arm, ReturnKind, Verdict
 from campaigns.errors import ActionRefusedError, CampaignFileError
 from campaigns.present.pages import Pages
-from campaigns.schedule import Recurrence, occurrences
+from campaigns.rules.recurrence import Recurrence
+from campaigns.schedule import occurrences
 from campaigns.steps import report
 from campaigns.steps.compare import Baseline
 from campaigns.steps.enrol import enrol

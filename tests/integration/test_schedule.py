@@ -1,11 +1,13 @@
 """What is due runs once; what failed is kept with its cause and tried again by rule."""
 
 import json
+from threading import Event
 
 import pytest
 import structlog
 
 from campaigns import schedule
+from campaigns.clock import system_clock
 from campaigns.config import ChurnSettings, WinBackSettings
 from campaigns.errors import ConfigError, RetryLaterError
 from campaigns.steps.compare import Baseline
@@ -140,6 +142,24 @@ def test_one_job_that_fails_stops_no_other(work, settling):
     found = latest(work)
     assert found["settle"].error
     assert found["report"].error is None
+
+
+def test_nothing_that_is_due_waits_for_who_learns(work):
+    has_begun, may_end = Event(), Event()
+
+    def learn(_now):
+        has_begun.set()
+        assert may_end.wait(60)
+        return []
+
+    work.learn, work.clock = learn, system_clock
+    with schedule.awake(work):
+        assert has_begun.wait(60)
+        while "report" not in latest(work):
+            may_end.wait(0.1)
+        assert latest(work)["learn"].finished_at is None
+        may_end.set()
+    assert latest(work)["learn"].result == {}
 
 
 def test_what_a_run_logs_bears_its_number_and_its_job(work, settling, capsys):
