@@ -3,7 +3,7 @@
 import json
 import shutil
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from hashlib import sha256
 from itertools import count
@@ -21,6 +21,7 @@ from campaigns.cli.workspace import make_workspace
 from campaigns.domain.words import Arm
 from campaigns.errors import ActionRefusedError
 from campaigns.present.report import CampaignReport
+from campaigns.rules.measure.strata import ArmPair, shares_of
 from campaigns.schedule import Work
 from campaigns.steps import ingest, report
 from campaigns.store import enrolments
@@ -40,7 +41,8 @@ class Outcome(NamedTuple):
 
     Attributes:
         campaign: What the report says.
-        truth: What mails truly added to the chance of a return.
+        truth: What mails truly added to the chance of a return,
+            each cohort weighing what it does in the report.
     """
 
     campaign: CampaignReport
@@ -185,7 +187,7 @@ def _tell(console: Console, root: Path, world: World, days: _Days) -> Outcome:
     (campaign,) = weekly.campaigns
     with workspace.sessions.begin() as session:
         enrolled = enrolments.enrolled_at(session, campaign.name, Arm.TREATED)
-    truth = world.true_effect(enrolled, window_days=weekly.window_days)
+    truth = true_lift(world, campaign, enrolled, window_days=weekly.window_days)
     console.print()
     console.print(f"[bold]{campaign.sentence}[/bold]", highlight=False)
     console.print(
@@ -199,3 +201,25 @@ def _tell(console: Console, root: Path, world: World, days: _Days) -> Outcome:
         f"mails   {root / 'mails'} ({days.mails:,} .eml files)", highlight=False
     )
     return Outcome(campaign, truth)
+
+
+def true_lift(
+    world: World,
+    campaign: CampaignReport,
+    enrolled: Mapping[str, datetime],
+    *,
+    window_days: int,
+) -> float:
+    """Return what mails truly added, each cohort weighing what it does in the report.
+
+    A small cohort of which nobody was held out weighs nothing there.
+    """
+    arms = [ArmPair(line.treated, line.holdout) for line in campaign.cohorts]
+    added = [
+        world.true_effect(
+            {who: at for who, at in enrolled.items() if at.date() == line.enrolled_on},
+            window_days=window_days,
+        )
+        for line in campaign.cohorts
+    ]
+    return sum(share * each for share, each in zip(shares_of(arms), added, strict=True))

@@ -27,7 +27,7 @@ def weighted_difference(strata: Sequence[ArmPair]) -> float | None:
     >>> weighted_difference([ArmPair(ArmCount(10, 5), ArmCount(10, 2))])
     0.3
     """
-    shares = _shares(strata)
+    shares = shares_of(strata)
     found = [
         share * _difference(each)
         for share, each in zip(shares, strata, strict=True)
@@ -41,7 +41,7 @@ def _difference(stratum: ArmPair) -> float:
     return ours.returned / ours.accounts - theirs.returned / theirs.accounts
 
 
-def _shares(strata: Sequence[ArmPair]) -> list[float]:
+def shares_of(strata: Sequence[ArmPair]) -> list[float]:
     """Return what each stratum can say, as shares of 1; 0 for one without both arms."""
     weights = [
         ours.accounts * theirs.accounts / ((ours.accounts + theirs.accounts) or 1)
@@ -65,7 +65,7 @@ def stratified_lift(
     lifts = [lift_interval(*each, confidence=confidence) for each in strata]
     found = [
         (share, lift)
-        for share, lift in zip(_shares(strata), lifts, strict=True)
+        for share, lift in zip(shares_of(strata), lifts, strict=True)
         if lift
     ]
     if not found:
