@@ -18,7 +18,8 @@ class Comparison:
         treated_rate: Rate of the one; None for an empty arm.
         holdout_rate: Rate of the other; None for an empty arm.
         lift: Treated minus holdout; None if an arm is empty.
-        one_look: The same with Newcombe's interval, which is right at one look only.
+        one_look: The same with Newcombe's intervals of the cohorts, combined: right at
+            one look only.
         over_pilot: Treated minus the pilot's rate; None for an empty arm.
     """
 

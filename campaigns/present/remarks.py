@@ -181,7 +181,11 @@ def _of_definitions(definitions: Collection[str], current: str) -> Iterator[str]
 
 
 def _of_data(unknown_for: timedelta, told_until: datetime | None) -> Iterator[str]:
-    if unknown_for > STALE_AFTER and told_until is not None:
+    if unknown_for <= STALE_AFTER:
+        return
+    if told_until is None:
+        yield "Nothing that was imported tells who came back."
+    else:
         yield (
             f"What was imported tells of nothing after {day(told_until)}: who came "
             "back since is not known."

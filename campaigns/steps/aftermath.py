@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from campaigns.domain.definitions import STAYS
 from campaigns.domain.words import Arm
@@ -20,6 +20,10 @@ from campaigns.steps.compare import CONFIDENCE
 from campaigns.store import afterwards
 from campaigns.store.afterwards import Answer
 from campaigns.store.session import Session
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _LEAST_PROMOTER: Final = 9
 _MOST_DETRACTOR: Final = 6
@@ -138,21 +142,26 @@ def _difference(
 ) -> Estimate | None:
     import numpy as np
 
-    from campaigns.rules.measure.values import LEAST_ACCOUNTS, difference_of_means
-
-    of_theirs = Counter(each.cohort for each in theirs)
-    ours = [each for each in ours if of_theirs[each.cohort]]
-    of_ours = Counter(each.cohort for each in ours)
-    theirs = [each for each in theirs if of_ours[each.cohort]]
-    treated, holdout = (
-        np.array([kind_of(each.score) for each in arm], dtype=float)
-        for arm in (ours, theirs)
+    from campaigns.rules.measure.values import (
+        LEAST_ACCOUNTS,
+        difference_of_means,
+        least_arm,
     )
-    if (
-        min(len(ours), len(theirs)) < LEAST_ACCOUNTS
-        or not treated.std() * holdout.std()
+
+    cohorts = {each.cohort for each in ours} & {each.cohort for each in theirs}
+    # Shares held out may have changed: each cohort is compared by itself.
+    strata = [
+        (_kinds(ours, cohort), _kinds(theirs, cohort)) for cohort in sorted(cohorts)
+    ]
+    if least_arm(strata) < LEAST_ACCOUNTS or not all(
+        np.ptp(np.concatenate(arm)) for arm in zip(*strata, strict=True)
     ):
         return None
-    # Shares held out may have changed: each cohort counts as it does in the other arm.
-    weight = np.array([of_ours[c] / of_theirs[c] for c in (e.cohort for e in theirs)])
-    return difference_of_means(treated, holdout, weight=weight, confidence=confidence)
+    return difference_of_means(strata, confidence=confidence)
+
+
+def _kinds(told: list[Answer], cohort: int) -> "NDArray[np.float64]":
+    import numpy as np
+
+    kinds = [kind_of(each.score) for each in told if each.cohort == cohort]
+    return np.array(kinds, dtype=np.float64)

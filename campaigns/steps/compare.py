@@ -1,18 +1,15 @@
 """Compare treated with held out, cohort by cohort, as windows close."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from functools import reduce
-from itertools import accumulate
 from typing import Final, NamedTuple
 
 from campaigns.domain.values import ArmCount, CohortCount
 from campaigns.domain.words import Arm
 from campaigns.present.lines import Comparison
-from campaigns.rules.measure.lift import lift_interval
 from campaigns.rules.measure.rates import Estimate
-from campaigns.rules.measure.strata import ArmPair
+from campaigns.rules.measure.strata import ArmPair, stratified_lift
 
 CONFIDENCE: Final = 0.95
 NOTHING: Final = Comparison(ArmCount(), ArmCount(), None, None, None, None, None)
@@ -36,12 +33,11 @@ def looks(baseline: Baseline, pairs: Sequence[ArmPair]) -> list[Comparison]:
     from campaigns.rules.measure.sequential import lift_sequence
 
     lifts = lift_sequence(pairs, confidence=CONFIDENCE)
-    sums = list(accumulate(pairs, _both))
     return [
         NOTHING,
         *(
-            _compared(baseline, arms, lift, CONFIDENCE)
-            for arms, lift in zip(sums, lifts, strict=True)
+            _compared(baseline, pairs[:number], lift, CONFIDENCE)
+            for number, lift in enumerate(lifts, start=1)
         ),
     ]
 
@@ -55,12 +51,8 @@ def pooled_look(
         baseline: The pilot.
         pairs: The cohorts.
         lift: The mean of their differences.
-
-    Returns:
-        With no interval for one look: that of the sums would mislead.
     """
-    found = _compared(baseline, reduce(_both, pairs), lift, CONFIDENCE)
-    return replace(found, one_look=None)
+    return _compared(baseline, pairs, lift, CONFIDENCE)
 
 
 def windows_of(counts: Iterable[CohortCount]) -> set[int]:
@@ -77,23 +69,25 @@ def last_look(
     if not pairs:
         return NOTHING
     lift = lift_after_all(pairs, confidence=confidence)
-    return _compared(baseline, reduce(_both, pairs), lift, confidence)
+    return _compared(baseline, pairs, lift, confidence)
 
 
 def _compared(
-    baseline: Baseline, arms: ArmPair, lift: Estimate, confidence: float
+    baseline: Baseline, pairs: Sequence[ArmPair], lift: Estimate, confidence: float
 ) -> Comparison:
     from campaigns.rules.measure.sequential import rate_sequence
 
-    ours, theirs = (rate_sequence([arm], confidence=confidence)[0] for arm in arms)
-    treated, holdout = arms
+    treated, holdout = reduce(_both, pairs)
+    ours, theirs = (
+        rate_sequence([arm], confidence=confidence)[0] for arm in (treated, holdout)
+    )
     return Comparison(
         treated=treated,
         holdout=holdout,
         treated_rate=ours if treated.accounts else None,
         holdout_rate=theirs if holdout.accounts else None,
         lift=lift if treated.accounts and holdout.accounts else None,
-        one_look=lift_interval(treated, holdout),
+        one_look=stratified_lift(pairs),
         over_pilot=_over_pilot(baseline, ours, treated) if treated.accounts else None,
     )
 

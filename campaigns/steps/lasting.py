@@ -1,6 +1,6 @@
 """What lasts: who is still here some days later, and the money that runs again."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -82,36 +82,38 @@ def _lift(pairs: Sequence[ArmPair]) -> Estimate | None:
 
 
 def money_lines(
-    amounts: Iterable[AmountCount], *, treated: int, holdout: int
+    amounts: Iterable[AmountCount], arms: Mapping[int, ArmPair]
 ) -> tuple[MoneyLine, ...]:
     """Return the money that runs again, by currency.
 
     Args:
-        amounts: How many accounts of an arm pay how much again.
-        treated: How many accounts were written to.
-        holdout: How many were held out.
+        amounts: How many accounts of a cohort's arm pay how much again.
+        arms: How many accounts each cohort has, by its number.
     """
     by_currency: dict[str, list[AmountCount]] = {}
     for each in amounts:
         by_currency.setdefault(each.currency, []).append(each)
     return tuple(
-        _money_line(currency, of_it, treated, holdout)
+        _money_line(currency, of_it, arms)
         for currency, of_it in sorted(by_currency.items())
     )
 
 
 def _money_line(
-    currency: str, amounts: Sequence[AmountCount], treated: int, holdout: int
+    currency: str, amounts: Sequence[AmountCount], arms: Mapping[int, ArmPair]
 ) -> MoneyLine:
-    from campaigns.rules.measure.values import LEAST_ACCOUNTS, money  # imports numpy
+    from campaigns.rules.measure.values import (  # imports numpy
+        LEAST_ACCOUNTS,
+        least_arm,
+        money,
+    )
 
     added, hangs_on_one = None, False
     ours, theirs = (_sum_of(amounts, arm) for arm in (Arm.TREATED, Arm.HOLDOUT))
-    if min(treated, holdout) >= LEAST_ACCOUNTS:
-        found = money(
-            _of_all(amounts, Arm.TREATED, treated),
-            _of_all(amounts, Arm.HOLDOUT, holdout),
-        )
+    strata = _of_all(amounts, arms)
+    if least_arm(strata) >= LEAST_ACCOUNTS:
+        found = money(strata)
+        treated = sum(pair.treated.accounts for pair in arms.values())
         added = Estimate(*(round(treated * each) for each in found.per_account))
         hangs_on_one = found.hangs_on_one
     largest = max(each.minor for each in amounts)
@@ -130,14 +132,27 @@ def _sum_of(amounts: Iterable[AmountCount], arm: Arm) -> int:
 
 
 def _of_all(
-    amounts: Iterable[AmountCount], arm: Arm, accounts: int
-) -> "NDArray[np.float64]":
-    """Return what each of an arm's accounts pays: most pay nothing."""
+    amounts: Iterable[AmountCount], arms: Mapping[int, ArmPair]
+) -> "list[tuple[NDArray[np.float64], NDArray[np.float64]]]":
+    """Return what each account of each cohort's arms pays: most pay nothing."""
     import numpy as np
 
-    of_arm = [each for each in amounts if each.arm is arm]
-    paid = np.repeat(
-        np.array([each.minor for each in of_arm], dtype=np.float64),
-        [each.accounts for each in of_arm],
-    )
-    return np.concatenate([paid, np.zeros(accounts - len(paid))])
+    paid: dict[tuple[int, Arm], NDArray[np.float64]] = {}
+    together: dict[tuple[int, Arm], list[AmountCount]] = {}
+    for each in amounts:
+        together.setdefault((each.cohort, each.arm), []).append(each)
+    for key, found in together.items():
+        minor = np.array([each.minor for each in found], dtype=np.float64)
+        paid[key] = np.repeat(minor, [each.accounts for each in found])
+
+    def of_arm(cohort: int, arm: Arm, accounts: int) -> "NDArray[np.float64]":
+        theirs = paid.get((cohort, arm), np.zeros(0))
+        return np.concatenate([theirs, np.zeros(accounts - len(theirs))])
+
+    return [
+        (
+            of_arm(cohort, Arm.TREATED, pair.treated.accounts),
+            of_arm(cohort, Arm.HOLDOUT, pair.holdout.accounts),
+        )
+        for cohort, pair in arms.items()
+    ]

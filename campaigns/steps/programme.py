@@ -1,7 +1,6 @@
 """All campaigns together: what their mails add on the whole."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
@@ -11,7 +10,7 @@ from campaigns.present import remarks, words
 from campaigns.present.lines import ProgrammeLook
 from campaigns.present.report import CampaignReport, Programme
 from campaigns.rules.measure.rates import Estimate
-from campaigns.rules.measure.strata import ArmPair, stratified_lift
+from campaigns.rules.measure.strata import ArmPair
 from campaigns.rules.measure.verdict import Soundness, doubt_of
 from campaigns.steps.compare import in_order, pair_of, pooled_look, windows_of
 from campaigns.steps.verdicts import Reporting
@@ -60,8 +59,7 @@ def programme(
     cohorts = in_order([each for each in counts if each.campaign in names])
     pairs = [pair_of(each) for each in cohorts]
     lifts = mean_lift_sequence(pairs)
-    pooled = pooled_look(reporting.baseline, pairs, lifts[-1])
-    last = replace(pooled, one_look=stratified_lift(pairs))
+    last = pooled_look(reporting.baseline, pairs, lifts[-1])
     is_over = all(_is_over(each.report, as_of) for each in judged)
     working = [
         each.report.name for each in sound if each.report.verdict is Verdict.WORKS

@@ -14,12 +14,12 @@ from campaigns.present.report import CampaignReport, Funnel, WeeklyReport, from_
 from campaigns.rules.measure.verdict import Soundness, doubt_of
 from campaigns.steps.aftermath import adoption_lines, nps_lines
 from campaigns.steps.breakdowns import breakdowns, by_cohort, persona_group
-from campaigns.steps.compare import looks, pairs_of, windows_of
+from campaigns.steps.compare import in_order, looks, pair_of, pairs_of, windows_of
 from campaigns.steps.freshness import imported_until, told_until
 from campaigns.steps.lasting import money_lines, stay_lines
 from campaigns.steps.programme import Judged, programme
 from campaigns.steps.still_open import open_lines
-from campaigns.steps.verdicts import Reporting, soundness_of, verdict_as_of
+from campaigns.steps.verdicts import Reporting, soundness_of, verdict_on
 from campaigns.steps.which_text import step_texts
 from campaigns.store import (
     campaigns,
@@ -199,8 +199,7 @@ def _campaign(
         nps=nps_lines(session, name, as_of=facts.as_of),
         money=money_lines(
             money.amounts(session, name, closed_before=facts.as_of),
-            treated=comparison.treated.accounts,
-            holdout=comparison.holdout.accounts,
+            {group[0].cohort: pair_of(group) for group in in_order(counts)},
         ),
         texts=step_texts(
             [
@@ -271,13 +270,14 @@ def _judgement(
     comparison: Comparison,
 ) -> _Judgement:
     """Return the verdict that was given, if one was, or else what stands against it."""
-    given = verdict_as_of(session, name, as_of=facts.as_of)
+    given = verdict_on(session, name, comparison)
     soundness = soundness_of(
         session,
         name,
         as_of=facts.as_of,
         closed_before=facts.imported_until or facts.as_of,
-        told_until=facts.known_until if given is None else None,
+        told_until=facts.known_until,
+        is_decided=given is not None,
     )
     doubt = doubt_of(soundness, comparison.lift, unheard_of=reporting.unheard_of)
     return _Judgement(

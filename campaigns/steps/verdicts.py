@@ -134,7 +134,8 @@ def soundness_of(
     *,
     as_of: datetime,
     closed_before: datetime,
-    told_until: datetime | None = None,
+    told_until: datetime | None,
+    is_decided: bool = False,
 ) -> Soundness:
     """Return what may make a campaign's comparison worthless.
 
@@ -143,22 +144,32 @@ def soundness_of(
         name: The campaign.
         as_of: Up to when things are counted.
         closed_before: Windows that ended by then have been closed.
-        told_until: Up to when it is known who came back; None if that does not matter.
+        told_until: Up to when it is known who came back; None if nothing tells it.
+        is_decided: Whether it does not matter who came back since.
     """
     measured = outcomes.measured(session, name, closed_before=closed_before)
+    known_from = told_until or cohorts.first_enrolled_at(session, name)
     last = cohorts.last_window_ends_at(session, name)
     # Who comes back after the last window is no matter.
     matters_until = min(as_of, last) if last else as_of
     return Soundness(
         loss=unequal_loss(measured[Arm.TREATED], measured[Arm.HOLDOUT]),
         leak=outcomes.leak(session, name, before=as_of),
-        unknown_for=matters_until - told_until if told_until else timedelta(),
+        unknown_for=matters_until - known_from
+        if known_from and not is_decided
+        else timedelta(),
     )
 
 
-def verdict_as_of(session: Session, name: str, *, as_of: datetime) -> Verdict | None:
-    """Return the verdict that was given on a campaign by a moment, or None."""
+def verdict_on(session: Session, name: str, comparison: Comparison) -> Verdict | None:
+    """Return the verdict on a campaign if it was given on no more than this, or None.
+
+    So the report of a week that ended at midnight knows the verdict that its cohorts
+    were given an hour later, and an earlier week's does not.
+    """
     given = outcomes.verdict(session, name)
-    if given is None or given["given_at"] > as_of:
+    if given is None:
         return None
-    return Verdict(given["verdict"])
+    now = _counts_of(comparison)
+    is_known = all(given["counts"][arm][0] <= now[arm][0] for arm in now)
+    return Verdict(given["verdict"]) if is_known else None

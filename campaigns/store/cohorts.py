@@ -75,6 +75,12 @@ def cohorts_of(session: Session, name: str) -> list[Cohort]:
     return [Cohort(*row) for row in session.execute(query.order_by(CohortRow.number))]
 
 
+def first_enrolled_at(session: Session, name: str) -> datetime | None:
+    """Return when a campaign's first cohort was enrolled; None before it was."""
+    query = select(func.min(CohortRow.enrolled_at)).where(CohortRow.campaign == name)
+    return session.scalar(query)
+
+
 def last_window_ends_at(session: Session, name: str) -> datetime | None:
     """Return when the last planned cohort's window closes; None before it enrolled."""
     ends = list(

@@ -8,7 +8,12 @@ from sqlalchemy import Select, case, func, or_, select
 from sqlalchemy.orm import Session
 
 from campaigns.domain.words import Arm
-from campaigns.store.tables.programme import EnrolmentRow, EpisodeRow, OutcomeRow
+from campaigns.store.tables.programme import (
+    CohortRow,
+    EnrolmentRow,
+    EpisodeRow,
+    OutcomeRow,
+)
 from campaigns.store.tables.records import SubscriptionRow
 
 
@@ -29,8 +34,9 @@ class Amount(NamedTuple):
 
 
 class AmountCount(NamedTuple):
-    """How many accounts of an arm pay the same amount a month."""
+    """How many accounts of a cohort's arm pay the same amount a month."""
 
+    cohort: int
     arm: Arm
     currency: str
     minor: int
@@ -44,7 +50,7 @@ def regained(
     query = _regained(campaign, closed_before).order_by(
         EnrolmentRow.id, SubscriptionRow.currency
     )
-    for enrolment, arm, currency, minor in session.execute(query):
+    for enrolment, arm, currency, minor, _ in session.execute(query):
         yield Amount(enrolment, Arm(arm), currency, int(minor))
 
 
@@ -53,11 +59,16 @@ def amounts(
 ) -> list[AmountCount]:
     """Return how many pay how much of what `regained` yields."""
     each = _regained(campaign, closed_before).subquery()
-    group = each.c.arm, each.c.currency, each.c.minor
-    query = select(*group, func.count()).group_by(*group).order_by(*group)
+    group = CohortRow.number, each.c.arm, each.c.currency, each.c.minor
+    query = (
+        select(*group, func.count())
+        .join(CohortRow, CohortRow.id == each.c.cohort)
+        .group_by(*group)
+        .order_by(*group)
+    )
     return [
-        AmountCount(Arm(arm), currency, int(minor), accounts)
-        for arm, currency, minor, accounts in session.execute(query)
+        AmountCount(cohort, Arm(arm), currency, int(minor), accounts)
+        for cohort, arm, currency, minor, accounts in session.execute(query)
     ]
 
 
@@ -72,6 +83,7 @@ def _regained(campaign: str, closed_before: datetime) -> Select[*tuple[Any, ...]
             EnrolmentRow.arm,
             SubscriptionRow.currency,
             minor,
+            EnrolmentRow.cohort,
         )
         .join(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
         .join(EpisodeRow, EpisodeRow.id == EnrolmentRow.episode)
@@ -87,5 +99,10 @@ def _regained(campaign: str, closed_before: datetime) -> Select[*tuple[Any, ...]
             SubscriptionRow.started_at < EnrolmentRow.window_ends_at,
             or_(ends.is_(None), ends >= EnrolmentRow.window_ends_at),
         )
-        .group_by(EnrolmentRow.id, EnrolmentRow.arm, SubscriptionRow.currency)
+        .group_by(
+            EnrolmentRow.id,
+            EnrolmentRow.arm,
+            EnrolmentRow.cohort,
+            SubscriptionRow.currency,
+        )
     )

@@ -380,6 +380,31 @@ def test_the_verdict_is_given_once_and_stays(finished, sessions, lake):
     assert after.comparison.lift.low > 0
 
 
+def test_where_nothing_tells_who_came_back_the_report_says_so(sessions, lake):
+    enrolled(sessions, [f"acc-{number:03}" for number in range(20)])
+    counts_use = WinBackSettings(counts="used").definition()
+    made = reporting(sessions, lake)._replace(win_back=counts_use)
+
+    (soon,) = report.gather(made, as_of=NOON + timedelta(days=5)).campaigns
+    assert soon.verdict is Verdict.CANNOT_TELL_YET
+    (late,) = report.gather(made, as_of=NOON + timedelta(days=60)).campaigns
+    assert late.verdict is Verdict.STALE_DATA
+    assert late.warnings[0] == "Nothing that was imported tells who came back."
+
+
+def test_the_week_that_ended_at_midnight_knows_the_verdict_of_an_hour_later(
+    finished, sessions, lake
+):
+    made = reporting(sessions, lake)
+    give_verdicts(made, now=finished + timedelta(hours=1))
+
+    (known,) = report.gather(made, as_of=finished).campaigns
+    assert (known.verdict, known.is_given) == (Verdict.WORKS, True)
+    earlier = finished - timedelta(minutes=1)  # before the window closed
+    (unknown,) = report.gather(made, as_of=earlier).campaigns
+    assert (unknown.verdict, unknown.is_given) == (Verdict.CANNOT_TELL_YET, False)
+
+
 def test_the_reports_counts_are_those_of_the_rows(finished, sessions, lake):
     (campaign_report,) = report.gather(
         reporting(sessions, lake), as_of=finished

@@ -12,6 +12,7 @@ from campaigns.domain.words import Arm, Verdict
 from campaigns.errors import ActionRefusedError
 from campaigns.present.formats import report_csv, report_slack
 from campaigns.present.report import from_plain
+from campaigns.rules.measure.strata import ArmPair
 from campaigns.steps import report
 from campaigns.steps.compare import Baseline
 from campaigns.steps.lasting import money_lines
@@ -183,17 +184,18 @@ def test_accounts_that_pay_the_same_are_counted_together(sessions, lake):
             for found in money.regained(session, "spring", closed_before=CLOSED)
         )
         together = money.amounts(session, "spring", closed_before=CLOSED)
-    assert {found[:3]: found.accounts for found in together} == each
+    assert {found[1:4]: found.accounts for found in together} == each
     assert sum(each.values()) == 5
     assert len(together) == len(each)
     assert sum(found.accounts for found in together if found.minor == 0) == 2
 
 
 def test_money_of_all_accounts_counts_those_that_pay_nothing():
-    ours = money.AmountCount(Arm.TREATED, "EUR", 900, 30)
-    theirs = money.AmountCount(Arm.HOLDOUT, "EUR", 300, 10)
+    ours = money.AmountCount(1, Arm.TREATED, "EUR", 900, 30)
+    theirs = money.AmountCount(1, Arm.HOLDOUT, "EUR", 300, 10)
 
-    (line,) = money_lines([ours, theirs], treated=90, holdout=60)
+    arms = {1: ArmPair(ArmCount(90), ArmCount(60))}
+    (line,) = money_lines([ours, theirs], arms)
 
     assert (line.treated_minor, line.holdout_minor) == (27_000, 3_000)
     assert line.added_minor.value == 90 * (300 - 50)

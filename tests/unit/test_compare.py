@@ -62,6 +62,21 @@ def test_before_a_window_closed_and_without_an_arm_there_is_nothing_to_compare()
     assert said == "Nothing to hold against the pilot's rate yet."
 
 
+def test_a_holdout_that_was_made_larger_makes_no_lift():
+    # Nothing is added in either cohort; in the second one fewer come back.
+    changed = [
+        ArmPair(ArmCount(900, 180), ArmCount(100, 20)),
+        ArmPair(ArmCount(500, 25), ArmCount(500, 25)),
+    ]
+    for found in (
+        looks(Baseline(0.12), changed)[-1],
+        last_look(Baseline(0.12), changed),
+    ):
+        assert found.lift.value == pytest.approx(0)
+        assert found.one_look.value == pytest.approx(0)
+        assert found.one_look.low < 0 < found.one_look.high
+
+
 def test_cohorts_come_in_the_order_in_which_their_windows_closed():
     def count(cohort, day, arm, accounts, segment):
         closes = NOON + timedelta(days=day)

@@ -68,7 +68,7 @@ def lift_sequence(
 
         low = max(low, _bound(gain, centre, low, -1))
         high = min(high, _bound(gain, centre, high, 1))
-        found.append(Estimate(value, low, high))
+        found.append(_estimate(value, low, high))
     return found
 
 
@@ -96,10 +96,17 @@ def lift_after_all(cohorts: Sequence[ArmPair], *, confidence: float = 0.95) -> E
         heard = np.where((lift - centres) * side > 0, found, 0.0).max()
         return _straight(float(heard), odds)
 
-    return Estimate(
+    return _estimate(
         values[-1],
         _bound(partial(gain, -1), float(centres.max()), -_WIDEST, -1),
         _bound(partial(gain, 1), float(centres.min()), _WIDEST, 1),
+    )
+
+
+def _estimate(value: float, low: float, high: float) -> Estimate:
+    """Return an estimate; an end that nothing moved is as far as there is."""
+    return Estimate(
+        value, -1.0 if low == -_WIDEST else low, 1.0 if high == _WIDEST else high
     )
 
 
@@ -296,10 +303,10 @@ def _over_pilot(count: ArmCount, pilot: ArmCount, odds: float) -> Estimate:
         return _pilot_evidence(count, pilot, difference) - odds
 
     if not count.accounts:
-        return Estimate(0.0, -_WIDEST, _WIDEST)
+        return _estimate(0.0, -_WIDEST, _WIDEST)
     value = count.returned / count.accounts - pilot.returned / pilot.accounts
     low, high = _bound(gain, value, -_WIDEST, -1), _bound(gain, value, _WIDEST, 1)
-    return Estimate(value, low, high)
+    return _estimate(value, low, high)
 
 
 def _pilot_evidence(count: ArmCount, pilot: ArmCount, difference: float) -> float:

@@ -90,10 +90,13 @@ def measured(
         mailed: How often the same accounts were written to, by anyone.
 
     Raises:
-        InputError: There are fewer than two arms, the control is not to be told, was
-            written to, or amounts are of too few accounts.
+        InputError: There are fewer than two arms, one is empty or lacks an outcome, the
+            control is not to be told, was written to, or amounts are of too few
+            accounts.
     """
     control = _control_among(outcomes, control)
+    for arm, each in outcomes.items():
+        _refuse_unknown(arm, each)
     if mailed:
         _refuse_leak(mailed[control], control)
     is_rate = all(bool(np.isin(each, (0, 1)).all()) for each in outcomes.values())
@@ -111,7 +114,7 @@ def measured(
         if control_share and len(names) == 1:
             sizes = arm_sizes(len(ours), len(theirs), holdout_share=control_share)
         rates = _rates_apart(_count(ours), _count(theirs)) if is_rate else None
-        amounts = None if is_rate else money(ours, theirs)
+        amounts = None if is_rate else money([(ours, theirs)])
         contrasts.append(Contrast(arm, rates, amounts, adjusted, sizes))
     means = {arm: (len(each), _mean(each, is_rate)) for arm, each in outcomes.items()}
     return Trial(control, is_rate, means, tuple(contrasts))
@@ -127,6 +130,17 @@ def _control_among(outcomes: Mapping[str, Amounts], asked: str | None) -> str:
     if asked is None and len(known) != 1:
         raise InputError(f"which arm got nothing? name it with --control; of: {arms}")
     return asked if asked is not None else known[0]
+
+
+def _refuse_unknown(arm: str, outcomes: Amounts) -> None:
+    if not len(outcomes):
+        raise InputError(f"arm {arm!r} has no accounts: leave it out, or add them")
+    (unknown,) = np.nonzero(~np.isfinite(outcomes))
+    if len(unknown):
+        raise InputError(
+            f"arm {arm!r} has {len(unknown):,} accounts without an outcome, the first "
+            f"at place {unknown[0] + 1:,}: an account that did not come back has 0"
+        )
 
 
 def _refuse_leak(mailed: Amounts, control: str) -> None:

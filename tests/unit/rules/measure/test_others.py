@@ -120,29 +120,55 @@ def test_money_has_an_interval_and_says_if_it_hangs_on_one_account():
     rng = np.random.default_rng(7)
     treated = np.where(rng.random(3000) < 0.2, rng.lognormal(4, 1, 3000), 0)
     holdout = np.where(rng.random(800) < 0.1, rng.lognormal(4, 1, 800), 0)
-    found = money(treated, holdout)
+    found = money([(treated, holdout)])
 
     assert 0 < found.per_account.low < found.per_account.value < found.per_account.high
     assert not found.hangs_on_one
-    assert found == money(treated, holdout)
+    assert found == money([(treated, holdout)])
     treated[0] = treated.sum()
-    assert money(treated, holdout).hangs_on_one
+    assert money([(treated, holdout)]).hangs_on_one
 
 
-def test_money_covers_the_truth_as_often_as_it_says():
+@pytest.mark.parametrize(
+    ("sizes", "rate", "amounts"),
+    [
+        ((600, 200), 0.15, lambda rng, n: rng.gamma(2, 40, n)),
+        # Three held-out accounts pay; one of all pays a quarter of everything.
+        ((160, 40), 0.08, lambda rng, n: rng.lognormal(4, 1.3, n)),
+    ],
+    ids=["even", "hanging on few"],
+)
+def test_money_covers_the_truth_as_often_as_it_says(sizes, rate, amounts):
     rng = np.random.default_rng(11)
     covered = 0
-    for seed in range(100):
-        arms = [
-            np.where(rng.random(n) < 0.15, rng.gamma(2, 40, n), 0) for n in (600, 200)
-        ]
-        interval = money(*arms, seed=seed).per_account
+    for seed in range(200):
+        arms = tuple(np.where(rng.random(n) < rate, amounts(rng, n), 0) for n in sizes)
+        interval = money([arms], seed=seed).per_account
         covered += interval.low <= 0 <= interval.high
-    # A binomial of 100 and .95 is below 87 once in a thousand times.
-    assert covered >= 87
+    # A binomial of 200 and .95 is below 179 once in a thousand times.
+    assert covered >= 179
 
 
-@pytest.mark.parametrize("act", [money, lambda a, b: adjusted_lift((a, a), (b, b))])
+def test_money_is_compared_cohort_by_cohort():
+    def cohort(treated, holdout, rate):
+        return tuple(
+            np.repeat([100.0, 0.0], [round(n * rate), n - round(n * rate)])
+            for n in (treated, holdout)
+        )
+
+    # Nothing is added in either; the sums of the arms are 7 apart.
+    changed = [cohort(900, 100, 0.2), cohort(500, 500, 0.05), cohort(20, 0, 0.5)]
+    found = money(changed).per_account
+
+    assert found.value == pytest.approx(0)
+    assert found.low < 0 < found.high < 5
+
+
+@pytest.mark.parametrize(
+    "act",
+    [lambda a, b: money([(a, b)]), lambda a, b: adjusted_lift((a, a), (b, b))],
+    ids=["money", "adjusted_lift"],
+)
 def test_amounts_of_few_accounts_are_refused(act):
     with pytest.raises(InputError, match="an arm has 29 accounts; amounts need 30"):
         act(np.ones(29), np.ones(100))
@@ -170,6 +196,22 @@ def test_while_nobody_came_back_few_that_were_watched_longest_say_little():
     assert few.high == pytest.approx(1 - 0.025 ** (1 / 12))
     assert returned_share([], []) is None
     assert returned_share([2.0], []) == (1.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "said"),
+    [
+        ([], "arm 'mail' has no accounts"),
+        ([0, np.nan, 1, np.nan], "'mail' has 2 accounts .* the first at place 2"),
+        ([1, np.inf], "'mail' has 1 accounts without an outcome"),
+    ],
+)
+def test_an_arm_without_accounts_or_outcomes_is_refused(outcomes, said):
+    from campaigns.rules.measure.trial import measured
+
+    arms = {"mail": np.array(outcomes, dtype=float), "holdout": np.zeros(40)}
+    with pytest.raises(InputError, match=said):
+        measured(arms)
 
 
 @pytest.mark.parametrize(("mailed", "is_refused"), [(1, False), (2, True)])

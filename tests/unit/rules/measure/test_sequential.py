@@ -141,9 +141,17 @@ def test_a_cohort_without_both_arms_says_nothing(nothing):
     some = _pair((400, 80), (100, 8))
 
     (empty,) = lift_sequence([nothing])
-    assert (empty.low, empty.high) == (-0.999, 0.999)
+    assert (empty.low, empty.high) == (-1, 1)
     after, (before,) = lift_sequence([some, nothing])[1], lift_sequence([some])
     assert after == pytest.approx(before, abs=1e-5)
+
+
+def test_where_all_came_back_and_none_did_the_interval_holds_its_value():
+    (found,) = lift_sequence([_pair((2000, 2000), (500, 0))])
+    last = lift_after_all([_pair((2000, 0), (500, 500))])
+
+    assert found.low < found.value == found.high == 1
+    assert last.low == last.value == -1 < last.high
 
 
 @pytest.mark.parametrize("counts", [((40, 0), (10, 0)), ((40, 40), (10, 10))])
