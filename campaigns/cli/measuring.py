@@ -75,7 +75,7 @@ def _contrast(contrast: Contrast, trial: Trial) -> Table:
         table.add_row("times as likely (Wilson, combined)", _plain(rates.ratio, 2))
     if contrast.money:
         amounts = contrast.money.per_account
-        table.add_row("more for each account (bootstrap)", _plain(amounts, 3))
+        table.add_row("more for each account (permutation)", _plain(amounts, 3))
     if contrast.adjusted:
         shown = _points if trial.is_rate else lambda each: _plain(each, 3)
         table.add_row("adjusted by what was known before", shown(contrast.adjusted))

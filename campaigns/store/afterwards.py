@@ -82,7 +82,6 @@ def _of_returned(
         select(*columns)
         .select_from(EnrolmentRow)
         .join(StayRow, StayRow.enrolment == EnrolmentRow.id)
-        .join(AccountRow, AccountRow.id == EnrolmentRow.account)
         .where(
             # Few of all came back: SQLite is to begin with those.
             EnrolmentRow.campaign.concat("") == campaign,

@@ -42,12 +42,12 @@ def test_hillstroms_trial_shows_what_was_published(
     assert ends == pytest.approx(expected[1:], abs=0.01)
 
 
-def test_hillstroms_spend_is_measured_by_drawing_anew(measure):
+def test_hillstroms_spend_is_measured_by_giving_out_the_arms_anew(measure):
     path = shared("data", "hillstrom", "hillstrom.csv.gz")
     done = measure(path, "--treatment", "segment", "--outcome", "spend")
 
     part = done.stdout[done.stdout.index("any other against No E-Mail") :]
-    line = re.search(r"bootstrap\) +(\S+) \[(\S+), (\S+)\]", part)
+    line = re.search(r"permutation\) +(\S+) \[(\S+), (\S+)\]", part)
     value, *ends = (float(each) for each in line.groups())
     assert value == pytest.approx(0.597, abs=1e-3)
     assert ends == pytest.approx((0.376, 0.817), abs=0.03)
