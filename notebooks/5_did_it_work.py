@@ -56,6 +56,24 @@ charts.rates_over_time(campaign.cohorts, baseline=report.baseline)
 charts.lift_over_time(campaign.cohorts)
 
 # %% [markdown]
+# The same for counts of your own: of each cohort, how many were written to and held
+# out, and how many of them came back. Each look may be the last; the band holds at all.
+
+# %%
+from datetime import date, timedelta
+
+from campaigns.domain.values import ArmCount
+from campaigns.present.lines import ProgrammeLook
+from campaigns.rules.measure.strata import ArmPair
+from campaigns.steps.compare import Baseline, looks
+
+mine = [(400, 52, 100, 6), (380, 41, 95, 5), (420, 55, 105, 7), (390, 47, 98, 4)]
+cohorts = [ArmPair(ArmCount(a, b), ArmCount(c, d)) for a, b, c, d in mine]
+closed = [date(2026, 2, 2) + timedelta(weeks=n) for n in range(len(mine))]
+found = looks(Baseline(rate=0.12, accounts=500), cohorts)[1:]
+charts.lift_over_time([*map(ProgrammeLook, closed, found)])
+
+# %% [markdown]
 # Who came back and stayed: visitors who came for a discount show here.
 
 # %%
