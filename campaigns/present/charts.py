@@ -90,8 +90,8 @@ def lift_over_time(looks: Sequence[CohortLine | ProgrammeLook]) -> Drawing:
             "day": line.window_closed_on.isoformat(),
             "lift": lift.value,
             # Before much is known the band is wider than a reader cares to see.
-            "low": max(lift.low, min(lift.value, -_WIDEST)),
-            "high": min(lift.high, max(lift.value, _WIDEST)),
+            "low": max(lift.low, lift.value - _WIDEST),
+            "high": min(lift.high, lift.value + _WIDEST),
         }
         for line in looks
         if (lift := line.so_far.lift) is not None

@@ -67,6 +67,29 @@ def test_the_report_fits_every_width_in_both_schemes(demo, look, width, scheme):
     assert is_dark == (scheme == "dark")
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_report_is_printed_dark_on_white(demo, browser, scheme):
+    root, _ = demo
+    page = browser.new_page(viewport={"width": 720, "height": 800})
+    page.emulate_media(media="print", color_scheme=scheme)
+    page.goto(max((root / "reports").glob("*.html")).as_uri())
+    ink, paper = page.evaluate(
+        "(({color, backgroundColor}) => [color, backgroundColor])"
+        "(getComputedStyle(document.querySelector('.sheet')))"
+    )
+    charts = page.evaluate(
+        "[...document.querySelectorAll('.light, .dark')].map(each =>"
+        " [each.className, getComputedStyle(each).display != 'none'])"
+    )
+    wide = page.evaluate(_WIDTH_NEEDED)
+    page.close()
+
+    assert (ink, paper) == ("rgb(34, 48, 43)", "rgb(255, 255, 255)")
+    assert {"light", "dark"} <= {kind for name, _ in charts for kind in name.split()}
+    assert all(is_shown == ("light" in name.split()) for name, is_shown in charts)
+    assert wide <= 720
+
+
 @pytest.mark.parametrize("width", [600, 375])
 def test_every_mail_fits_a_screen_and_a_phone(demo, look, width):
     root, _ = demo
