@@ -256,7 +256,6 @@ def test_status_says_what_ran_what_is_due_and_what_is_stuck(demo, walk, tmp_path
 
 
 @pytest.mark.proof
-@pytest.mark.proof
 def test_the_demo_runs_on_postgresql_by_one_setting(walk, postgres_url, tmp_path):
     url = postgres_url.replace("+psycopg", "")
 
