@@ -39,30 +39,31 @@ def launch(
     at: Annotated[
         datetime | None, typer.Option(help="launch as of then (UTC); default: now")
     ] = None,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="even if it is too small to show anything")
+    ] = False,
     workspace: WorkspaceOption = Path(),
 ) -> None:
-    """Make a campaign live and plan its cohorts, and say what it can show.
+    """Say what a campaign can show, make it live and plan its cohorts.
 
-    `winback run` does the rest.
+    `winback run` does the rest. One that is too small to show anything stays as it is.
     """
-    from campaigns.cli.power import power_lines
+    from campaigns.cli.power import power_of
     from campaigns.schedule import occurrences
     from campaigns.steps.launch import launch as launch_campaign
     from campaigns.wiring.workspace import open_workspace
 
     opened = open_workspace(workspace)
-    cohorts = launch_campaign(
-        opened.sessions,
-        name,
-        at=in_utc(at, opened.clock()),
-        occurrences=occurrences,
-    )
+    moment = in_utc(at, opened.clock())
+    power = power_of(opened, name, base_rate=None, now=moment)
+    for line in power.lines:
+        print(line)
+    if not power.can_answer and not anyway:
+        print(f"Campaign {name} was not launched; with --anyway it is.")
+        raise typer.Exit(1)
+    cohorts = launch_campaign(opened.sessions, name, at=moment, occurrences=occurrences)
     first, last = f"{cohorts[0]:%Y-%m-%d %H:%M} UTC", f"{cohorts[-1]:%Y-%m-%d}"
     print(f"Campaign {name} is live: {len(cohorts)} cohorts, from {first} to {last}.")
-    for line in power_lines(
-        opened, name, moments=cohorts, base_rate=None, now=in_utc(at, opened.clock())
-    ):
-        print(line)
 
 
 @app.command()
@@ -80,10 +81,13 @@ def power(
     workspace: WorkspaceOption = Path(),
 ) -> None:
     """Say what a campaign can show, and by when, before it is launched."""
-    from campaigns.cli.power import print_power
+    from campaigns.cli.power import power_of
     from campaigns.wiring.workspace import open_workspace
 
-    print_power(open_workspace(workspace), name, base_rate=base_rate)
+    opened = open_workspace(workspace)
+    power = power_of(opened, name, base_rate=base_rate, now=opened.clock())
+    for line in power.lines:
+        print(line)
 
 
 @app.command()

@@ -84,7 +84,7 @@ def run_demo(
 
     _say(console, "campaign apply, launch", "two mails to everyone who left")
     apply_(root / "campaigns" / "win-back.toml", root)
-    launch("win-back", start, root)
+    launch("win-back", start, anyway=True, workspace=root)
 
     until = start + timedelta(days=days)
     _say(console, "run --simulate", f"{_WEEKS} weeks: mails, events, returns")

@@ -1,6 +1,5 @@
 """`winback campaign power`."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -22,39 +21,36 @@ class _BaseRate(NamedTuple):
     known_by: str
 
 
-def print_power(workspace: Workspace, name: str, *, base_rate: float | None) -> None:
-    """Print what a campaign can show, and what would help if that is little."""
-    now = workspace.clock()
-    with workspace.sessions.begin() as session:
-        schedule = campaigns.definition_of(session, name).schedule
-    moments = [each for each in occurrences(schedule, now) if each >= now]
-    for line in power_lines(
-        workspace, name, moments=moments, base_rate=base_rate, now=now
-    ):
-        print(line)
+class Power(NamedTuple):
+    """What a campaign can show.
+
+    Attributes:
+        lines: In words, with what would help if it is little.
+        can_answer: Whether there is a lift that it would show.
+    """
+
+    lines: list[str]
+    can_answer: bool
 
 
-def power_lines(
-    workspace: Workspace,
-    name: str,
-    *,
-    moments: Sequence[datetime],
-    base_rate: float | None,
-    now: datetime,
-) -> list[str]:
-    """Return what a campaign can show if it enrols at some moments.
+def power_of(
+    workspace: Workspace, name: str, *, base_rate: float | None, now: datetime
+) -> Power:
+    """Return what a campaign can show if it is launched.
 
     Args:
         workspace: Whose campaign it is.
         name: The campaign.
-        moments: When its cohorts are enrolled.
         base_rate: Share that comes back by itself; None for what held-out accounts
             showed so far, or else the pilot's rate.
-        now: The moment whose audience counts.
+        now: The moment of the launch, whose audience counts.
 
     Raises:
         ActionRefusedError: It has no date left to enrol on.
     """
+    with workspace.sessions.begin() as session:
+        schedule = campaigns.definition_of(session, name).schedule
+    moments = [each for each in occurrences(schedule, now) if each >= now]
     rate = _base_rate(workspace, base_rate)
     forecast = foresee(
         workspace.sessions,
@@ -64,7 +60,7 @@ def power_lines(
         base_rate=rate.share,
         now=now,
     )
-    return _lines(forecast, rate)
+    return Power(_lines(forecast, rate), forecast.least_lift is not None)
 
 
 def _base_rate(workspace: Workspace, given: float | None) -> _BaseRate:

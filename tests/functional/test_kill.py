@@ -157,7 +157,7 @@ def prepare(root, walk, tmp_path, *, accounts=ACCOUNTS):
         "[caps]\nfirst_mails = 1000\n"
     )
     walk("campaign", "apply", campaign, workspace=root)
-    walk("campaign", "launch", "now", workspace=root)
+    walk("campaign", "launch", "now", "--anyway", workspace=root)
 
 
 def states(root):
