@@ -22,7 +22,6 @@ from campaigns.store.evidence import EnrolledAccount
 from campaigns.store.session import Session
 
 Rows = Iterable[tuple[Any, ...]]
-_LONG_AGO: Final = datetime.min.replace(tzinfo=UTC)
 
 
 class Explanation(NamedTuple):
@@ -121,14 +120,13 @@ def _of_all(
     session: Session, weekly: WeeklyReport, parts: list[str]
 ) -> tuple[Sequence[str], Rows]:
     """Return the columns and the rows of one number of all campaigns together."""
-    known = weekly.known_until or weekly.as_of
     names = weekly.programme.campaigns if weekly.programme else ()
     until = date.fromisoformat(parts[1]) if parts[0] == "looks" else date.max
     arm = next((arm for arm in Arm for word in parts if word.startswith(arm)), None)
     return ("campaign", *EnrolledAccount._fields), (
         (name, *each)
         for name in names
-        for each in evidence.enrolled(session, name, known_until=known)
+        for each in _enrolled(session, weekly, name)
         if _is_closed(weekly.as_of, each)
         and each.window_ends_at.astimezone(UTC).date() <= until
         and arm in {None, each.arm}
@@ -152,9 +150,16 @@ def _rows(
         return of[parts[0]](session, weekly, campaign.name, parts[1:])
     days = int(parts[1]) if parts[0] == "stays" else 0
     wanted = _wanted(session, weekly, campaign, parts)
-    known = weekly.known_until or weekly.as_of
-    everyone = evidence.enrolled(session, campaign.name, known_until=known, days=days)
+    everyone = _enrolled(session, weekly, campaign.name, days=days)
     return EnrolledAccount._fields, (each for each in everyone if wanted(each))
+
+
+def _enrolled(
+    session: Session, weekly: WeeklyReport, name: str, *, days: int = 0
+) -> Iterator[EnrolledAccount]:
+    return evidence.enrolled(
+        session, name, as_of=weekly.as_of, known_until=weekly.known_until, days=days
+    )
 
 
 def _of_cohorts(
@@ -230,10 +235,9 @@ def _of_funnel(
     what, which = parts[0], parts[-1]
     if what in {"mailed", "delivered"}:
         mailed = evidence.mailed(session, name, has_arrived=what == "delivered")
-        known = weekly.known_until or weekly.as_of
         return EnrolledAccount._fields, (
             each
-            for each in evidence.enrolled(session, name, known_until=known)
+            for each in _enrolled(session, weekly, name)
             if each.enrolment in mailed
             and each.arm == Arm.TREATED
             and _is_closed(weekly.as_of, each)
@@ -251,7 +255,7 @@ def _of_funnel(
             )
         return evidence.RefusedAccount._fields, rows
     if what == "enrolled":
-        everyone = evidence.enrolled(session, name, known_until=weekly.as_of)
+        everyone = _enrolled(session, weekly, name)
         return EnrolledAccount._fields, (e for e in everyone if e.arm == which)
     planned = evidence.messages(
         session,
@@ -279,10 +283,7 @@ def _wanted(
     """Return what tells the enrolments of a number from all others."""
     rules: list[Callable[[EnrolledAccount], bool]] = []
     if parts[0] == "still_open":
-        known = weekly.known_until or _LONG_AGO
-        rules.append(
-            lambda each: each.came_back is None and each.window_ends_at > known
-        )
+        rules.append(lambda each: each.is_open)
     else:
         rules.append(partial(_is_closed, weekly.as_of))
     # A group may be called like an arm.

@@ -125,8 +125,8 @@ def _facts(session: Session, reporting: Reporting, as_of: datetime) -> _Facts:
             for count in outcomes.matured_counts(session)
             if count.window_ends_at <= as_of
         ],
-        still_open=outcomes.still_open(session, after=told),
-        early=outcomes.early_returns(session, after=told),
+        still_open=outcomes.still_open(session, as_of=as_of, after=told),
+        early=outcomes.early_returns(session, as_of=as_of, after=told),
         seen=stays.counts(session),
         before={each.name: each for each in from_plain(before).campaigns}
         if before

@@ -1,8 +1,8 @@
 """The rows that a report's numbers are counted from; they add up to them."""
 
 from collections.abc import Iterator
-from datetime import datetime
-from typing import Any, NamedTuple
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
 
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
@@ -15,7 +15,7 @@ from campaigns.domain.words import (
     SuppressionReason,
 )
 from campaigns.rules.eligibility import dormancy_of
-from campaigns.store.outcomes import ARRIVED
+from campaigns.store.outcomes import ARRIVED, had_no_outcome
 from campaigns.store.tables.delivery import EventRow, MessageRow, SuppressionRow
 from campaigns.store.tables.programme import (
     CohortRow,
@@ -25,6 +25,8 @@ from campaigns.store.tables.programme import (
     RefusalRow,
     StayRow,
 )
+
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class EnrolledAccount(NamedTuple):
@@ -41,6 +43,7 @@ class EnrolledAccount(NamedTuple):
     came_back: bool | None
     returned_at: datetime | None
     is_still_here: bool | None
+    is_open: bool
     is_back_early: bool
 
 
@@ -55,16 +58,23 @@ def mailed(session: Session, campaign: str, *, has_arrived: bool) -> set[int]:
 
 
 def enrolled(
-    session: Session, campaign: str, *, known_until: datetime, days: int = 0
+    session: Session,
+    campaign: str,
+    *,
+    as_of: datetime,
+    known_until: datetime | None,
+    days: int = 0,
 ) -> Iterator[EnrolledAccount]:
     """Yield every enrolment of a campaign.
 
     Args:
         session: The database.
         campaign: Its name.
-        known_until: Of windows that are open, returns are seen up to then.
+        as_of: Which windows were open is told of then.
+        known_until: Of those, returns are seen up to then; None if it never was known.
         days: After how many days it is looked whether an account was still here.
     """
+    until = known_until or _LONG_AGO
     query = (
         select(
             EnrolmentRow.id,
@@ -78,12 +88,12 @@ def enrolled(
             OutcomeRow.came_back,
             OutcomeRow.returned_at,
             StayRow.is_here,
+            and_(had_no_outcome(as_of), EnrolmentRow.window_ends_at > until),
             and_(
-                OutcomeRow.enrolment.is_(None),
                 EpisodeRow.return_kind.in_(WIN_BACKS),
                 EpisodeRow.returned_at >= EnrolmentRow.enrolled_at,
                 EpisodeRow.returned_at < EnrolmentRow.window_ends_at,
-                EpisodeRow.returned_at < known_until,
+                EpisodeRow.returned_at < until,
             ),
         )
         .join(EpisodeRow, EpisodeRow.id == EnrolmentRow.episode)
@@ -98,9 +108,10 @@ def enrolled(
         .execution_options(yield_per=10_000)
     )
     for row in session.execute(query):
-        enrolment, account, arm, cohort, segment, stratum, *others, is_early = row
+        enrolment, account, arm, cohort, segment, stratum, *others = row
+        *others, is_open, is_early = others
         told = Arm(arm), cohort, segment, dormancy_of(stratum)
-        known = *others, bool(is_early)
+        known = *others, bool(is_open), bool(is_open and is_early)
         yield EnrolledAccount(enrolment, account, *told, *known)
 
 

@@ -5,7 +5,9 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import (
+    ColumnElement,
     Integer,
+    and_,
     case,
     cast,
     exists,
@@ -220,8 +222,21 @@ class OpenCount(NamedTuple):
     accounts: int
 
 
-def still_open(session: Session, *, after: datetime | None) -> list[OpenCount]:
-    """Return how many enrolled accounts have no outcome yet, by cohort and arm.
+def had_no_outcome(as_of: datetime) -> ColumnElement[bool]:
+    """Say of an enrolment whether it was there at a moment, its outcome not yet."""
+    return and_(
+        EnrolmentRow.enrolled_at <= as_of,
+        or_(
+            OutcomeRow.enrolment.is_(None),
+            and_(OutcomeRow.settled_at > as_of, EnrolmentRow.window_ends_at > as_of),
+        ),
+    )
+
+
+def still_open(
+    session: Session, *, as_of: datetime, after: datetime | None
+) -> list[OpenCount]:
+    """Return how many enrolled accounts had no outcome yet, by cohort and arm.
 
     Those whose window ended up to `after` are missing, and no longer open.
     """
@@ -234,7 +249,7 @@ def still_open(session: Session, *, after: datetime | None) -> list[OpenCount]:
             func.count(),
         )
         .outerjoin(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
-        .where(OutcomeRow.enrolment.is_(None), is_open)
+        .where(had_no_outcome(as_of), is_open)
         .group_by(EnrolmentRow.campaign, EnrolmentRow.arm, EnrolmentRow.enrolled_at)
         .order_by(EnrolmentRow.campaign, EnrolmentRow.arm, EnrolmentRow.enrolled_at)
     )
@@ -253,8 +268,10 @@ class EarlyReturn(NamedTuple):
     returned_at: datetime
 
 
-def early_returns(session: Session, *, after: datetime | None) -> list[EarlyReturn]:
-    """Return who came back in a window that is still open, and ends after a moment."""
+def early_returns(
+    session: Session, *, as_of: datetime, after: datetime | None
+) -> list[EarlyReturn]:
+    """Return who came back in a window that was still open, and ends after `after`."""
     query = (
         select(
             EnrolmentRow.campaign,
@@ -265,7 +282,7 @@ def early_returns(session: Session, *, after: datetime | None) -> list[EarlyRetu
         .join(EpisodeRow, EpisodeRow.id == EnrolmentRow.episode)
         .outerjoin(OutcomeRow, OutcomeRow.enrolment == EnrolmentRow.id)
         .where(
-            OutcomeRow.enrolment.is_(None),
+            had_no_outcome(as_of),
             EpisodeRow.return_kind.in_(WIN_BACKS),
             EpisodeRow.returned_at >= EnrolmentRow.enrolled_at,
             EpisodeRow.returned_at < EnrolmentRow.window_ends_at,
