@@ -255,6 +255,7 @@ def test_a_report_of_the_last_version_is_read_and_written_as_it_was(
     sessions, lake, programme_of_ten
 ):
     made = programme_of_ten
+    settled(sessions, lake, CLOSED - 6 * DAY)
     plain = json.loads(report.gather(made, as_of=CLOSED - 6 * DAY).json())
     plain["schema"] = "winback-report-3"
     for each in plain["campaigns"]:
@@ -274,6 +275,7 @@ def test_a_report_of_the_last_version_is_read_and_written_as_it_was(
 
 def test_the_report_says_what_is_new_since_last_week(sessions, lake, programme_of_ten):
     made = programme_of_ten
+    settled(sessions, lake, CLOSED - 6 * DAY)
     week_before = report.gather(made, as_of=CLOSED - 6 * DAY)
     report.keep(made, week_before, now=CLOSED)
     settled(sessions, lake, CLOSED + DAY)
