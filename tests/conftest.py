@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from sqlalchemy import make_url
 
 from campaigns.store import instance, schema
 from campaigns.store.session import make_sessions, open_engine
@@ -59,27 +60,61 @@ def new_postgres(postgres):
     """Makes a database of its own in the shared server, and returns its address."""
     from itertools import count
 
+    import psycopg
+
     numbers = count(1)
+    with psycopg.connect(postgres.get_uri(), autocommit=True) as connection:
 
-    def new_postgres():
-        name = f"t{next(numbers):06}"
-        postgres.psql(f"CREATE DATABASE {name};")
-        return postgres.get_uri(database=name)
+        def new_postgres(template="template1"):
+            name = f"t{next(numbers):06}"
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+            return postgres.get_uri(database=name)
 
-    return new_postgres
+        yield new_postgres
 
 
 @pytest.fixture
 def postgres_url(new_postgres):
     """A database of its own."""
-    return new_postgres().replace("postgresql://", "postgresql+psycopg://", 1)
+    return _with_driver(new_postgres())
+
+
+def _with_driver(url):
+    return url.replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory):
+    """A file with empty tables, to be copied."""
+    path = tmp_path_factory.mktemp("migrated") / "winback.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres, new_postgres):
+    """Makes copies of a database with empty tables, and returns their addresses."""
+    original = _with_driver(new_postgres())
+    _migrate(original)
+    template = make_url(original).database
+    return lambda: _with_driver(new_postgres(template))
+
+
+def _migrate(url):
+    opened = open_engine(url)
+    schema.upgrade(opened)
+    opened.dispose()
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def engine(request):
+def engine(request, tmp_path):
     """An empty, migrated database; every test that asks runs on both kinds."""
-    opened = open_engine(request.getfixturevalue(f"{request.param}_url"))
-    schema.upgrade(opened)
+    if request.param == "sqlite":
+        path = tmp_path / "winback.db"
+        shutil.copyfile(request.getfixturevalue("migrated_sqlite"), path)
+        opened = open_engine(f"sqlite:///{path}")
+    else:
+        opened = open_engine(request.getfixturevalue("migrated_postgres")())
     yield opened
     opened.dispose()
 

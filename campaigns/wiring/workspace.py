@@ -12,7 +12,6 @@ from campaigns.clock import Clock, SimulatedClock, system_clock
 from campaigns.config import Settings, as_bytes, read_settings
 from campaigns.domain.addresses import hash_address
 from campaigns.mail.templates import Templates
-from campaigns.present.pages import Pages
 from campaigns.present.report import WeeklyReport
 from campaigns.rules.policy import Policy
 from campaigns.shipped import templates_folder
@@ -187,6 +186,8 @@ def _database_url(root: Path, url: str) -> str:
 
 def publish(workspace: Workspace, weekly: WeeklyReport) -> Path:
     """Write a report as HTML, Markdown and JSON; return the HTML file."""
+    from campaigns.present.pages import Pages  # imports altair
+
     pages = Pages(templates_folder())
     folder = workspace.reports_folder
     folder.mkdir(parents=True, exist_ok=True)
