@@ -114,7 +114,10 @@ def _money_line(
     if least_arm(strata) >= LEAST_ACCOUNTS:
         found = money(strata)
         treated = sum(pair.treated.accounts for pair in arms.values())
-        added = Estimate(*(round(treated * each) for each in found.per_account))
+        # Of what runs, no more than all of it: cohorts weigh by what they can say.
+        added = Estimate(
+            *(min(round(treated * each), ours) for each in found.per_account)
+        )
         hangs_on_one = found.hangs_on_one
     largest = max(each.minor for each in amounts)
     return MoneyLine(

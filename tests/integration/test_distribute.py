@@ -114,10 +114,10 @@ def test_each_gets_it_once_on_their_own_monday(work, office, clock):
     schedule.send_reports(work)
     assert [mail.to for mail in office.mails] == ["vp@example.com", "cm@example.com"]
     mail = office.mails[0]
-    assert mail.subject == "Win-back, week 2026-W06 – spring: cannot tell yet"
+    assert mail.subject == "Win-back, week 2026-W06 – spring: stale data"
     assert mail.tags == {"wb_instance": "test", "wb_report": "2026-W06"}
-    assert "Cannot tell yet." in mail.html
-    assert "**Cannot tell yet." in mail.text
+    assert "Nobody knows who came back lately." in mail.html
+    assert "**Nobody knows who came back lately." in mail.text
     assert "<script" not in mail.html
 
 

@@ -202,6 +202,18 @@ def test_money_of_all_accounts_counts_those_that_pay_nothing():
     assert line.largest_share == pytest.approx(900 / 30_000)
 
 
+def test_mails_add_no_more_money_than_runs():
+    # The second cohort says little, as only one of it was held out.
+    arms = {
+        1: ArmPair(ArmCount(60), ArmCount(40)),
+        2: ArmPair(ArmCount(60), ArmCount(1)),
+    }
+    (line,) = money_lines([money.AmountCount(1, Arm.TREATED, "EUR", 900, 30)], arms)
+
+    assert line.added_minor.value == line.added_minor.high == line.treated_minor
+    assert 0 < line.added_minor.low < line.treated_minor
+
+
 @pytest.mark.parametrize(("merged", "won"), [(8, 1), (5, 0), (9, 1)])
 def test_an_account_that_another_was_merged_into_is_not_won_back(
     sessions, lake, merged, won
