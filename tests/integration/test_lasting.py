@@ -206,7 +206,7 @@ def test_mails_add_no_more_money_than_runs():
     # The second cohort says little, as only one of it was held out.
     arms = {
         1: ArmPair(ArmCount(60), ArmCount(40)),
-        2: ArmPair(ArmCount(60), ArmCount(1)),
+        2: ArmPair(ArmCount(10), ArmCount(1)),
     }
     (line,) = money_lines([money.AmountCount(1, Arm.TREATED, "EUR", 900, 30)], arms)
 
