@@ -383,8 +383,8 @@ def simulate(
             day = now.date()
             each_day(day)
         work.beat(now)
-        look(work)
         learn_due(work)
+        look(work)
         delivered = deliver.deliver(work.desk)
         if now >= receive_at:
             came = _receive_all(work)

@@ -49,18 +49,23 @@ def launch(
     `winback run` does the rest. One that is too small to show anything stays as it is.
     """
     from campaigns.cli.power import power_of
+    from campaigns.domain.words import CampaignState
     from campaigns.schedule import occurrences
     from campaigns.steps.launch import launch as launch_campaign
+    from campaigns.store import campaigns
     from campaigns.wiring.workspace import open_workspace
 
     opened = open_workspace(workspace)
     moment = in_utc(at, opened.clock())
-    power = power_of(opened, name, base_rate=None, now=moment)
-    for line in power.lines:
-        print(line)
-    if not power.can_answer and not anyway:
-        print(f"Campaign {name} was not launched; with --anyway it is.")
-        raise typer.Exit(1)
+    with opened.sessions.begin() as session:
+        is_new = campaigns.state_of(session, name) is CampaignState.APPLIED
+    if is_new:
+        power = power_of(opened, name, base_rate=None, now=moment)
+        for line in power.lines:
+            print(line)
+        if not power.can_answer and not anyway:
+            print(f"Campaign {name} was not launched; with --anyway it is.")
+            raise typer.Exit(1)
     cohorts = launch_campaign(opened.sessions, name, at=moment, occurrences=occurrences)
     first, last = f"{cohorts[0]:%Y-%m-%d %H:%M} UTC", f"{cohorts[-1]:%Y-%m-%d}"
     print(f"Campaign {name} is live: {len(cohorts)} cohorts, from {first} to {last}.")

@@ -64,7 +64,10 @@ def foresee(
     from campaigns.rules.measure import power  # scipy takes 0.5 s to import
 
     if not moments:
-        raise ActionRefusedError(f"campaign {name!r} has no date left to enrol on")
+        raise ActionRefusedError(
+            f"campaign {name!r} has no date left to enrol on; set a later schedule.on "
+            "and apply again"
+        )
     with sessions.begin() as session:
         definition = campaigns.definition_of(session, name)
         no_cap = definition.model_copy(update={"caps": Caps()})

@@ -270,7 +270,7 @@ def _judgement(
     comparison: Comparison,
 ) -> _Judgement:
     """Return the verdict that was given, if one was, or else what stands against it."""
-    given = verdict_on(session, name, comparison)
+    given = verdict_on(session, name, comparison, as_of=facts.as_of)
     soundness = soundness_of(
         session,
         name,

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -161,7 +161,16 @@ def soundness_of(
     )
 
 
-def verdict_on(session: Session, name: str, comparison: Comparison) -> Verdict | None:
+_AT_THE_END: Final = {
+    Verdict.NO_HOLDOUT,
+    Verdict.TOO_FEW,
+    Verdict.NO_DIFFERENCE_SHOWN,
+}
+
+
+def verdict_on(
+    session: Session, name: str, comparison: Comparison, *, as_of: datetime
+) -> Verdict | None:
     """Return the verdict on a campaign if it was given on no more than this, or None.
 
     So the report of a week that ended at midnight knows the verdict that its cohorts
@@ -172,4 +181,8 @@ def verdict_on(session: Session, name: str, comparison: Comparison) -> Verdict |
         return None
     now = _counts_of(comparison)
     is_known = all(given["counts"][arm][0] <= now[arm][0] for arm in now)
-    return Verdict(given["verdict"]) if is_known else None
+    verdict = Verdict(given["verdict"])
+    if verdict in _AT_THE_END:
+        last = cohorts.last_window_ends_at(session, name)
+        is_known = is_known and last is not None and last <= as_of
+    return verdict if is_known else None

@@ -341,7 +341,11 @@ def leak(session: Session, campaign: str, *, before: datetime) -> ArmCount:
     )
     is_mailed = or_(by_us.exists(), by_others.exists())
     query = (
-        select(func.count(), func.coalesce(func.sum(cast(is_mailed, Integer)), 0))
+        # An account may be there twice; if it was written to, that is one.
+        select(
+            func.count(),
+            func.count(case((is_mailed, EnrolmentRow.account)).distinct()),
+        )
         .select_from(EnrolmentRow)
         .join(CohortRow, CohortRow.id == EnrolmentRow.cohort)
         .where(CohortRow.campaign == campaign, EnrolmentRow.arm == Arm.HOLDOUT)

@@ -21,6 +21,8 @@ def test_a_launch_says_what_the_campaign_can_show(walk, tmp_path):
 
     said = walk("campaign", "launch", "win-back", "--anyway", workspace=root)
     assert "Campaign win-back is live" in said
+    said = walk("campaign", "launch", "win-back", workspace=root, fails=1)
+    assert "was launched already and is running" in said
 
 
 def test_who_comes_back_by_itself_is_known_by_those_held_out_so_far(walk, tmp_path):

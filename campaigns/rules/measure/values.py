@@ -18,6 +18,8 @@ Strata = Sequence[tuple[Amounts, Amounts]]
 LEAST_ACCOUNTS: Final = 30
 _BUCKETS: Final = 1000
 _LEAST_BUCKETS: Final = 100
+_LEAST_HELD: Final = 20  # buckets of the smaller arm
+_LEAST_IN_ARM: Final = 5
 _DRAWS: Final = 1000
 _CONCENTRATED: Final = 0.2
 
@@ -164,7 +166,7 @@ def difference_of_means(
         InputError: An arm has fewer than 30 accounts.
     """
     _refuse_small(least_arm(strata))
-    strata = [each for each in strata if len(each[0]) and len(each[1])]
+    strata = _large_enough(strata)
     weights = np.array(
         [1 / (1 / len(ours) + 1 / len(theirs)) for ours, theirs in strata]
     )
@@ -183,6 +185,28 @@ def difference_of_means(
     )
 
 
+def _large_enough(strata: Strata) -> Strata:
+    """Return strata with both arms; those with few accounts in one are put together.
+
+    How amounts spread is not to be seen in one account.
+    """
+    both = sorted((each for each in strata if _smaller(each)), key=_smaller)
+    few = [each for each in both if _smaller(each) < _LEAST_IN_ARM]
+    many = both[len(few) :]
+    while few and many and _smaller(_together(few)) < _LEAST_IN_ARM:
+        few.append(many.pop(0))
+    return [*many, _together(few)] if few else many
+
+
+def _smaller(stratum: tuple[Amounts, Amounts]) -> int:
+    return min(map(len, stratum))
+
+
+def _together(strata: Strata) -> tuple[Amounts, Amounts]:
+    ours, theirs = (np.concatenate(arm) for arm in zip(*strata, strict=True))
+    return ours, theirs
+
+
 def _apart(treated: Amounts, holdout: Amounts) -> tuple[float, float]:
     """Return how far the means are apart, and the variance of that."""
     return (
@@ -196,7 +220,9 @@ def _by_lot(
 ) -> Amounts:
     """Return the same of arms that are drawn by lot, many times: (2, draws)."""
     everyone = rng.permutation(np.concatenate([treated, holdout]))
-    size = min(len(everyone), most)
+    smaller = _smaller((treated, holdout))
+    needed = -(-_LEAST_HELD * len(everyone) // smaller)
+    size = min(len(everyone), max(most, needed))
     means = np.array([each.mean() for each in np.array_split(everyone, size)])
     held = round(size * len(holdout) / len(everyone))
     held = min(max(held, 1), size - 1)

@@ -13,7 +13,11 @@ from campaigns.rules.measure.strata import (
     stratified_lift,
     weighted_difference,
 )
-from campaigns.rules.measure.values import adjusted_lift, money
+from campaigns.rules.measure.values import (
+    adjusted_lift,
+    difference_of_means,
+    money,
+)
 
 EMPTY, SOME = ArmCount(0, 0), ArmCount(20, 5)
 
@@ -147,6 +151,24 @@ def test_money_covers_the_truth_as_often_as_it_says(sizes, rate, amounts):
         covered += interval.low <= 0 <= interval.high
     # A binomial of 200 and .95 is below 179 once in a thousand times.
     assert covered >= 179
+
+
+def test_one_account_that_was_held_out_and_pays_makes_no_certainty():
+    pays, not_ = np.array([100.0]), np.zeros(1)
+    found = money([(np.zeros(4), pays if n == 7 else not_) for n in range(40)])
+
+    assert found.per_account.value == pytest.approx(-2.5)
+    assert found.per_account.low < -2.5 < found.per_account.high
+
+
+@pytest.mark.parametrize("sizes", [(1980, 20), (1600, 400)])
+def test_the_range_of_money_is_as_wide_with_many_cohorts(sizes):
+    rng = np.random.default_rng(3)
+    cohorts = [tuple(rng.gamma(4, 25, n) for n in sizes) for _ in range(12)]
+    found = difference_of_means(cohorts)
+    error = 50 * np.sqrt(sum(1 / (12 * n) for n in sizes))
+
+    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.15)
 
 
 def test_money_is_compared_cohort_by_cohort():
