@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import structlog
 
@@ -11,7 +11,13 @@ from campaigns.domain.values import CohortCount
 from campaigns.domain.words import Arm, Verdict
 from campaigns.present.lines import Comparison
 from campaigns.rules.measure.losses import unequal_loss
-from campaigns.rules.measure.verdict import UNHEARD_OF, Soundness, doubt_of, verdict_of
+from campaigns.rules.measure.verdict import (
+    AT_THE_END,
+    UNHEARD_OF,
+    Soundness,
+    doubt_of,
+    verdict_of,
+)
 from campaigns.steps.compare import Baseline, last_look, pairs_of
 from campaigns.steps.freshness import imported_until, told_until
 from campaigns.store import campaigns, cohorts, outcomes
@@ -161,13 +167,6 @@ def soundness_of(
     )
 
 
-_AT_THE_END: Final = {
-    Verdict.NO_HOLDOUT,
-    Verdict.TOO_FEW,
-    Verdict.NO_DIFFERENCE_SHOWN,
-}
-
-
 def verdict_on(
     session: Session, name: str, comparison: Comparison, *, as_of: datetime
 ) -> Verdict | None:
@@ -182,7 +181,7 @@ def verdict_on(
     now = _counts_of(comparison)
     is_known = all(given["counts"][arm][0] <= now[arm][0] for arm in now)
     verdict = Verdict(given["verdict"])
-    if verdict in _AT_THE_END:
+    if verdict in AT_THE_END:
         last = cohorts.last_window_ends_at(session, name)
         is_known = is_known and last is not None and last <= as_of
     return verdict if is_known else None

@@ -380,6 +380,25 @@ def test_the_verdict_is_given_once_and_stays(finished, sessions, lake):
     assert after.comparison.lift.low > 0
 
 
+def test_a_verdict_of_the_end_is_in_no_week_before_it(finished, sessions, lake):
+    made = reporting(sessions, lake)
+    nobody = {"treated": [0, 0], "holdout": [0, 0]}
+    with sessions.begin() as session:
+        outcomes.give_verdict(
+            session,
+            "spring",
+            verdict=Verdict.NO_HOLDOUT,
+            definition="d",
+            counts=nobody,
+            now=finished,
+        )
+
+    (before,) = report.gather(made, as_of=finished - timedelta(minutes=1)).campaigns
+    assert (before.verdict, before.is_given) == (Verdict.CANNOT_TELL_YET, False)
+    (after,) = report.gather(made, as_of=finished).campaigns
+    assert (after.verdict, after.is_given) == (Verdict.NO_HOLDOUT, True)
+
+
 def test_where_nothing_tells_who_came_back_the_report_says_so(sessions, lake):
     enrolled(sessions, [f"acc-{number:03}" for number in range(20)])
     counts_use = WinBackSettings(counts="used").definition()

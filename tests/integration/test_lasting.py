@@ -371,6 +371,31 @@ def test_a_leaking_holdout_is_a_mismatch_and_gets_no_verdict(sessions, lake):
     assert give_verdicts(made, now=CLOSED) == []
 
 
+def test_a_held_out_account_that_is_there_twice_leaks_once(sessions, lake):
+    from sqlalchemy import text
+
+    enrolled(sessions, [f"acc-{n:03}" for n in range(20)], holdout_share=0.5)
+    _, (account, *_) = arms(sessions)
+    written_to(sessions, account)
+    with sessions.begin() as session:
+        for table, changes in (
+            ("episodes", {"id": 999, "sequence": 2}),
+            ("enrolments", {"id": 999, "episode": 999}),
+        ):
+            rows = text(f"SELECT * FROM {table} WHERE account = :account")
+            (row,) = session.execute(rows, {"account": account}).mappings()
+            values = dict(row) | changes
+            session.execute(
+                text(
+                    f"INSERT INTO {table} ({', '.join(values)}) "
+                    f"VALUES ({', '.join(f':{name}' for name in values)})"
+                ),
+                values,
+            )
+        found = outcomes.leak(session, "spring", before=CLOSED)
+    assert found == ArmCount(11, 1)
+
+
 @pytest.mark.parametrize(("ends_on", "won_back"), [(None, 0), (4, 0), (-20, 1)])
 def test_a_plan_that_ran_all_along_brings_nobody_back(
     sessions, lake, ends_on, won_back

@@ -149,11 +149,12 @@ def difference_of_means(
     The mean of the strata's differences by Mantel and Haenszel's weights. Its interval
     asks nothing of how amounts spread: in each stratum accounts are given to the arms
     anew 1,000 times, by lot, and how far apart that puts the means, in standard errors,
-    says how far chance reaches. So where mails do nothing it is exact, however few
+    says how far chance reaches. So where mails do nothing it is right, however few
     accounts pay and however much one of them does; drawing each arm anew from itself
     instead finds money out of nothing in one programme of seven, where three of forty
-    held-out accounts pay. Many accounts are put into buckets by lot first, which hardly
-    moves the interval.
+    held-out accounts pay. Strata with fewer than five accounts in an arm are put
+    together, as the spread of one is not to be seen; many accounts are put into buckets
+    by lot, at least twenty of the smaller arm.
     Source: E. Chung and J. Romano, Annals of Statistics 41 (2013), 484-507.
 
     Args:
@@ -186,10 +187,7 @@ def difference_of_means(
 
 
 def _large_enough(strata: Strata) -> Strata:
-    """Return strata with both arms; those with few accounts in one are put together.
-
-    How amounts spread is not to be seen in one account.
-    """
+    """Return strata with both arms; those with few accounts in one are put together."""
     both = sorted((each for each in strata if _smaller(each)), key=_smaller)
     few = [each for each in both if _smaller(each) < _LEAST_IN_ARM]
     many = both[len(few) :]

@@ -18,6 +18,13 @@ _WIDEST: Final = 0.2
 
 STALE_AFTER: Final = timedelta(days=7)
 
+AT_THE_END: Final = {
+    Verdict.NO_HOLDOUT,
+    Verdict.TOO_FEW,
+    Verdict.NO_DIFFERENCE_SHOWN,
+}
+"""Verdicts that are given only where no further window will close."""
+
 
 class Soundness(NamedTuple):
     """What may make a comparison worthless, whatever its numbers.
