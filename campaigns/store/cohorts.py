@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import Select, func, select, update
 from sqlalchemy.orm import Session
 
 from campaigns.domain.values import Cohort
@@ -73,6 +73,14 @@ def cohorts_of(session: Session, name: str) -> list[Cohort]:
     """Return all planned cohorts of a campaign, in order."""
     query = select(*_COHORT).where(CohortRow.campaign == name)
     return [Cohort(*row) for row in session.execute(query.order_by(CohortRow.number))]
+
+
+def ids_of(name: str, *, closed_before: datetime | None = None) -> Select[int]:
+    """Return the query for a campaign's cohorts, or for those whose windows closed."""
+    query = select(CohortRow.id).where(CohortRow.campaign == name)
+    if closed_before is not None:
+        query = query.where(CohortRow.window_ends_at <= closed_before)
+    return query
 
 
 def first_enrolled_at(session: Session, name: str) -> datetime | None:

@@ -141,22 +141,17 @@ class StayCount(NamedTuple):
 
 def counts(session: Session) -> list[StayCount]:
     """Return the counts of each cohort and arm."""
+    group = EnrolmentRow.cohort, EnrolmentRow.arm, StayRow.days
+    here = func.sum(cast(StayRow.is_here, Integer))
     query = (
-        select(
-            EnrolmentRow.campaign,
-            CohortRow.number,
-            EnrolmentRow.arm,
-            StayRow.days,
-            func.count(),
-            func.sum(cast(StayRow.is_here, Integer)),
-        )
+        select(*group, func.count(), here)
         .join(StayRow, StayRow.enrolment == EnrolmentRow.id)
-        .join(CohortRow, CohortRow.id == EnrolmentRow.cohort)
-        .group_by(
-            EnrolmentRow.campaign, CohortRow.number, EnrolmentRow.arm, StayRow.days
-        )
+        .group_by(*group)
+        .order_by(*group)
     )
+    names = select(CohortRow.id, CohortRow.campaign, CohortRow.number)
+    named = {cohort: (name, n) for cohort, name, n in session.execute(names)}
     return [
-        StayCount(campaign, cohort, Arm(arm), days, seen, here)
-        for campaign, cohort, arm, days, seen, here in session.execute(query)
+        StayCount(*named[cohort], Arm(arm), days, seen, here)
+        for cohort, arm, days, seen, here in session.execute(query)
     ]

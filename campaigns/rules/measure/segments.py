@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from scipy.stats import false_discovery_control
+from scipy.special import betaincinv
 
 from campaigns.domain.values import ArmCount
 from campaigns.rules.measure.rates import Estimate
@@ -18,6 +18,8 @@ def adjusted_p_values(p_values: Sequence[float]) -> list[float]:
     >>> adjusted_p_values([0.01, 0.04, 0.03])
     [0.03, 0.04, 0.04]
     """
+    from scipy.stats import false_discovery_control  # takes 0.5 s to import
+
     adjusted: list[float] = false_discovery_control(p_values).tolist()
     return adjusted
 
@@ -38,8 +40,6 @@ def shrunken_rates(
     >>> [round(each.value, 3) for each in shrunken_rates(counts)]
     [0.14..., 0.10..., 0.14...]
     """
-    from scipy.stats import beta
-
     mean, accounts = _common_rate_and_conviction(counts)
     tail = (1 - confidence) / 2
     found: list[Estimate | None] = []
@@ -51,7 +51,7 @@ def shrunken_rates(
         elif not came or not stayed:
             found.append(Estimate(mean, mean, mean))
         else:
-            low, high = beta.ppf([tail, 1 - tail], came, stayed)
+            low, high = betaincinv(came, stayed, [tail, 1 - tail])
             found.append(Estimate(came / (came + stayed), float(low), float(high)))
     return found
 

@@ -122,6 +122,7 @@ def _bound(
     gain: Callable[[float], float], inside: float, end: float, side: int
 ) -> float:
     """Return how far `end` moves inwards; all the way if nothing is inside."""
+    gain = cache(gain)  # both ends are asked for again by the search
     if gain(end) < 0:
         return end
     if gain(inside) >= 0:
