@@ -22,6 +22,7 @@ from campaigns.rules.measure.losses import unequal_loss
 from campaigns.rules.measure.pooled import mean_lift_sequence, programme_verdict
 from campaigns.rules.measure.rates import Estimate
 from campaigns.rules.measure.sequential import (
+    against_pilot,
     evidence,
     excludes_none,
     rate_sequence,
@@ -174,6 +175,32 @@ def _rates(is_full: bool, _kept: Path) -> Iterator[Row]:
 
 def _ever_misses(found: list[Estimate], truth: float) -> bool:
     return any(not each.low <= truth <= each.high for each in found)
+
+
+def _pilot(is_full: bool, _kept: Path) -> Iterator[Row]:
+    count = 200 if is_full else 30
+    rng, missed = np.random.default_rng(250), dict[str, int]()
+    cells = list(product(_RATES, (60, 600), _LIFTS))
+    for seed, cell in enumerate(
+        track(cells, "pilots", console=Console(stderr=True)), start=250
+    ):
+        rate, tried_on, added = cell
+        if rate + added <= 0:
+            continue
+        of = _programmes(count, 3_000, 0.2, (rate + added, rate), seed)
+        sizes, pilots = of.accounts[:, 0], rng.binomial(tried_on, rate, count)
+        missed[f"{rate:.0%} of {tried_on}, then {added:+.0%}"] = sum(
+            _ever_misses(
+                against_pilot(
+                    list(map(ArmCount, sizes, map(int, counts))),
+                    ArmCount(tried_on, int(won_back)),
+                ),
+                added,
+            )
+            for counts, won_back in zip(of.returned[:, :, 0], pilots, strict=True)
+        )
+    how = "arms after a pilot of known size, looked at every week for half a year"
+    yield _missed_row("difference from the pilot", how, missed, count)
 
 
 def _power(is_full: bool, _kept: Path) -> Iterator[Row]:
@@ -355,6 +382,7 @@ PROOFS: Final[dict[str, Proof]] = {
     "nothing to find": _nothing,
     "coverage": _covered,
     "rates": _rates,
+    "pilot": _pilot,
     "power": _power,
     "together": _together,
     "texts": _texts,

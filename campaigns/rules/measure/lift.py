@@ -66,13 +66,15 @@ def score_interval(
 def _score_error(treated: ArmCount, holdout: ArmCount, difference: float) -> float:
     """Return the standard error of the difference, if that is `difference`."""
     n1, n2 = treated.accounts, holdout.accounts
-    second = likeliest_holdout(treated, holdout, difference)
+    second = _likeliest_holdout(treated, holdout, difference)
     first = min(max(second + difference, 0.0), 1.0)
     variance = first * (1 - first) / n1 + second * (1 - second) / n2
     return sqrt(variance * (n1 + n2) / (n1 + n2 - 1))
 
 
-def likeliest_holdout(treated: ArmCount, holdout: ArmCount, difference: float) -> float:
+def _likeliest_holdout(
+    treated: ArmCount, holdout: ArmCount, difference: float
+) -> float:
     """Return the holdout's likeliest rate if the treated arm's is so much larger."""
     returned = np.array(float(treated.returned)), np.array(float(holdout.returned))
     accounts = np.array(float(treated.accounts)), np.array(float(holdout.accounts))

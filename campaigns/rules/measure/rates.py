@@ -67,14 +67,14 @@ def exact_interval(count: ArmCount, *, confidence: float = 0.95) -> Estimate | N
     >>> exact_interval(ArmCount(accounts=20, returned=4))
     Estimate(value=0.2, low=0.057..., high=0.436...)
     """
-    from scipy.stats import beta
+    from scipy.special import betainccinv, betaincinv
 
     n, k = count.accounts, count.returned
     if n == 0:
         return None
     tail = (1 - confidence) / 2
-    low = 0.0 if k == 0 else float(beta.ppf(tail, k, n - k + 1))
-    high = 1.0 if k == n else float(beta.isf(tail, k + 1, n - k))
+    low = 0.0 if k == 0 else float(betaincinv(k, n - k + 1, tail))
+    high = 1.0 if k == n else float(betainccinv(k + 1, n - k, tail))
     return Estimate(k / n, low, high)
 
 

@@ -21,8 +21,7 @@ from scipy.optimize import brentq
 from scipy.special import betaln, expit, xlog1py, xlogy
 
 from campaigns.domain.values import ArmCount
-from campaigns.rules.measure.lift import likeliest_holdout
-from campaigns.rules.measure.rates import Estimate
+from campaigns.rules.measure.rates import Estimate, exact_interval
 from campaigns.rules.measure.restricted import Floats, second_rate
 from campaigns.rules.measure.strata import ArmPair, weighted_difference
 
@@ -286,32 +285,23 @@ def against_pilot(
 ) -> list[Estimate]:
     """Return an arm's rate minus the pilot's after each cohort; holds at all looks.
 
-    Unlike a holdout, the pilot was over before: all that it showed is bet on at once,
-    and the rates that are likeliest at each difference are the ones bet against. An
-    interval may grow again, as those of a rate may.
+    Unlike a holdout, the pilot was over before: it has one rate, whose exact interval
+    and the arm's at all looks each take half of the error. An interval may grow again,
+    as those of a rate may.
 
     Args:
         counts: Of each cohort, in the order in which their windows closed.
-        pilot: Its accounts, and how many of them came back.
+        pilot: Its accounts, one or more, and how many of them came back.
         confidence: That no interval misses the true difference.
+
+    >>> against_pilot([ArmCount(3000, 450)], ArmCount(600, 72))
+    [Estimate(value=0.03, low=-0.02..., high=0.08...)]
     """
-    odds = float(-np.log1p(-confidence))
-    return [_over_pilot(total, pilot, odds) for total in _totals(counts)]
-
-
-def _over_pilot(count: ArmCount, pilot: ArmCount, odds: float) -> Estimate:
-    def gain(difference: float) -> float:
-        return _pilot_evidence(count, pilot, difference) - odds
-
-    if not count.accounts:
-        return _estimate(0.0, -_WIDEST, _WIDEST)
-    value = count.returned / count.accounts - pilot.returned / pilot.accounts
-    low, high = _bound(gain, value, -_WIDEST, -1), _bound(gain, value, _WIDEST, 1)
-    return _estimate(value, low, high)
-
-
-def _pilot_evidence(count: ArmCount, pilot: ArmCount, difference: float) -> float:
-    second = likeliest_holdout(count, pilot, difference)
-    first = min(max(second + difference, 0.0), 1.0)
-    likeliest = _log_likelihood(count, first) + _log_likelihood(pilot, second)
-    return _mixed(count) + _mixed(pilot) - likeliest
+    each = (1 + confidence) / 2
+    before = exact_interval(pilot, confidence=each)
+    if before is None:
+        raise ValueError("a pilot without accounts has no rate")
+    return [
+        Estimate(now.value - before.value, now.low - before.high, now.high - before.low)
+        for now in rate_sequence(counts, confidence=each)
+    ]
