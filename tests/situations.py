@@ -41,6 +41,8 @@ class Situation:
         leaked: Held-out accounts of each cohort that were written to.
         paused_because: Why it is paused, if it is.
         stay: Of those that came back, the shares still here, treated first.
+        later: As `treated`, of the cohorts after the third; None for all alike.
+        empty: How many of the last cohorts found nobody.
     """
 
     treated: tuple[int, int]
@@ -52,6 +54,17 @@ class Situation:
     leaked: int = 0
     paused_because: str | None = None
     stay: tuple[float, float] = (0.9, 0.9)
+    later: tuple[int, int] | None = None
+    empty: int = 0
+
+    def size(self, arm: Arm, number: int) -> ArmCount:
+        """Return the size of an arm in a cohort, counted from 1."""
+        if number > self.cohorts - self.empty:
+            return ArmCount(0, 0)
+        if arm is Arm.HOLDOUT:
+            return ArmCount(*self.holdout)
+        is_later = self.later is not None and number > 3
+        return ArmCount(*(self.later if is_later else self.treated))
 
 
 SITUATIONS = {
@@ -68,6 +81,10 @@ SITUATIONS = {
     "leaked-holdout": Situation((600, 84), (150, 8), leaked=8),
     "too-good": Situation((600, 420), (150, 8)),
     "tourists": Situation((600, 84), (150, 8), stay=(0.4, 1.0)),
+    "changed": Situation(
+        (400, 80), (100, 5), cohorts=15, looked_at=150, later=(400, 20)
+    ),
+    "nobody": Situation((10, 1), (0, 0), empty=2),
 }
 
 
@@ -136,7 +153,7 @@ def plant(
 
 def _enrol(tables, situation, arm, cohort, known, numbers) -> None:
     moment, name = cohort.enrolled_at, cohort.campaign
-    size = ArmCount(*(situation.treated if arm is Arm.TREATED else situation.holdout))
+    size = situation.size(arm, cohort.number)
     share = situation.stay[arm is Arm.HOLDOUT]
     for place in range(size.accounts):
         n, came_back = next(numbers), place < size.returned

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from campaigns.rules.measure.rates import Estimate
 from campaigns.rules.measure.trial import Contrast, Trial, measured
-from campaigns.sources.trials import RefusedRow, read_trial
+from campaigns.sources.trials import TrialFile, read_trial
 
 _WIDTH: Final = 100
 _SHOWN: Final = 20
@@ -42,6 +42,7 @@ def print_trial(
         before=file.before or None,
         control_share=control_share,
         mailed=file.mailed or None,
+        lost=file.lost,
     )
     console = Console(width=max(Console().width, _WIDTH), highlight=False)
     console.print(_arms(trial))
@@ -50,7 +51,7 @@ def print_trial(
         console.print(_contrast(contrast, trial))
         for line in _remarks(contrast):
             console.print(line)
-    _print_refused(console, file.refused)
+    _print_refused(console, file)
 
 
 def _arms(trial: Trial) -> Table:
@@ -100,10 +101,13 @@ def _remarks(contrast: Contrast) -> Iterable[str]:
         )
 
 
-def _print_refused(console: Console, refused: list[RefusedRow]) -> None:
+def _print_refused(console: Console, file: TrialFile) -> None:
+    refused = file.refused
     if not refused:
         return
-    console.print(f"\n{len(refused):,} rows were left out:")
+    arms = "; ".join(f"{arm} {count:,}" for arm, count in sorted(file.lost.items()))
+    by_arm = f" (of arms: {arms})" if arms else ""
+    console.print(f"\n{len(refused):,} rows were left out{by_arm}:")
     for row in islice(refused, _SHOWN):
         console.print(f"  row {row.row}, {row.column}: {row.reason}")
     if len(refused) > _SHOWN:

@@ -89,9 +89,7 @@ def lift_over_time(looks: Sequence[CohortLine | ProgrammeLook]) -> Drawing:
         {
             "day": line.window_closed_on.isoformat(),
             "lift": lift.value,
-            # Before much is known the band is wider than a reader cares to see.
-            "low": max(lift.low, lift.value - _WIDEST),
-            "high": min(lift.high, lift.value + _WIDEST),
+            **_ends(lift),
         }
         for line in looks
         if (lift := line.so_far.lift) is not None
@@ -110,6 +108,15 @@ def lift_over_time(looks: Sequence[CohortLine | ProgrammeLook]) -> Drawing:
     return chart.properties(width=_WIDTH, height=_HEIGHT - 60)
 
 
+def _ends(lift: Estimate) -> dict[str, float | None]:
+    """Return the ends of a band; none where no single lift fits all cohorts."""
+    if lift.low > lift.high:
+        return {"low": None, "high": None}
+    # Before much is known the band is wider than a reader cares to see.
+    low, high = lift.value - _WIDEST, lift.value + _WIDEST
+    return {"low": max(lift.low, low), "high": min(lift.high, high)}
+
+
 def _zero(where: alt.X | alt.Y) -> Any:  # noqa: ANN401 — a chart
     rule = _chart([{"zero": 0}]).mark_rule(color=LIGHT.text, strokeWidth=1)
     return rule.encode(where)
@@ -118,7 +125,7 @@ def _zero(where: alt.X | alt.Y) -> Any:  # noqa: ANN401 — a chart
 def lift_by_group(lines: Sequence[GroupLine]) -> Drawing:
     """Return each group's lift with its interval."""
     rows = [
-        {"group": line.title, "lift": lift.value, "low": lift.low, "high": lift.high}
+        {"group": line.title, "lift": lift.value, **_ends(lift)}
         for line in lines
         if (lift := line.comparison.lift) is not None
     ]

@@ -89,7 +89,10 @@ def _facts(campaign: CampaignReport) -> list[str]:
         ),
         f"*Difference*\n{points(all_of.lift) if all_of.lift else '–'}",
         f"*Unsubscribed*\n{campaign.funnel.unsubscribed:,}",
-        *(f"*Revenue*\n{remarks.money_sentence(line)}" for line in campaign.money[:3]),
+        *(
+            f"*Revenue*\n{remarks.money_sentence(line, campaign.verdict)}"
+            for line in campaign.money[:3]
+        ),
     ]
 
 

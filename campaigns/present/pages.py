@@ -119,7 +119,7 @@ def _unbroken(html: str) -> str:
 def _pictures(report: WeeklyReport) -> tuple[Picture, ...]:
     """Return the rates over time of all campaigns together, and of the first few."""
     looks: dict[str, Sequence[CohortLine | ProgrammeLook]] = {
-        each.name: each.cohorts for each in report.campaigns if each.cohorts
+        each.name: each.cohorts for each in report.campaigns if each.has_counts
     }
     if report.programme is not None:
         looks = {ALL: report.programme.looks, **looks}
@@ -133,7 +133,7 @@ def _pictures(report: WeeklyReport) -> tuple[Picture, ...]:
 
 def _drawings(report: WeeklyReport, campaign: CampaignReport) -> dict[str, Markup]:
     """Return each chart in both schemes; the page shows the one that fits."""
-    if not campaign.cohorts:
+    if not campaign.has_counts:
         return {}
     by_group = charts.lift_by_group(campaign.breakdowns[0].lines)
     return _over_time(report, campaign.cohorts) | _drawn(by_group, "lifts_")

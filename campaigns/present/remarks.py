@@ -113,11 +113,21 @@ def warnings(
     return (
         # A spoiled comparison begins with what spoiled it.
         *(_of_arms(soundness) if found.verdict is not Verdict.MISMATCH else ()),
+        *_of_change(found.comparison.lift),
         *_of_definitions(definitions, current),
         *_of_data(soundness.unknown_for, told_until),
         *_of_state(status),
         *(_of_money(line) for line in found.money if line.hangs_on_one),
     )
+
+
+def _of_change(lift: Estimate | None) -> Iterator[str]:
+    # An end that made room for the value lies just there.
+    if lift is not None and abs(lift.value) < 1 and lift.value in lift[1:]:
+        yield (
+            "The difference lies outside of what earlier cohorts had shown: it may "
+            "have changed. Look at the cohorts one by one."
+        )
 
 
 def _of_arms(soundness: Soundness) -> Iterator[str]:
@@ -206,8 +216,17 @@ def _of_money(line: MoneyLine) -> str:
 
 
 def _are_visitors(lines: Sequence[StayLine]) -> bool:
-    known = [line.kept for line in lines if line.kept is not None]
-    return bool(known) and known[-1].high < 0
+    """Say whether those that the mails brought leave again, and take the lift along."""
+    known = [line for line in lines if line.kept is not None]
+    return bool(known) and _stay_less(known[-1]) and not _lasts(known[-1])
+
+
+def _stay_less(line: StayLine) -> bool:
+    return line.kept is not None and line.kept.high < 0
+
+
+def _lasts(line: StayLine) -> bool:
+    return line.lift is not None and line.lift.low > 0
 
 
 _SAYS_NOTHING: Final = {
@@ -224,15 +243,16 @@ def stay_sentence(lines: Sequence[StayLine], verdict: Verdict) -> str:
     if not known:
         return "Nobody came back so long ago that it is known who stayed."
     line = known[-1]
-    if not _are_visitors(lines):
+    if not _stay_less(line):
         return _whether_it_lasts(line, verdict)
     ours, theirs = line.treated_back, line.holdout_back
-    return (
+    told = (
         f"Those that came back after a mail do not stay like others: {line.days} days "
         f"after coming back, {_share(ours.returned, ours.accounts)} of them are still "
         f"here, and {_share(theirs.returned, theirs.accounts)} of those that came by "
         "themselves. Look at what brought them, such as a discount."
     )
+    return f"{_whether_it_lasts(line, verdict)} {told}" if _lasts(line) else told
 
 
 def _whether_it_lasts(line: StayLine, verdict: Verdict) -> str:
@@ -255,13 +275,15 @@ def _share(part: int, whole: int) -> str:
     return percent(part / whole) if whole else "none"
 
 
-def money_sentence(line: MoneyLine) -> str:
-    """Return what the mails added in one currency."""
-    runs = amount(line.treated_minor, line.currency)
+def money_sentence(line: MoneyLine, verdict: Verdict) -> str:
+    """Return what the mails added in one currency, as far as it may be said."""
+    runs = f"{amount(line.treated_minor, line.currency)} a month run again"
+    if verdict in _SAYS_NOTHING:
+        return f"{runs}; what the mails added of it cannot be said."
     if line.added_minor is None:
-        return f"{runs} a month run again; too few accounts to say what mails added."
+        return f"{runs}; too few accounts to say what mails added."
     value, low, high = (amount(each, line.currency) for each in line.added_minor)
-    return f"{runs} a month run again; of it the mails added {value} ({low} to {high})."
+    return f"{runs}; of it the mails added {value} ({low} to {high}, 95 % at one look)."
 
 
 def text_sentence(best: str | None, lines: Sequence[TextLine]) -> str:

@@ -116,6 +116,13 @@ class CampaignReport:
     last_window_ends_at: datetime | None
     funnel: Funnel
 
+    @property
+    def has_counts(self) -> bool:
+        """Whether anybody is in a cohort whose window has closed."""
+        return any(
+            line.treated.accounts + line.holdout.accounts for line in self.cohorts
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Programme:

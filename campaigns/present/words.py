@@ -97,8 +97,12 @@ def points(estimate: Estimate) -> str:
 
     >>> points(Estimate(0.131, 0.106, 0.154))
     '+13.1 points (+10.6 to +15.4)'
+    >>> points(Estimate(0.03, 0.068, 0.052))
+    '+3.0 points (which does not fit all cohorts)'
     """
     value, low, high = (signed(each) for each in estimate)
+    if estimate.low > estimate.high:
+        return f"{value} points (which does not fit all cohorts)"
     return f"{value} points ({low} to {high})"
 
 

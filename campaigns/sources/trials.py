@@ -3,7 +3,7 @@
 import operator
 import re
 from array import array
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from math import isfinite
 from pathlib import Path
@@ -24,11 +24,13 @@ class RefusedRow(NamedTuple):
         row: Its number in the file, from 1, without the header.
         column: Where it is wrong.
         reason: What is wrong, without the value: it may be personal.
+        arm: Whose account it is; None if that is not to be told.
     """
 
     row: int
     column: str
     reason: str
+    arm: str | None = None
 
 
 class TrialFile(NamedTuple):
@@ -38,13 +40,18 @@ class TrialFile(NamedTuple):
         outcomes: Of each arm's accounts, by the arm's name.
         before: What was known of them before, in the same order; empty if not asked.
         mailed: How often each of them was written to, in the same order; likewise.
-        refused: The rows that are in no arm.
+        refused: The rows that are not among them.
     """
 
     outcomes: dict[str, NDArray[np.float64]]
     before: dict[str, NDArray[np.float64]]
     mailed: dict[str, NDArray[np.float64]]
     refused: list[RefusedRow]
+
+    @property
+    def lost(self) -> Counter[str]:
+        """How many accounts each arm lacks because their rows were refused."""
+        return Counter(each.arm for each in self.refused if each.arm is not None)
 
 
 def read_trial(
@@ -81,11 +88,14 @@ def read_trial(
     for number, row in _rows(path, columns):
         if condition and isinstance(row, dict) and not condition.is_met(row):
             continue
-        taken = _taken(row, wanted)
-        if isinstance(taken, RowError):
-            refused.append(RefusedRow(number, taken.column, str(taken)))
+        arm = _arm(row, treatment)
+        amounts = row if isinstance(row, RowError) else _amounts(row, wanted[1:])
+        if isinstance(arm, RowError):
+            refused.append(RefusedRow(number, arm.column, str(arm)))
             continue
-        arm, amounts = taken
+        if isinstance(amounts, RowError):
+            refused.append(RefusedRow(number, amounts.column, str(amounts), arm))
+            continue
         outcomes[arm].append(amounts[0])
         for column, amount in zip(also, amounts[1:], strict=True):
             known[column][arm].append(amount)
@@ -163,21 +173,28 @@ def _rows(path: Path, wanted: list[str]) -> Iterator[tuple[int, Row | RowError]]
             yield from block.rows()
 
 
-def _taken(
-    row: Row | RowError, wanted: list[str]
-) -> tuple[str, list[float]] | RowError:
-    """Return a row's arm and amounts, or why it has none."""
+def _arm(row: Row | RowError, column: str) -> str | RowError:
+    """Return a row's arm, or why it has none."""
     if isinstance(row, RowError):
         return row
-    arm = row.get(wanted[0])
-    if arm is None or not str(arm).strip():
-        return RowError(wanted[0], "", "is empty: it should name the arm")
+    cell = row.get(column)
+    arm = "" if cell is None else str(cell).strip()
+    return arm or RowError(column, "", "is empty: it should name the arm")
+
+
+_TRUTHS: Final = {"true": 1.0, "false": 0.0}
+
+
+def _amounts(row: Row, columns: list[str]) -> list[float] | RowError:
+    """Return what stands in columns as numbers, or why it is none."""
     amounts = []
-    for column in wanted[1:]:
+    for column in columns:
+        cell = str(row.get(column)).strip()
         try:
-            amounts.append(float(str(row.get(column))))
+            amount = _TRUTHS.get(cell.lower())
+            amounts.append(float(cell) if amount is None else amount)
         except ValueError:
             return RowError(column, "", "is not a number")
         if not isfinite(amounts[-1]):
             return RowError(column, "", "is not a finite number")
-    return str(arm).strip(), amounts
+    return amounts

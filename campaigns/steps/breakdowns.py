@@ -17,6 +17,7 @@ from campaigns.steps.compare import (
     pair_of,
     pairs_of,
 )
+from campaigns.store.cohorts import EmptyCohort
 
 NOT_KNOWN: Final = "not known"
 _TITLES: Final = {GENERAL: "no clear segment"}
@@ -101,20 +102,38 @@ def _place(name: str) -> tuple[int, str]:
 
 
 def by_cohort(
-    counts: Sequence[CohortCount], compared: Sequence[Comparison]
+    counts: Sequence[CohortCount],
+    compared: Sequence[Comparison],
+    empty: Sequence[EmptyCohort],
 ) -> tuple[CohortLine, ...]:
-    """Return each cohort's own counts, and the comparison so far."""
-    return tuple(
-        CohortLine(
-            number=group[0].cohort,
-            enrolled_on=_day(group[0].enrolled_at),
-            window_closed_on=_day(group[0].window_ends_at),
-            treated=pair_of(group).treated,
-            holdout=pair_of(group).holdout,
-            so_far=so_far,
+    """Return each cohort's own counts, and the comparison so far.
+
+    Args:
+        counts: Of the closed cohorts.
+        compared: The comparison before the first of them closed, and after each.
+        empty: The closed cohorts that nobody is in.
+    """
+    groups = {group[0].cohort: group for group in in_order(counts)}
+    closed = [
+        (first.window_ends_at, number, first.enrolled_at)
+        for number, (first, *_) in groups.items()
+    ] + [(each.window_ends_at, each.number, each.enrolled_at) for each in empty]
+    looks, lines = iter(compared), []
+    so_far = next(looks)
+    for closed_at, number, enrolled_at in sorted(closed):
+        group = groups.get(number, [])
+        so_far = next(looks) if group else so_far
+        lines.append(
+            CohortLine(
+                number=number,
+                enrolled_on=_day(enrolled_at),
+                window_closed_on=_day(closed_at),
+                treated=pair_of(group).treated,
+                holdout=pair_of(group).holdout,
+                so_far=so_far,
+            )
         )
-        for group, so_far in zip(in_order(counts), compared, strict=True)
-    )
+    return tuple(lines)
 
 
 def _day(moment: datetime) -> date:

@@ -45,12 +45,24 @@ def told_until(
     imported = imported_until(session, definition)
     if imported is None:
         return None
-    newest = None
     if "usage" in _TELLING_KINDS[definition.counts]:
-        newest = usage.newest_event(lake, before=before)
+        before = _use_reaches(lake, before)
+    return min(before, imported)
+
+
+def use_told_until(
+    session: Session, lake: UsageLake, *, before: datetime
+) -> datetime | None:
+    """Return up to when imports truly tell what was used; None if none did."""
+    imported = imports.known_until(session, ("usage",))
+    return min(_use_reaches(lake, before), imported) if imported else None
+
+
+def _use_reaches(lake: UsageLake, before: datetime) -> datetime:
+    newest = usage.newest_event(lake, before=before)
     if newest is None or not _is_on_most_days(lake, newest.date()):
-        return min(before, imported)
-    return min(before, imported, newest)
+        return before
+    return newest
 
 
 def _is_on_most_days(lake: UsageLake, last: date) -> bool:

@@ -1,11 +1,11 @@
 """All campaigns together: what their mails add on the whole."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple
 
 from campaigns.domain.values import CohortCount
-from campaigns.domain.words import Verdict
+from campaigns.domain.words import CampaignState, Verdict
 from campaigns.present import remarks, words
 from campaigns.present.lines import ProgrammeLook
 from campaigns.present.report import CampaignReport, Programme
@@ -50,7 +50,7 @@ def programme(
         programme_verdict,
     )
 
-    closed = [each for each in judged if each.report.cohorts]
+    closed = [each for each in judged if each.report.has_counts]
     doubts = {each.report.name: _doubt(reporting, each) for each in closed}
     sound = [each for each in closed if doubts[each.report.name] is None]
     if len(closed) < 2 or not sound:  # noqa: PLR2004 — one campaign says it itself
@@ -60,7 +60,7 @@ def programme(
     pairs = [pair_of(each) for each in cohorts]
     lifts = mean_lift_sequence(pairs)
     last = pooled_look(reporting.baseline, pairs, lifts[-1])
-    is_over = all(_is_over(each.report, as_of) for each in judged)
+    is_over = all(_is_over(each, doubts, as_of) for each in judged)
     working = [
         each.report.name for each in sound if each.report.verdict is Verdict.WORKS
     ]
@@ -100,9 +100,17 @@ def _oldest(judged: Sequence[Judged]) -> Soundness:
     return Soundness(unknown_for=max(each.soundness.unknown_for for each in judged))
 
 
-def _is_over(report: CampaignReport, as_of: datetime) -> bool:
+def _is_over(
+    judged: Judged, doubts: Mapping[str, Verdict | None], as_of: datetime
+) -> bool:
+    """Say whether nothing is awaited of a campaign."""
+    report = judged.report
+    if report.state == CampaignState.PAUSED and not report.still_open:
+        return True
     last = report.last_window_ends_at
-    return report.is_given and last is not None and last <= as_of
+    # One that is not counted never gets its verdict.
+    is_told = report.is_given or doubts.get(report.name) is not None
+    return is_told and last is not None and last <= as_of
 
 
 def _standing(

@@ -11,7 +11,7 @@ from campaigns.errors import ConfigError
 from campaigns.present import remarks, words
 from campaigns.present.lines import Comparison
 from campaigns.present.report import CampaignReport, Funnel, WeeklyReport, from_plain
-from campaigns.rules.measure.verdict import Soundness, doubt_of
+from campaigns.rules.measure.verdict import Soundness, doubt_of, has_changed
 from campaigns.steps.aftermath import adoption_lines, nps_lines
 from campaigns.steps.breakdowns import breakdowns, by_cohort, persona_group
 from campaigns.steps.compare import in_order, looks, pair_of, pairs_of, windows_of
@@ -50,7 +50,10 @@ def end_of_week(week: str) -> datetime:
         monday = datetime.strptime(f"{week}-1", "%G-W%V-%u").replace(tzinfo=UTC)
     except ValueError as error:
         raise ConfigError(f"{week!r} is not a week such as 2026-W14") from error
-    return monday + timedelta(days=7)
+    end = monday + timedelta(days=7)
+    if week_of(end) != week:
+        raise ConfigError(f"there is no week {week}: that year has only 52")
+    return end
 
 
 def week_of(moment: datetime) -> str:
@@ -208,7 +211,11 @@ def _campaign(
                 if each.window_ends_at <= facts.as_of
             ]
         ),
-        cohorts=by_cohort(counts, compared[1:]),
+        cohorts=by_cohort(
+            counts,
+            compared,
+            cohorts.without_accounts(session, name, closed_before=facts.as_of),
+        ),
         cohorts_planned=status.cohorts_planned,
         still_open=open_lines(
             [each for each in facts.still_open if each.campaign == name],
@@ -280,6 +287,9 @@ def _judgement(
         is_decided=given is not None,
     )
     doubt = doubt_of(soundness, comparison.lift, unheard_of=reporting.unheard_of)
+    if given is not None and has_changed(comparison.lift):
+        # What was shown by the cohorts of then holds no longer for all.
+        given = Verdict.LIFT_CHANGED
     return _Judgement(
         given or doubt or Verdict.CANNOT_TELL_YET,
         given is not None,

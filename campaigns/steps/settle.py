@@ -8,7 +8,7 @@ import structlog
 from campaigns.domain.definitions import WinBackDefinition
 from campaigns.domain.values import Episode, Return
 from campaigns.rules.reactivation import find_return, is_win_back
-from campaigns.steps.freshness import imported_until, told_until
+from campaigns.steps.freshness import imported_until, told_until, use_told_until
 from campaigns.steps.stay import see_what_was_used, see_who_stayed
 from campaigns.store import episodes, imports, instance, outcomes, records
 from campaigns.store.session import Session, Sessions
@@ -41,8 +41,8 @@ def settle(
         )
         if told := told_until(session, lake, definition, before=now):
             see_who_stayed(session, lake, definition=definition, before=told)
-        if used_until := imports.known_until(session, ("usage",)):
-            see_what_was_used(session, lake, before=min(now, used_until))
+        if used := use_told_until(session, lake, before=now):
+            see_what_was_used(session, lake, before=used)
     won_back = sum(returned_at is not None for _, returned_at in settled)
     if returned or settled:
         logger.info(

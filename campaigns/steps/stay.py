@@ -1,12 +1,16 @@
 """See what accounts that came back do after 7, 14 and 30 days: who is still here."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from campaigns.domain.definitions import STAYS, WinBackDefinition
 from campaigns.rules.reactivation import is_here
 from campaigns.store import records, stays
 from campaigns.store.session import Session
-from campaigns.store.usage import UsageLake
+from campaigns.store.usage import Span, UsageLake
+
+_DAY: Final = timedelta(days=1)
+_WEEK: Final = timedelta(days=7)
 
 
 def see_who_stayed(
@@ -28,7 +32,15 @@ def see_who_stayed(
     for days in STAYS:
         due = stays.due(session, days=days, before=before)
         spans = records.spans_of(session, {each.account for each in due})
-        used = lake.used_in_week_before([(each.account, each.at) for each in due])
+        used = lake.used_in(
+            [
+                # What it came back with does not tell whether it stayed.
+                Span(
+                    each.account, max(each.at - _WEEK, each.returned_at + _DAY), each.at
+                )
+                for each in due
+            ]
+        )
         seen = [
             stays.Stay(
                 each.enrolment,
@@ -56,7 +68,7 @@ def see_what_was_used(session: Session, lake: UsageLake, *, before: datetime) ->
     """
     stayed = stays.unlooked(session, before=before)
     used = lake.features_used(
-        [(each.account, each.returned_at, each.at) for each in stayed]
+        [Span(each.account, each.returned_at, each.at) for each in stayed]
     )
     stays.record_features(
         session, [(each, used.get((each.account, each.at), 0)) for each in stayed]

@@ -104,7 +104,8 @@ def _give_verdict(
     if not is_over and not excludes_none(pairs):
         return False
     comparison = last_look(reporting.baseline, pairs)
-    verdict = verdict_of(comparison.lift, is_over=is_over)
+    accounts = comparison.treated.accounts + comparison.holdout.accounts
+    verdict = verdict_of(comparison.lift, accounts=accounts, is_over=is_over)
     soundness = soundness_of(
         session,
         name,

@@ -1,13 +1,14 @@
 """Cohorts: when a campaign looks for churned accounts, and what came of it."""
 
 from datetime import datetime
+from typing import NamedTuple
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from campaigns.domain.values import Cohort
 from campaigns.domain.words import CampaignState
-from campaigns.store.tables.programme import CampaignRow, CohortRow
+from campaigns.store.tables.programme import CampaignRow, CohortRow, EnrolmentRow
 
 _COHORT = (
     CohortRow.id,
@@ -81,6 +82,31 @@ def ids_of(name: str, *, closed_before: datetime | None = None) -> Select[int]:
     if closed_before is not None:
         query = query.where(CohortRow.window_ends_at <= closed_before)
     return query
+
+
+class EmptyCohort(NamedTuple):
+    """A cohort that found nobody to enrol."""
+
+    number: int
+    enrolled_at: datetime
+    window_ends_at: datetime
+
+
+def without_accounts(
+    session: Session, name: str, *, closed_before: datetime
+) -> list[EmptyCohort]:
+    """Return a campaign's closed cohorts that nobody is in."""
+    someone = exists().where(EnrolmentRow.cohort == CohortRow.id)
+    query = (
+        select(CohortRow.number, CohortRow.enrolled_at, CohortRow.window_ends_at)
+        .where(CohortRow.id.in_(ids_of(name, closed_before=closed_before)), ~someone)
+        .order_by(CohortRow.number)
+    )
+    return [
+        EmptyCohort(number, enrolled_at, window_ends_at)
+        for number, enrolled_at, window_ends_at in session.execute(query)
+        if enrolled_at is not None and window_ends_at is not None
+    ]
 
 
 def first_enrolled_at(session: Session, name: str) -> datetime | None:

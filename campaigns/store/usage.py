@@ -12,9 +12,9 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import polars as pl
 
@@ -31,7 +31,14 @@ COLUMNS: Final[dict[str, Any]] = {
 }
 SCHEMA: Final = pl.Schema(COLUMNS)
 _FIELDS: Final = tuple(COLUMNS)
-_WEEK: Final = timedelta(days=7)
+
+
+class Span(NamedTuple):
+    """A time of an account, from a moment up to before another."""
+
+    account: str
+    since: datetime
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,61 +115,46 @@ class UsageLake:
         )
         return dict(frame.collect(engine="streaming").iter_rows())
 
-    def used_in_week_before(
-        self, moments: Sequence[tuple[str, datetime]]
-    ) -> set[tuple[str, datetime]]:
-        """Return those moments of accounts in the week before which they used it."""
-        if not moments:
+    def used_in(self, spans: Sequence[Span]) -> set[tuple[str, datetime]]:
+        """Return the accounts and ends of those spans in which there was any use."""
+        if not spans:
             return set()
-        until = pl.LazyFrame(
-            moments, schema={"account": pl.String, "until": _MOMENT}, orient="row"
-        )
-        ends = [moment for _, moment in moments]
-        frame = (
-            self.scan(before=max(ends), since=min(ends) - _WEEK)
-            .join(until, on="account")
-            .filter(
-                pl.col("at") < pl.col("until"), pl.col("at") >= pl.col("until") - _WEEK
-            )
-            .select("account", "until")
-            .unique()
-        )
-        return set(frame.collect(engine="streaming").iter_rows())
+        found = self._in_spans(spans).select("account", "until").unique()
+        return set(found.collect(engine="streaming").iter_rows())
 
-    def features_used(
-        self, spans: Sequence[tuple[str, datetime, datetime]]
-    ) -> dict[tuple[str, datetime], int]:
+    def features_used(self, spans: Sequence[Span]) -> dict[tuple[str, datetime], int]:
         """Return how many features accounts used that worked, each in its own span.
-
-        Args:
-            spans: Account, from when on, and up to when.
 
         Returns:
             By account and the span's end; one that used none is not there.
         """
         if not spans:
             return {}
-        moments = pl.LazyFrame(
-            spans,
-            schema={"account": pl.String, "since": _MOMENT, "until": _MOMENT},
-            orient="row",
-        )
         frame = (
-            self.scan(
-                before=max(until for *_, until in spans),
-                since=min(since for _, since, _ in spans),
-            )
-            .join(moments, on="account")
-            .filter(
-                pl.col("at") >= pl.col("since"),
-                pl.col("at") < pl.col("until"),
-                pl.col("outcome").ne_missing("failed"),
-            )
+            self._in_spans(spans)
+            .filter(pl.col("outcome").ne_missing("failed"))
             .group_by("account", "until")
             .agg(pl.col("feature").n_unique())
         )
         rows = frame.collect(engine="streaming").iter_rows()
         return {(account, until): count for account, until, count in rows}
+
+    def _in_spans(self, spans: Sequence[Span]) -> pl.LazyFrame:
+        """Return the events in spans of which there is one or more."""
+        moments = pl.LazyFrame(
+            spans,
+            schema={"account": pl.String, "since": _MOMENT, "until": _MOMENT},
+            orient="row",
+        )
+        first = min(each.since for each in spans)
+        return (
+            self.scan(before=max(each.until for each in spans), since=first)
+            .join(moments, on="account")
+            .filter(
+                pl.col("at") >= pl.col("since"),
+                pl.col("at") < pl.col("until"),
+            )
+        )
 
 
 def _scan(files: Sequence[Path]) -> pl.LazyFrame:

@@ -122,6 +122,19 @@ def test_use_in_the_week_before_counts_as_being_here(sessions, lake, day, here):
     assert seen(sessions)[30] == (1, int(here))
 
 
+@pytest.mark.parametrize(("hours", "here"), [(0, 0), (23, 0), (24, 1), (167, 1)])
+def test_what_an_account_came_back_with_does_not_tell_that_it_stayed(
+    sessions, lake, hours, here
+):
+    enrolled(sessions)
+    first = NOON + 5 * DAY
+    later = first + timedelta(hours=hours)
+    keep_usage(lake, usage(when=first.isoformat()), usage(when=later.isoformat()))
+    settled(sessions, lake, NOON + 70 * DAY)
+
+    assert seen(sessions)[7] == (1, here)
+
+
 def test_only_cohorts_of_which_all_is_known_are_compared(
     sessions, lake, programme_of_ten
 ):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import insert, literal, select, update
+from sqlalchemy import delete, insert, literal, select, update
 
 from campaigns.config import ChurnSettings, WinBackSettings
 from campaigns.domain.records import Mailing
@@ -20,9 +20,9 @@ from campaigns.steps import report
 from campaigns.steps.compare import Baseline
 from campaigns.steps.explain import explained
 from campaigns.steps.verdicts import Reporting, give_verdicts
-from campaigns.store import records
+from campaigns.store import campaigns, records
 from campaigns.store.tables.delivery import AttemptRow, MessageRow
-from campaigns.store.tables.programme import EnrolmentRow
+from campaigns.store.tables.programme import CohortRow, EnrolmentRow, VerdictRow
 from campaigns.store.usage import UsageLake
 from tests.factories import ROOT, address_hash
 from tests.situations import (
@@ -171,6 +171,27 @@ def test_nothing_is_over_while_a_campaign_goes_on(gathered):
 
     assert [each.is_given for each in weekly.campaigns] == [True, True, False]
     assert weekly.programme.verdict == "cannot_tell_yet"
+
+
+def test_one_that_is_not_counted_holds_nothing_up(gathered):
+    dull, leaky = Situation((200, 12), (50, 2)), SITUATIONS["leaked-holdout"]
+    weekly, _, _ = gathered(autumn=dull, leaky=leaky, spring=dull)
+
+    assert weekly.programme.campaigns == ("autumn", "spring")
+    assert weekly.programme.verdict == "no_difference_shown"
+
+
+def test_one_that_was_left_paused_holds_nothing_up(gathered, sessions):
+    dull = Situation((200, 12), (50, 2))
+    _, made, now = gathered(autumn=dull, spring=dull)
+    with sessions.begin() as session:
+        session.execute(delete(VerdictRow).where(VerdictRow.campaign == "spring"))
+        session.add(CohortRow(campaign="spring", number=5, due_at=now))
+    assert report.gather(made, as_of=now).programme.verdict == "cannot_tell_yet"
+
+    with sessions.begin() as session:
+        campaigns.pause(session, "spring", because="left", now=now)
+    assert report.gather(made, as_of=now).programme.verdict == "no_difference_shown"
 
 
 def test_one_campaign_speaks_for_itself(gathered):

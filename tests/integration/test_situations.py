@@ -1,19 +1,26 @@
 """Each situation gets the verdict, and the words, that a reader can act on."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import select, update
 
 from campaigns.config import ChurnSettings, WinBackSettings
+from campaigns.domain.values import ArmCount
+from campaigns.domain.words import Verdict
+from campaigns.present import charts, remarks
+from campaigns.present.lines import MoneyLine
 from campaigns.present.pages import Pages
+from campaigns.rules.measure.rates import Estimate
 from campaigns.steps import report
 from campaigns.steps.compare import Baseline
 from campaigns.steps.verdicts import Reporting, give_verdicts
+from campaigns.store import outcomes
 from campaigns.store.tables.programme import EnrolmentRow, OutcomeRow
 from campaigns.store.usage import UsageLake
 from tests.factories import ROOT
-from tests.situations import DEFINITION, SITUATIONS, plant
+from tests.situations import DEFINITION, SITUATIONS, Situation, plant
 
 WORDS = {
     "win": ("works", "Go on. No segment is shown to differ", None),
@@ -27,12 +34,16 @@ WORDS = {
     "leaked-holdout": ("mismatch", "Quote no number of this campaign. Find out", None),
     "too-good": ("too_good", "Look at some of the accounts", None),
     "tourists": ("works", "Do not widen it yet", None),
+    "changed": ("lift_changed", "Look at the cohorts one by one", None),
+    "nobody": ("too_few", "Run it again with more accounts", None),
 }
 BEGINS = {
     "win": "The mails bring accounts back. Of 2,400 accounts",
     "mismatch": "This comparison is spoiled: of the accounts written to, 5.0 % are",
     "leaked-holdout": "This comparison is spoiled: 32 of 600 accounts that were to be",
     "tourists": "The mails bring accounts back, but those do not stay: 30 days after",
+    "changed": "No single difference fits all cohorts. Of 6,000 accounts written to, "
+    "8.0 % came back within 30 days; of 1,500 held out, 5.0 %: +3.0 points (which does",
 }
 
 
@@ -111,4 +122,89 @@ def test_visitors_who_came_for_a_discount_are_told_of(sessions, tmp_path):
         "Those that came back after a mail do not stay like others: 30 days after "
         "coming back, 40.5 % of them are still here, and 100.0 % of those that came by "
         "themselves. Look at what brought them, such as a discount."
+    )
+
+
+def test_those_that_a_mail_brought_may_stay_less_and_still_be_more(sessions, tmp_path):
+    many = Situation((600, 120), (150, 12), stay=(0.65, 1.0))
+    found, _ = again(sessions, tmp_path, plant(sessions, many))
+
+    assert found.sentence.startswith("The mails bring accounts back. Of 2,400")
+    assert found.next_step.startswith("Go on.")
+    assert found.stay_sentence.startswith(
+        "It lasts: 30 days after coming back the difference is +5.0 points ("
+    )
+    assert "65.0 % of them are still here, and 100.0 % of" in found.stay_sentence
+
+
+def test_a_verdict_of_before_gives_way_where_later_cohorts_do_not_fit(
+    sessions, tmp_path
+):
+    now = plant(sessions, SITUATIONS["changed"])
+    with sessions.begin() as session:
+        outcomes.give_verdict(
+            session,
+            "spring",
+            verdict="works",
+            definition=DEFINITION,
+            counts={"treated": [1200, 240], "holdout": [300, 15]},
+            now=now - timedelta(days=80),
+        )
+    found, weekly = again(sessions, tmp_path, now)
+
+    assert (found.verdict, found.is_given) == ("lift_changed", True)
+    assert "accounts that the mails" not in found.sentence
+    band = charts.lift_over_time(found.cohorts).to_dict()["datasets"]
+    assert None in [
+        row["low"] for rows in band.values() for row in rows if "low" in row
+    ]
+    assert "(+6." not in Pages(ROOT / "templates").report_html(weekly)
+
+
+def test_a_value_outside_of_what_was_shown_widens_it_and_is_told_of(sessions, tmp_path):
+    fading = Situation((200, 44), (50, 3), cohorts=9, looked_at=150, later=(200, 6))
+    found, _ = again(sessions, tmp_path, plant(sessions, fading))
+    lift = found.comparison.lift
+
+    assert lift.low == lift.value < lift.high
+    assert found.warnings[0].startswith("The difference lies outside of what earlier")
+
+
+def test_cohorts_of_nobody_are_closed_too(sessions, tmp_path):
+    some = Situation((600, 84), (150, 8), empty=2)
+    found, weekly = again(sessions, tmp_path, plant(sessions, some))
+
+    assert [line.number for line in found.cohorts] == [1, 2, 3, 4]
+    assert found.cohorts[3].treated == ArmCount()
+    assert found.cohorts[1].so_far == found.cohorts[3].so_far == found.comparison
+    assert "4 of 4 cohorts" in Pages(ROOT / "templates").report_html(weekly)
+
+
+def test_cohorts_of_nobody_alone_say_nothing(sessions, tmp_path):
+    none = Situation((1, 0), (0, 0), empty=4)
+    found, weekly = again(sessions, tmp_path, plant(sessions, none))
+
+    assert (found.verdict, found.has_counts) == ("too_few", False)
+    assert "4 of 4 cohorts" in Pages(ROOT / "templates").report_html(weekly)
+
+
+@pytest.mark.parametrize("name", ["leaked-holdout", "too-good"])
+def test_of_a_comparison_that_says_nothing_no_revenue_is_claimed(
+    sessions, tmp_path, name
+):
+    found, _ = reported(sessions, tmp_path, name)
+    line = MoneyLine(
+        currency="EUR",
+        treated_minor=2160000,
+        holdout_minor=36000,
+        added_minor=Estimate(15840, 11643, 19173),
+        largest_share=0.01,
+        hangs_on_one=False,
+    )
+
+    assert remarks.money_sentence(line, found.verdict) == (
+        "21,600 EUR a month run again; what the mails added of it cannot be said."
+    )
+    assert remarks.money_sentence(line, Verdict.WORKS).endswith(
+        "of it the mails added 158 EUR (116 EUR to 192 EUR, 95 % at one look)."
     )

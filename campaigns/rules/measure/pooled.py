@@ -101,12 +101,14 @@ def programme_verdict(
         is_over: Whether no further window will close.
         confidence: That nothing is claimed where no mail does anything.
     """
+    accounts = sum(arm.accounts for pair in cohorts for arm in pair)
     if not any(ours.accounts and theirs.accounts for ours, theirs in cohorts):
-        return verdict_of(None, is_over=is_over)
+        return verdict_of(None, accounts=accounts, is_over=is_over)
     value, low, high = lift
     if not excludes_none(cohorts, confidence=confidence):
         low, high = min(low, 0.0), max(high, 0.0)
-    return verdict_of(Estimate(value, low, high), is_over=is_over)
+    lift = Estimate(value, low, high)
+    return verdict_of(lift, accounts=accounts, is_over=is_over)
 
 
 def standing_together(evidence: Sequence[float], *, rate: float = 0.05) -> list[bool]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from scipy.special import betaincinv
 
 from campaigns.domain.values import ArmCount
-from campaigns.rules.measure.rates import Estimate
+from campaigns.rules.measure.rates import Estimate, rate_interval
 
 
 def adjusted_p_values(p_values: Sequence[float]) -> list[float]:
@@ -49,7 +49,8 @@ def shrunken_rates(
         if not each.accounts:
             found.append(None)
         elif not came or not stayed:
-            found.append(Estimate(mean, mean, mean))
+            # None of all came back, or each: no group tells what to draw it towards.
+            found.append(rate_interval(each, confidence=confidence))
         else:
             low, high = betaincinv(came, stayed, [tail, 1 - tail])
             found.append(Estimate(came / (came + stayed), float(low), float(high)))

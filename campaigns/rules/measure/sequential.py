@@ -39,9 +39,9 @@ def lift_sequence(
 ) -> list[Estimate]:
     """Return treated minus holdout after each cohort, with intervals that hold at all.
 
-    What one cohort excluded stays excluded, so an interval never grows again. Where low
-    is not below high, no single lift fits all cohorts: it changed between them. The
-    value is Mantel and Haenszel's mean of the cohorts' differences.
+    What one cohort excluded stays excluded, so an interval never grows again, but to
+    hold its own value. Where low is not below high, no single lift fits all cohorts: it
+    changed between them. The value is Mantel and Haenszel's mean of the differences.
 
     Args:
         cohorts: In the order in which their windows closed.
@@ -104,9 +104,13 @@ def lift_after_all(cohorts: Sequence[ArmPair], *, confidence: float = 0.95) -> E
 
 def _estimate(value: float, low: float, high: float) -> Estimate:
     """Return an estimate; an end that nothing moved is as far as there is."""
-    return Estimate(
-        value, -1.0 if low == -_WIDEST else low, 1.0 if high == _WIDEST else high
-    )
+    low, high = -1.0 if low == -_WIDEST else low, 1.0 if high == _WIDEST else high
+    # After a lucky start the value may come to lie where earlier cohorts were not.
+    return Estimate(value, *_with(value, low, high) if low < high else (low, high))
+
+
+def _with(value: float, low: float, high: float) -> tuple[float, float]:
+    return min(low, value), max(high, value)
 
 
 def _straight(evidence: float, odds: float) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 from campaigns.domain.values import ArmCount
 from campaigns.errors import InputError
 from campaigns.rules.measure.lift import lift_interval, risk_ratio, score_interval
-from campaigns.rules.measure.losses import ArmSizes, arm_sizes
+from campaigns.rules.measure.losses import ArmSizes, arm_sizes, unequal_loss
 from campaigns.rules.measure.rates import Estimate, rate_interval
 from campaigns.rules.measure.sequential import lift_sequence
 from campaigns.rules.measure.strata import ArmPair
@@ -78,6 +78,7 @@ def measured(
     before: Mapping[str, Amounts] | None = None,
     control_share: float | None = None,
     mailed: Mapping[str, Amounts] | None = None,
+    lost: Mapping[str, int] | None = None,
 ) -> Trial:
     """Return what a trial showed, each arm against the one that got nothing.
 
@@ -88,15 +89,17 @@ def measured(
         control_share: Share of control among the accounts of control and one other arm,
             as it was planned; None to take any sizes as planned.
         mailed: How often the same accounts were written to, by anyone.
+        lost: Further accounts of the arms, of which no outcome is known.
 
     Raises:
         InputError: There are fewer than two arms, one is empty or lacks an outcome, the
-            control is not to be told, was written to, or amounts are of too few
-            accounts.
+            control is not to be told, was written to, an arm lost other accounts than
+            the control, or amounts are of too few accounts.
     """
     control = _control_among(outcomes, control)
     for arm, each in outcomes.items():
         _refuse_unknown(arm, each)
+    _refuse_losses({arm: len(each) for arm, each in outcomes.items()}, lost, control)
     if mailed:
         _refuse_leak(mailed[control], control)
     is_rate = all(bool(np.isin(each, (0, 1)).all()) for each in outcomes.values())
@@ -141,6 +144,27 @@ def _refuse_unknown(arm: str, outcomes: Amounts) -> None:
             f"arm {arm!r} has {len(unknown):,} accounts without an outcome, the first "
             f"at place {unknown[0] + 1:,}: an account that did not come back has 0"
         )
+
+
+def _refuse_losses(
+    known: Mapping[str, int], lost: Mapping[str, int] | None, control: str
+) -> None:
+    """Refuse arms of which unlike shares have an outcome: chance does not do that."""
+    lost = lost or {}
+    arms = {
+        arm: ArmCount(accounts + lost.get(arm, 0), accounts)
+        for arm, accounts in {**dict.fromkeys(lost, 0), **known}.items()
+    }
+    for arm, count in arms.items():
+        loss = unequal_loss(count, arms[control])
+        if loss is not None and loss.is_alarming:
+            raise InputError(
+                f"{lost.get(arm, 0):,} of {count.accounts:,} accounts of {arm!r} have "
+                f"no outcome that can be read, of {control!r} {lost.get(control, 0):,} "
+                f"of {arms[control].accounts:,}: between arms that lack unlike shares "
+                "no difference tells of the mails. An account that did not come back "
+                "has 0, not an empty cell"
+            )
 
 
 def _refuse_leak(mailed: Amounts, control: str) -> None:

@@ -16,6 +16,9 @@ more than 30 points to it are likelier a mistake in the data."""
 _WIDEST: Final = 0.2
 """An interval wider than this, from end to end in shares, says nothing of use."""
 
+_MISSED_BY_CHANCE: Final = 100
+"""Of fewer accounts a holdout of one in twenty may have drawn none."""
+
 STALE_AFTER: Final = timedelta(days=7)
 
 AT_THE_END: Final = {
@@ -65,17 +68,25 @@ def doubt_of(
     return None
 
 
-def verdict_of(lift: Estimate | None, *, is_over: bool) -> Verdict:
+def has_changed(lift: Estimate | None) -> bool:
+    """Say whether no single lift fits all cohorts."""
+    return lift is not None and lift.low >= lift.high
+
+
+def verdict_of(lift: Estimate | None, *, accounts: int, is_over: bool) -> Verdict:
     """Return what may be claimed of a campaign, at any look.
 
     Args:
         lift: Treated minus holdout over all closed windows, with an interval that holds
             at all looks; None while an arm is empty.
+        accounts: Of both arms.
         is_over: Whether no further window will close.
     """
     if lift is None:
-        return Verdict.NO_HOLDOUT if is_over else Verdict.CANNOT_TELL_YET
-    if lift.low >= lift.high:
+        few = accounts < _MISSED_BY_CHANCE
+        at_last = Verdict.TOO_FEW if few else Verdict.NO_HOLDOUT
+        return at_last if is_over else Verdict.CANNOT_TELL_YET
+    if has_changed(lift):
         return Verdict.LIFT_CHANGED
     if lift.low > 0:
         return Verdict.WORKS

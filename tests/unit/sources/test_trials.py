@@ -38,7 +38,7 @@ def test_what_was_known_before_stands_beside_its_outcome(write):
 
     assert list(found.outcomes["a"]) == [1, 1]
     assert list(found.before["a"]) == [7, 5]
-    assert found.refused == [RefusedRow(3, "use", "is not a number")]
+    assert found.refused == [RefusedRow(3, "use", "is not a number", "a")]
 
 
 def test_a_row_that_is_wrong_is_left_out_with_its_reason_and_never_its_value(write):
@@ -47,9 +47,9 @@ def test_a_row_that_is_wrong_is_left_out_with_its_reason_and_never_its_value(wri
 
     assert found.refused == [
         RefusedRow(1, "arm", "is empty: it should name the arm"),
-        RefusedRow(2, "back", "is not a number"),
-        RefusedRow(3, "back", "is not a finite number"),
-        RefusedRow(4, "back", "is not a number"),
+        RefusedRow(2, "back", "is not a number", "a"),
+        RefusedRow(3, "back", "is not a finite number", "a"),
+        RefusedRow(4, "back", "is not a number", "a"),
     ]
     assert list(found.outcomes) == ["b"]
 
@@ -95,4 +95,13 @@ def test_how_often_accounts_were_written_to_is_read_beside_what_was_known(tmp_pa
 
     assert (list(found.before["a"]), list(found.mailed["a"])) == ([7], [2])
     assert list(found.mailed["holdout"]) == [0]
-    assert found.refused == [RefusedRow(3, "mails", "is not a number")]
+    assert found.refused == [RefusedRow(3, "mails", "is not a number", "holdout")]
+    assert found.lost == {"holdout": 1}
+
+
+def test_truths_are_outcomes_and_0_is_an_arm(write):
+    lines = '{"arm": 0, "back": true}\n{"arm": 0, "back": false}\n'
+    found = _read(write(lines, "trial.jsonl"))
+
+    assert list(found.outcomes["0"]) == [1, 0]
+    assert list(_read(write("arm,back\na,True\na,FALSE\n")).outcomes["a"]) == [1, 0]

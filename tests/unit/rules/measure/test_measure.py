@@ -64,4 +64,9 @@ def test_an_empty_arm_has_no_rate_no_lift_and_no_test():
     ],
 )
 def test_a_verdict_needs_an_interval_without_0_or_the_end(lift, is_over, verdict):
-    assert verdict_of(lift, is_over=is_over) is verdict
+    assert verdict_of(lift, accounts=500, is_over=is_over) is verdict
+
+
+def test_where_chance_may_have_held_out_nobody_a_holdout_is_not_what_lacks():
+    assert verdict_of(None, accounts=4, is_over=True) is Verdict.TOO_FEW
+    assert verdict_of(None, accounts=4, is_over=False) is Verdict.CANNOT_TELL_YET

@@ -248,3 +248,24 @@ def test_a_control_that_was_written_to_is_none(mailed, is_refused):
             measured(outcomes, mailed=times)
     else:
         assert measured(outcomes, mailed=times).contrasts[0].rates.lift.value == 1
+
+
+def test_arms_of_which_unlike_shares_have_an_outcome_are_refused():
+    from campaigns.rules.measure.trial import measured
+
+    outcomes = {"mail": np.arange(950) < 120, "holdout": np.arange(1000) < 90}
+    said = "50 of 1,000 accounts of 'mail' have no outcome .* of 'holdout' 0 of 1,000"
+    with pytest.raises(InputError, match=said):
+        measured(outcomes, lost={"mail": 50})
+    with pytest.raises(InputError, match="60 of 60 accounts of 'other' have no"):
+        measured(outcomes, lost={"other": 60})
+    alike = measured(outcomes, lost={"mail": 50, "holdout": 52})
+    assert alike.means["mail"][0] == 950
+
+
+def test_where_none_came_back_or_each_no_group_is_certain():
+    nobody, each = (
+        shrunken_rates([ArmCount(20, n), ArmCount(40, 2 * n)]) for n in (0, 20)
+    )
+    assert [(one.low, 0.05 < one.high < 0.2) for one in nobody] == [(0, True)] * 2
+    assert [(0.8 < one.low < 0.95, one.high) for one in each] == [(True, 1)] * 2

@@ -98,7 +98,7 @@ def test_a_mean_that_moved_is_claimed_as_it_is_now():
 
 
 def test_arms_of_different_cohorts_are_no_comparison():
-    apart = [ArmPair(ArmCount(50, 5), ArmCount()), ArmPair(ArmCount(), ArmCount(8, 1))]
+    apart = [ArmPair(ArmCount(90, 5), ArmCount()), ArmPair(ArmCount(), ArmCount(18, 1))]
 
     assert verdict(apart) is Verdict.CANNOT_TELL_YET
     assert verdict(apart, is_over=True) is Verdict.NO_HOLDOUT

@@ -130,8 +130,18 @@ def test_an_interval_holds_the_lifts_that_no_look_excluded_and_no_other(seed, sp
         # An interval that is narrower than a step may hold no lift of the grid.
         assert left.size or last.high - last.low < step
         assert all(last.low - 1e-4 <= lift <= last.high + 1e-4 for lift in left)
-        assert left.size == 0 or left[0] - last.low < step + 1e-4
-        assert left.size == 0 or last.high - left[-1] < step + 1e-4
+        # Or it made room for its value.
+        is_low, is_high = (last.value == end for end in last[1:])
+        assert left.size == 0 or is_low or left[0] - last.low < step + 1e-4
+        assert left.size == 0 or is_high or last.high - left[-1] < step + 1e-4
+
+
+def test_an_interval_makes_room_for_its_own_value():
+    cohorts = [_pair((200, 44), (50, 3))] * 3 + [_pair((200, 6), (50, 3))] * 6
+    shown, found = lift_sequence(cohorts)[2::6]
+
+    assert found.low == found.value < shown.low < found.high < shown.high
+    assert lift_after_all(cohorts) == pytest.approx(found, abs=3e-5)
 
 
 @pytest.mark.parametrize(
