@@ -24,6 +24,10 @@ WinbackError
 class WinbackError(Exception):
     """Anything wrong that a person can act on; its text says how."""
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows: the sentence, and not the way to it."""
+        return [str(self)]
+
 
 class ConfigError(WinbackError):
     """A setting is missing, wrong or contradicts another."""

@@ -1,9 +1,12 @@
 """The features: each number's name, unit and meaning, and its words for a person.
 
 The words are templates: `{value}` is the number. Which of the two a reason uses depends
-on which side of the training mean an account lies.
+on which side of the training mean an account lies, and whether they are true of it.
 """
 
+import re
+from collections.abc import Iterable
+from math import inf
 from typing import Final, NamedTuple
 
 DEFINITION: Final = "features-3"
@@ -31,6 +34,10 @@ class Feature(NamedTuple):
         meaning: What it says, in a sentence.
         high: What a high value means, in words for a person; `{value}` is the number.
         low: What a low value means.
+        high_from: Of smaller numbers the words for a high value are not true.
+        low_to: Of larger ones those for a low value are not.
+        is_of_a_person: Whether it tells what one person at the account did or said: no
+            other person is to read that in a mail.
     """
 
     name: str
@@ -38,6 +45,17 @@ class Feature(NamedTuple):
     meaning: str
     high: str
     low: str
+    high_from: float = -inf
+    low_to: float = inf
+    is_of_a_person: bool = False
+
+    def said(self, value: float, *, is_high: bool) -> str | None:
+        """Return the words for a number; None where they would not be true of it."""
+        if is_high:
+            words, is_true = self.high, value >= self.high_from
+        else:
+            words, is_true = self.low, value <= self.low_to
+        return words.format(value=abs(value)) if is_true else None
 
 
 def _counts(name: str, unit: str, meaning: str, words: str) -> list[Feature]:
@@ -76,6 +94,8 @@ FEATURES: Final[tuple[Feature, ...]] = (
         f"Slope of weekly events over the {WEEKS} weeks before last use",
         "use was growing when it stopped",
         "use fell by {value:.1f} events a week, week after week",
+        high_from=0.1,
+        low_to=-0.1,
     ),
     Feature(
         "breadth",
@@ -90,6 +110,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "Share of the most used feature in the events of those 90 days",
         "{value:.0%} of its use was one feature",
         "spread its use over many features",
+        low_to=0.4,
     ),
     Feature(
         "usage_entropy",
@@ -97,6 +118,8 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "Shannon entropy of the features used in those 90 days, by events",
         "divided its work evenly among features",
         "did much the same all the time",
+        high_from=1.5,
+        low_to=1,
     ),
     Feature(
         "events_per_active_day",
@@ -111,6 +134,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "Share of all events of those 90 days that failed",
         "{value:.0%} of what it tried failed",
         "what it tried worked",
+        low_to=0.02,
     ),
     Feature(
         "weekend_share",
@@ -118,6 +142,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "Share of events on a Saturday or Sunday (UTC)",
         "did {value:.0%} of its work at weekends",
         "worked on weekdays",
+        low_to=0.05,
     ),
     Feature(
         "first_month_events",
@@ -153,6 +178,8 @@ FEATURES: Final[tuple[Feature, ...]] = (
         f"How often it came back after {LONG_GAP_DAYS} days or more without use",
         "came back {value:.0f} times before",
         "never paused and came back before",
+        high_from=2,
+        low_to=0,
     ),
     Feature(
         "onboarding_step",
@@ -181,13 +208,15 @@ FEATURES: Final[tuple[Feature, ...]] = (
         f"Events of features named {INTEGRATION_PREFIX}… in those 90 days",
         "tried integrations {value:.0f} times",
         "hardly tried integrations",
+        low_to=3,
     ),
     Feature(
         "integration_failure_rate",
         "share",
         "Share of those integration events that failed; 0 where none was tried",
         "its integrations failed {value:.0%} of the time",
-        "its integrations worked",
+        "none of its integrations failed",
+        low_to=0,
     ),
     Feature(
         "top_contact_share",
@@ -195,6 +224,8 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "Share of the busiest person in all events that name one",
         "one person did {value:.0%} of the work",
         "many people worked with it",
+        low_to=0.4,
+        is_of_a_person=True,
     ),
     Feature(
         "top_contact_silence",
@@ -202,6 +233,9 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "From the busiest person's last event to the account's last event",
         "its busiest person stopped {value:.0f} days before the others",
         "its busiest person stayed to the end",
+        high_from=3,
+        low_to=3,
+        is_of_a_person=True,
     ),
     Feature(
         "active_users_30d",
@@ -245,6 +279,9 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "The last answer to whether it would recommend us; the mean of several at once",
         "would recommend us ({value:.0f} of 10)",
         "would not recommend us ({value:.0f} of 10)",
+        high_from=9,
+        low_to=6,
+        is_of_a_person=True,
     ),
     Feature(
         "tenure",
@@ -266,6 +303,8 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "Change of the last paid subscription's revenue against the first one's",
         "its price rose by {value:.0%}",
         "its price did not rise",
+        high_from=0.005,
+        low_to=0,
     ),
     Feature(
         "seats",
@@ -280,6 +319,8 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "Paid subscriptions begun after the first one",
         "changed its plan {value:.0f} times",
         "never changed its plan",
+        high_from=2,
+        low_to=0,
     ),
     Feature(
         "discount_share",
@@ -287,6 +328,8 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "Discount of the last paid subscription, as a share of its price",
         "had a discount of {value:.0%}",
         "paid the full price",
+        high_from=0.005,
+        low_to=0,
     ),
     Feature(
         "ended_for_price",
@@ -294,10 +337,33 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "Whether the reason given for the end speaks of price, cost or budget",
         "said that price was the reason",
         "did not speak of price",
+        high_from=1,
+        low_to=0,
     ),
 )
 
 FEATURE_NAMES: Final = tuple(feature.name for feature in FEATURES)
+
+_OF_A_PERSON: Final = re.compile(
+    "|".join(
+        re.sub(r"\\{value[^}]*\\}", "[0-9.%]+", re.escape(words))
+        for feature in FEATURES
+        if feature.is_of_a_person
+        for words in (feature.high, feature.low)
+    )
+)
+
+
+def fit_for_mail(reasons: Iterable[str]) -> list[str]:
+    """Return the reasons that anybody at the account may read.
+
+    What one person there did or said is for those who work with the account.
+
+    >>> fit_for_mail(["would not recommend us (3 of 10)", "had 12 seats"])
+    ['had 12 seats']
+    """
+    return [each for each in reasons if not _OF_A_PERSON.fullmatch(each)]
+
 
 THEMES: Final[dict[str, tuple[str, ...]]] = {
     "how much it used it": (

@@ -169,7 +169,8 @@ def _telling(apart: Numbers) -> list[int]:
         )
         for names in THEMES.values()
     ]
-    return sorted(strongest, key=lambda at: -abs(apart[at]))[:_NAMED_BY]
+    telling = [at for at in strongest if abs(apart[at]) > 0]
+    return sorted(telling, key=lambda at: -abs(apart[at]))[:_NAMED_BY]
 
 
 def _condition(
@@ -196,5 +197,6 @@ def _in_words(
 ) -> str:
     feature = FEATURES[at]
     usual = rows.filter(pl.Series(is_in))[feature.name].cast(pl.Float64).median()
-    words = feature.high if is_high else feature.low
-    return words.format(value=abs(float(usual or 0)))  # type: ignore[arg-type]
+    value = float(usual or 0)  # type: ignore[arg-type]
+    plain = f"{'high' if is_high else 'low'} {feature.name} ({value:.3g})"
+    return feature.said(value, is_high=is_high) or plain

@@ -13,6 +13,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from models.calibration import Bin, calibration
 
 _ERROR: Final = 0.05
+_TRIES_A_YEAR: Final = 52
 _LAST: Final = 0.25
 _FEWEST: Final = 20
 
@@ -61,16 +62,16 @@ class Against(NamedTuple):
 
     @property
     def is_better(self) -> bool:
-        """Whether the new one is shown to be better."""
-        return _is_more(self.only_new, self.only_used)
+        """Whether the new one is shown to be better: it is asked every week."""
+        return _is_more(self.only_new, self.only_used, error=_ERROR / _TRIES_A_YEAR)
 
     @property
     def is_worse(self) -> bool:
         """Whether the new one is shown to be worse."""
-        return _is_more(self.only_used, self.only_new)
+        return _is_more(self.only_used, self.only_new, error=_ERROR)
 
 
-def _is_more(some: int, others: int) -> bool:
+def _is_more(some: int, others: int, *, error: float) -> bool:
     """Say whether accounts that one alone has right are more by other than luck.
 
     By an exact test of whether they are evenly divided (Q. McNemar, Psychometrika 12,
@@ -79,7 +80,7 @@ def _is_more(some: int, others: int) -> bool:
     apart = some + others
     if not apart:
         return False
-    return bool(binomtest(some, apart, alternative="greater").pvalue < _ERROR)
+    return bool(binomtest(some, apart, alternative="greater").pvalue < error)
 
 
 def cross_validate(

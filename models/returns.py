@@ -99,19 +99,24 @@ def split(
         earlier = [w for w in ordered if w.cutoff + horizon <= later[0].cutoff]
         if min(_fewest(earlier), _fewest(later)) >= FEWEST_RETURNS:
             return earlier, later
-    returns = sum(int(window.came_back.sum()) for window in windows)
-    accounts = sum(len(window.came_back) for window in windows)
+    accounts = max((len(window.came_back) for window in windows), default=0)
     raise ValueError(
-        f"of {accounts:,} churned accounts at {len(windows)} cutoffs, {returns:,} came "
-        f"back within {horizon.days} days; a model needs {FEWEST_RETURNS} that did and "
-        f"{FEWEST_RETURNS} that did not to learn from, and as many later ones to be "
-        "judged by"
+        f"of up to {accounts:,} churned accounts at {len(windows)} cutoffs, "
+        f"{accounts_back(windows):,} came back within {horizon.days} days; a model "
+        f"needs {FEWEST_RETURNS} that did and {FEWEST_RETURNS} that did not to learn "
+        "from, and as many later ones to be judged by"
     )
 
 
 def _fewest(windows: Sequence[Window]) -> int:
-    back = sum(int(window.came_back.sum()) for window in windows)
-    return min(back, sum(len(window.came_back) for window in windows) - back)
+    away = (int((window.came_back == 0).sum()) for window in windows)
+    return min(accounts_back(windows), max(away, default=0))
+
+
+def accounts_back(windows: Sequence[Window]) -> int:
+    """Return how many accounts came back; one that stands in several windows is one."""
+    back = [window.accounts[window.came_back > 0] for window in windows]
+    return len(np.unique(np.concatenate(back))) if back else 0
 
 
 def choose(

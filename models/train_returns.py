@@ -19,6 +19,7 @@ from models.returns import (
     Difference,
     Standing,
     Window,
+    accounts_back,
     auc_difference,
     choose,
     pooled,
@@ -138,8 +139,8 @@ def _over_luck(chosen: Choice, confidence: float, random_state: int) -> Differen
 
 def _counted(window: Window) -> dict[str, int]:
     return {
-        "accounts": len(window.came_back),
-        "returned": int(window.came_back.sum()),
+        "accounts": len(np.unique(window.accounts)),
+        "returned": accounts_back([window]),
     }
 
 

@@ -29,6 +29,9 @@ FEWEST_LABELS: Final = 10
 
 _REASONS: Final = 3
 _NOTEWORTHY: Final = 0.25
+_AS_GOOD_AS: Final = 0.5
+"""Of the strongest feature's, what another of its theme must have to speak for it."""
+
 _FOLDS: Final = 5
 _DAYS_AGO: Final = FEATURE_NAMES.index("days_since_churn")
 _PLACES: Final = [
@@ -256,8 +259,8 @@ def reasons(
     """Return, for each row, in words what spoke most for its segment.
 
     Only themes that speak for the segment by a noteworthy amount are named, at most
-    three, the strongest first, each by its feature that speaks most. A missing number
-    is never named.
+    three, the strongest first, each by its feature that speaks most of those whose
+    words are true. A missing number is never named.
     """
     X = matrix(features)
     terms = np.where(np.isnan(X), 0.0, classifier.contributions(X, segments))
@@ -266,18 +269,27 @@ def reasons(
     found = []
     for row in range(len(X)):
         strongest = np.argsort(-sums[row], kind="stable")[:_REASONS]
-        most = [
-            _PLACES[theme][int(terms[row, _PLACES[theme]].argmax())]
+        said = [
+            _said(_PLACES[theme], terms[row], X[row], scaled[row])
             for theme in strongest
             if sums[row, theme] > _NOTEWORTHY
         ]
-        found.append(
-            tuple(
-                (FEATURES[at].high if scaled[row, at] > 0 else FEATURES[at].low).format(
-                    value=abs(X[row, at])
-                )
-                for at in most
-                if terms[row, at] > 0
-            )
-        )
+        found.append(tuple(each for each in said if each is not None))
     return found
+
+
+def _said(
+    places: Sequence[int],
+    terms: NDArray[np.float64],
+    values: NDArray[np.float64],
+    scaled: NDArray[np.float64],
+) -> str | None:
+    """Return in words what speaks most of a theme's features; None if none can."""
+    least = max(terms[place] for place in places) * _AS_GOOD_AS
+    for place in sorted(places, key=lambda place: -terms[place]):
+        if terms[place] <= 0 or terms[place] < least:
+            return None
+        words = FEATURES[place].said(values[place], is_high=bool(scaled[place] > 0))
+        if words is not None:
+            return words
+    return None

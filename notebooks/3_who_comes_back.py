@@ -27,7 +27,7 @@ from campaigns.present import charts
 from campaigns.rules.measure.rates import rate_interval
 from campaigns.steps import learn, teach
 from campaigns.wiring.workspace import open_workspace
-from models.returns import Window
+from models.returns import Window, accounts_back
 from models.synthetic.trials import make_trial
 from models.train_returns import train_returns, window_of
 
@@ -37,11 +37,10 @@ until, found = teach.unprompted(learning, as_of=workspace.clock())
 windows = [
     window_of(each.features, each.came_back, cutoff=each.cutoff) for each in found
 ]
-accounts = sum(len(window.came_back) for window in windows)
-returns = int(sum(window.came_back.sum() for window in windows))
+accounts = {each for window in windows for each in window.accounts}
 print(
-    f"{accounts:,} accounts that nobody mailed, at {len(windows)} dates: "
-    f"{returns:,} came back"
+    f"{len(accounts):,} accounts that nobody mailed, at {len(windows)} dates: "
+    f"{accounts_back(windows):,} came back"
 )
 
 # %% [markdown]

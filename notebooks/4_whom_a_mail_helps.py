@@ -31,8 +31,10 @@ from models.synthetic.trials import make_trial
 from models.uplift import OneFlag, Selected
 
 workspace = open_workspace(workspace_in_use(default="demo"))
+learning = workspace.learning()
+costs = learning.costs
 try:
-    rows = teach.trial_rows(workspace.learning(), as_of=workspace.clock())
+    rows = teach.trial_rows(learning, as_of=workspace.clock())
     mine = rows.trial()
     print(
         f"{len(mine.y):,} accounts, {mine.mailed.mean():.0%} mailed; "
@@ -50,18 +52,23 @@ except (ConfigError, ValueError) as nothing_yet:
 # %%
 if mine:
     alike = balance(mine, FEATURE_NAMES)
-    print(f"p = {alike.p_value:.2f}; they differ most in {alike.differences}")
+    print(f"p = {alike.p_value:.2g}; they differ most in {alike.differences}")
 
 # %% [markdown]
 # ## Is it worth choosing whom to mail?
+#
+# Judged as `winback learn` judges: with your costs, and with intervals that stand a
+# look every week for a year.
 
 # %%
 try:
-    print(
-        judge(Selected(random_state=0), mine).sentence
-        if mine
-        else "Nothing to judge yet."
-    )
+    if mine and alike.is_random:
+        said = judge(
+            Selected(random_state=0), mine, costs=costs, confidence=teach.CONFIDENCE
+        ).sentence
+    else:
+        said = "Nothing to judge: there are no arms that a lot made."
+    print(said)
 except ValueError as too_few:
     print(too_few)
 

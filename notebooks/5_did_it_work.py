@@ -20,12 +20,15 @@
 
 # %%
 from campaigns.cli.options import workspace_in_use
+from campaigns.errors import NotFoundError
 from campaigns.rules.measure.lift import lift_interval
 from campaigns.steps.report import gather
 from campaigns.wiring.workspace import open_workspace
 
 workspace = open_workspace(workspace_in_use(default="demo"))
 report = gather(workspace.reporting(), as_of=workspace.clock())
+if not report.campaigns:
+    raise NotFoundError("no campaign was launched yet: come back when one was")
 campaign = report.campaigns[0]
 print(campaign.sentence)
 

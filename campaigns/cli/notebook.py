@@ -26,7 +26,8 @@ def open_notebooks(workspace: Workspace, *, runs: bool) -> None:
         runs: Whether they are run one after the other, and none is opened.
 
     Raises:
-        ConfigError: What notebooks need is not installed.
+        ConfigError: What notebooks need is not installed, or some could not be run to
+            their end, as where there are no data yet: says which, and why.
     """
     need("jupytext", "nbclient" if runs else "jupyterlab")
     written = lay_out(workspace)
@@ -37,9 +38,16 @@ def open_notebooks(workspace: Workspace, *, runs: bool) -> None:
         command = ["jupyter", "lab", str(folder)]
         subprocess.run(command, env=environment, check=False)  # noqa: S603
         return
+    stopped = {}
     for path in track(written, "notebooks", console=Console(stderr=True)):
-        _run(path, environment)
-    print(f"{len(written)} notebooks were run; they are in {folder}")
+        if why := _run(path, environment):
+            stopped[path.name] = why
+    print(f"{len(written) - len(stopped)} notebooks were run; they are in {folder}")
+    if stopped:
+        raise ConfigError(
+            f"{len(stopped)} could not be run to their end:\n"
+            + "\n".join(f"  {name}: {why}" for name, why in stopped.items())
+        )
 
 
 def need(*modules: str) -> None:
@@ -71,8 +79,11 @@ def lay_out(workspace: Workspace) -> list[Path]:
     return paths
 
 
-def _run(path: Path, environment: dict[str, str]) -> None:
-    """Run a notebook in its place; what it shows is kept in it."""
+def _run(path: Path, environment: dict[str, str]) -> str | None:
+    """Run a notebook in its place, and return why it stopped; None at its end.
+
+    What it shows is kept in it, and where it stopped.
+    """
     import nbclient
     import nbformat
 
@@ -83,6 +94,11 @@ def _run(path: Path, environment: dict[str, str]) -> None:
     )
     manager = client.create_kernel_manager()
     manager.transport = "ipc"  # a socket of this user's, not a port that others reach
-    client.execute(env=environment)
+    why = None
+    try:
+        client.execute(env=environment)
+    except nbclient.exceptions.CellExecutionError as error:
+        why = error.evalue
     nbformat.write(document, beside)
     shutil.move(beside, path)
+    return why

@@ -9,6 +9,7 @@ from campaigns.errors import RenderError
 from campaigns.mail.links import Tokens, unsubscribe_headers
 from campaigns.mail.templates import Order, Rendered
 from campaigns.rules.content import since_you_left
+from campaigns.scoring.reasons import fit_for_mail
 
 Render = Callable[[Sequence[Order]], Iterable[Rendered | RenderError]]
 
@@ -117,7 +118,7 @@ def _facts(
         "account": {"name": message.account_name},
         "contact": {"first_name": message.first_name},
         "segment": message.segment,
-        "reasons": list(message.reasons),
+        "reasons": fit_for_mail(message.reasons),
         "usage": {
             "left_on": message.churned_at.date(),
             "last_used_on": (last_used or message.churned_at).date(),

@@ -67,13 +67,16 @@ def _one(learning: Learning, kind: ModelKind, *, now: datetime) -> Learnt:
             action = ModelAction.TRAINED
         _decide(session, kind, metadata, action, now)
     logger.info("learnt", kind=kind, version=metadata["version"], action=action)
-    return Learnt(kind, metadata["version"], sentence_of(metadata), action)
+    said = sentence_of(metadata) + _forgotten(metadata, champion)
+    return Learnt(kind, metadata["version"], said, action)
 
 
 def _action(
     kind: ModelKind, metadata: dict[str, Any], champion: ModelVersion | None
 ) -> ModelAction:
     """Return what a model's numbers allow by themselves."""
+    if dropped(metadata, champion):
+        return ModelAction.TRAINED
     if _may_be_used(metadata, champion):
         # A refresh of segments that is as good changes who is called what for nothing.
         beside = metadata.get("against_used")
@@ -103,6 +106,22 @@ def _may_be_used(metadata: dict[str, Any], champion: ModelVersion | None) -> boo
     as_of, before = (_as_of(each) for each in (metadata, champion.metadata))
     judged_against = metadata.get("judged_against", champion.version)
     return judged_against == champion.version and as_of >= before
+
+
+def dropped(metadata: dict[str, Any], champion: ModelVersion | None) -> list[str]:
+    """Return the segments that the one in use tells apart and this one does not.
+
+    Its numbers are about its own segments: they do not show what it has forgotten.
+    """
+    known = champion.metadata.get("classes", ()) if champion else ()
+    return sorted(set(known) - set(metadata.get("classes", ())))
+
+
+def _forgotten(metadata: dict[str, Any], champion: ModelVersion | None) -> str:
+    gone = ", ".join(dropped(metadata, champion))
+    return (
+        f" It does not know {gone} any more, which the used one does." if gone else ""
+    )
 
 
 def _as_of(metadata: dict[str, Any]) -> datetime:
@@ -163,9 +182,12 @@ def train(
     kept = TEACHERS[kind](learning, as_of)
     with learning.sessions.begin() as session:
         _keep(session, kept, now)
-        may = _may_be_used(kept.metadata, model_versions.active(session, kind))
+        used = model_versions.active(session, kind)
+        may = _may_be_used(kept.metadata, used)
         action = ModelAction.PROMOTED if may else ModelAction.TRAINED
         _decide(session, kind, kept.metadata, action, now)
+    if gone := dropped(kept.metadata, used):
+        logger.warning("segments_forgotten", segments=gone)
     return kept.metadata
 
 
@@ -284,6 +306,13 @@ def propose(
         ModelMismatchError: It holds types that are not trusted, or does not fit.
     """
     _check_date(metadata)
+    try:
+        sentence_of(metadata)
+    except (LookupError, TypeError, ValueError) as error:
+        raise ActionRefusedError(
+            f"metadata: lacks {error}, which says what the model reaches; the "
+            "functions that train models return it whole"
+        ) from error
     # Another name than ours of the same data: what is learnt here never is its file.
     kind, version = ModelKind(metadata["kind"]), f"p{metadata['version']}"
     with learning.sessions.begin() as session:

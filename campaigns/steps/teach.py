@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from math import ceil
 from typing import Final
 
 import polars as pl
@@ -97,7 +98,9 @@ def past_windows(
         until: Up to when returns are known.
     """
     horizon = learning.win_back.window
-    for number in reversed(range(_CUTOFFS)):
+    # Of those to learn from, windows have to close before the later ones begin.
+    apart = ceil(horizon / _BETWEEN_CUTOFFS) + 2
+    for number in reversed(range(max(_CUTOFFS, apart))):
         cutoff = until - horizon - number * _BETWEEN_CUTOFFS
         known = known_of(learning, cutoff)
         came_back = {

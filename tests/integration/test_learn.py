@@ -130,6 +130,47 @@ def test_who_comes_back_is_learnt_from_windows_that_closed(learning):
     assert "of pairs" in learn.sentence_of(metadata)
 
 
+def test_a_long_window_reaches_back_for_those_that_closed_before_it(learning):
+    lived(learning, 240, returns_of=lambda number: number % 4 == 0)
+    patient = learning._replace(win_back=WinBackSettings(window_days=180).definition())
+    # Of half a year: enough had left when the earliest of them begin.
+    moments = [NOON - (20 + 30 * number) * DAY for number in range(20)]
+    contracts = [
+        subscription(f"a{number:03}", id=f"early-{number}", ended_at=left,
+                     started_at=left - 20 * DAY)
+        for number, left in enumerate(moments)
+    ]  # fmt: skip
+    with learning.sessions.begin() as session:
+        records.put(session, "subscriptions", contracts, address_hash=address_hash)
+        spared = trials.unmailed(session)
+    cutoffs = [
+        window.cutoff for window in teach.past_windows(patient, spared, until=NOON)
+    ]
+    # The earliest closed before the latest there can be begins.
+    assert min(cutoffs) + patient.win_back.window <= NOON - patient.win_back.window
+
+
+def test_segments_that_know_fewer_than_those_in_use_need_a_persons_word(learning):
+    lived(learning, 240, returns_of=lambda number: number % 4 == 0)
+    labelled(learning)
+    used = learn.train(learning, ModelKind.SEGMENTS, as_of=NOON, now=NOON)
+    with learning.sessions.begin() as session:
+        champion = model_versions.find(session, used["version"])
+    more = champion._replace(metadata=used | {"classes": [*used["classes"], "gone"]})
+
+    assert learn.dropped(used, champion) == []
+    assert learn.dropped(used, more) == ["gone"]
+    newer = {**used, "version": "another", "judged_against": used["version"]}
+    newer["against_used"] = {"is_better": True, "is_worse": False}
+    assert learn._action(ModelKind.SEGMENTS, newer, champion) is ModelAction.PROMOTED
+    assert learn._action(ModelKind.SEGMENTS, newer, more) is ModelAction.TRAINED
+    assert learn._forgotten(newer, more).startswith(" It does not know gone any more")
+    # A person who teaches other segments means it.
+    labelled(learning, "price-sensitive", "never-activated")
+    learn.train(learning, ModelKind.SEGMENTS, as_of=NOON, now=NOON)
+    assert active(learning, "segments").version != used["version"]
+
+
 def test_an_account_that_another_was_merged_into_did_not_come_back(learning):
     lived(learning, 12, returns_of=lambda number: number < 12)
     before = dict(all_returns(learning))
@@ -511,7 +552,9 @@ def test_what_was_made_elsewhere_is_used_only_if_a_person_says_anyway(learning):
     tried(learning, np.random.default_rng(1))
     ours = learn.train(learning, ModelKind.UPLIFT, as_of=LATER, now=LATER)
     assert active(learning, "uplift").version == ours["version"]
-    model = OneFlag()
+    rng = np.random.default_rng(0)
+    X, mailed = rng.normal(size=(80, len(FEATURE_NAMES))), np.arange(80) % 2
+    model = OneFlag().fit(X, rng.integers(0, 2, 80), treatment=mailed)
     proposed = learn.propose(learning, model, ours, now=LATER)
 
     assert proposed == f"p{ours['version']}"
@@ -527,6 +570,9 @@ def test_what_was_made_elsewhere_is_used_only_if_a_person_says_anyway(learning):
 
 def test_what_is_refused_leaves_no_file(learning):
     metadata = {"kind": "uplift", "version": "0abc", "as_of": LATER.isoformat()}
+    with pytest.raises(ActionRefusedError, match="metadata: lacks 'judgement'"):
+        learn.propose(learning, OneFlag(), metadata, now=LATER)
+    metadata["judgement"] = {"sentence": "It gains."}
     with pytest.raises(ModelMismatchError, match="other features"):
         learn.propose(learning, OneFlag(), metadata, now=LATER)
     with pytest.raises(ModelMismatchError, match="use letters and digits"):

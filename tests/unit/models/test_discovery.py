@@ -74,3 +74,17 @@ def test_few_accounts_are_refused():
 
     with pytest.raises(ValueError, match="99 accounts are too few"):
         discover(features)
+
+
+def test_what_is_known_of_one_theme_only_is_enough():
+    rng = np.random.default_rng(0)
+    frame = table(rng, [{}] * 300)
+    price = 2.0 * (np.arange(300) % 2) + rng.normal(0, 0.05, 300)
+    frame = frame.with_columns(
+        pl.lit(None, pl.Float64).alias(name) for name in FEATURE_NAMES
+    ).with_columns(pl.Series("plan_changes", price))
+
+    assert {each.name for each in discover(frame).groups} == {
+        "high-plan-changes",
+        "low-plan-changes",
+    }

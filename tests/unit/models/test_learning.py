@@ -12,15 +12,21 @@ from sklearn.exceptions import SkipTestWarning
 from sklearn.linear_model import LinearRegression
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from models import artifacts
-from models.definitions import DEFINITION, FEATURE_NAMES, THEMES
+from models import artifacts, training
+from models.definitions import (
+    DEFINITION,
+    FEATURE_NAMES,
+    FEATURES,
+    THEMES,
+    fit_for_mail,
+)
 from models.evaluation import against, on_the_last
 from models.propensity import ReturnModel
 from models.scores import Models, scored
 from models.segments import SegmentClassifier
 from models.taxonomy import read_taxonomy, weak_labels
 from models.training import Used, matrix, reasons, train_segments
-from models.uplift import TwoModel
+from models.uplift import OneFlag, TwoModel
 from tests.factories import ROOT, at
 
 TAXONOMY = ROOT / "templates" / "workspace" / "segments.toml"
@@ -465,3 +471,76 @@ def test_a_wrong_taxonomy_says_where(tmp_path, text, message):
 
     with pytest.raises(ValueError, match=message):
         read_taxonomy(path)
+
+
+def test_a_model_that_cannot_answer_is_not_opened(tmp_path):
+    rng = np.random.default_rng(0)
+    rows, mailed = rng.normal(size=(60, 5)), np.arange(60) % 2
+    fitted = OneFlag().fit(rows, rng.integers(0, 2, 60), treatment=mailed)
+    for model, said in (
+        (OneFlag(), "is not fitted, and there are"),
+        (fitted, "was fitted on 5, and there are"),
+    ):
+        metadata = {
+            "kind": "uplift", "version": f"v{len(said)}",
+            "feature_definition": DEFINITION, "feature_names": list(FEATURE_NAMES),
+        }  # fmt: skip
+        folder = artifacts.save(model, metadata, tmp_path)
+        with pytest.raises(artifacts.ModelMismatch, match=said):
+            load(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_high", "said"),
+    [
+        ("plan_changes", 0, False, "never changed its plan"),
+        ("plan_changes", 1, False, None),
+        ("plan_changes", 3, True, "changed its plan 3 times"),
+        ("decline_per_week", -0.8, True, None),
+        ("decline_per_week", 0.8, True, "use was growing when it stopped"),
+        (
+            "decline_per_week",
+            -3,
+            False,
+            "use fell by 3.0 events a week, week after week",
+        ),
+        ("nps", 8, False, None),
+        ("nps", 8, True, None),
+        ("nps", 6, False, "would not recommend us (6 of 10)"),
+        ("discount_share", 0.1, False, None),
+        ("failure_rate", 0.14, False, None),
+        ("mrr_growth", 0.1, False, None),
+        ("integration_attempts", 6, False, None),
+    ],
+)
+def test_words_are_said_of_those_of_whom_they_are_true(name, value, is_high, said):
+    (feature,) = (each for each in FEATURES if each.name == name)
+    assert feature.said(value, is_high=is_high) == said
+
+
+def test_a_theme_is_told_by_its_strongest_feature_of_which_words_are_true():
+    places = [FEATURE_NAMES.index(n) for n in ("plan_changes", "discount_share")]
+    terms, values, scaled = np.zeros((3, len(FEATURE_NAMES)))
+    terms[places], values[places], scaled[places] = [2, 1.2], [1, 0], [-1, -1]
+
+    assert training._said(places, terms, values, scaled) == "paid the full price"
+    values[places[0]] = 0
+    assert training._said(places, terms, values, scaled) == "never changed its plan"
+    values[places] = [1, 0]
+    terms[places[1]] = 0.9  # too little to speak for the theme
+    assert training._said(places, terms, values, scaled) is None
+
+
+def test_no_mail_tells_what_one_person_did_or_said():
+    everything = [
+        words
+        for feature in FEATURES
+        for value in (0, 9, 95)
+        for side in (True, False)
+        if (words := feature.said(value, is_high=side)) is not None
+    ]
+    told = fit_for_mail(everything)
+
+    assert {"never changed its plan", "paid the full price"} <= set(told)
+    assert not [each for each in told if "person" in each or "recommend" in each]
+    assert len(everything) - len(told) >= 8
