@@ -255,7 +255,9 @@ def _vectors(_is_full: bool, _kept: Path) -> Iterator[Row]:
             " and ".join(files),
             f"{tried.tests} tests",
             f"{tried.tests - tried.skipped - tried.failed} passed{skipped}",
-            [f"{tried.failed} failed"] if tried.failed else [],
+            [f"{tried.failed} failed of {tried.tests}"]
+            if tried.failed or not tried.tests
+            else [],
         )
 
 

@@ -6,6 +6,7 @@ a message when it falls due. So two wake-ups, a late one or a changed clock do n
 and simulated time runs the very same steps, jumping from one due moment to the next.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -15,12 +16,11 @@ from threading import Event
 from typing import Any, Final
 
 import structlog
-from structlog.contextvars import bound_contextvars
 
 from campaigns.clock import Clock, SimulatedClock
 from campaigns.domain.campaign import Schedule
 from campaigns.domain.values import Cohort
-from campaigns.errors import CampaignFileError, SendError, WinbackError
+from campaigns.errors import CampaignFileError, SendError
 from campaigns.present.report import WeeklyReport
 from campaigns.rules.recurrence import Recurrence
 from campaigns.steps import (
@@ -37,6 +37,7 @@ from campaigns.steps import (
     verdicts,
 )
 from campaigns.steps.desk import Desk
+from campaigns.steps.perform import Ends, perform, write_ends
 from campaigns.store import (
     campaigns,
     cohorts,
@@ -102,6 +103,7 @@ class Work:
     distribution: distribute.Distribution
     stop: Event = field(default_factory=Event)
     known_runs: dict[str, datetime] = field(default_factory=dict)
+    ends: Ends = field(default_factory=deque)
 
 
 def occurrences(schedule: Schedule, after: datetime) -> list[datetime]:
@@ -148,6 +150,7 @@ def _one_date(on: datetime | date | None, after: datetime) -> datetime:
 
 def look(work: Work) -> None:
     """Do what is due besides sending, receiving, learning: settle, report, enrol."""
+    write_ends(work.sessions, work.ends)
     with work.sessions.begin() as session:
         has_news = settle.is_news(session)
     if has_news:
@@ -236,34 +239,7 @@ def _know(work: Work, job: str, due_at: datetime) -> None:
 def _run(
     work: Work, job: str, due_at: datetime, act: Callable[[], dict[str, Any]]
 ) -> None:
-    """Do what is due unless it was done, or failed and is to be tried later."""
-    with work.sessions.begin() as session:
-        run = runs.begin(session, job, due_at=due_at, now=work.clock())
-    if run is None:
-        return
-    result: dict[str, Any] | None = None
-    error: str | None = None
-    with bound_contextvars(run=run, job=job):
-        try:
-            result = act()
-        except WinbackError as cause:
-            error = str(cause)
-            logger.exception("run_failed")
-        except Exception as cause:  # a run ends here, and the others go on
-            error = f"{type(cause).__name__}: the log says more"
-            logger.exception("run_failed")
-        else:
-            logger.info("run_done")
-    with work.sessions.begin() as session:
-        runs.end(
-            session,
-            run,
-            now=work.clock(),
-            result=result,
-            error=error,
-            # A later cohort enrols nobody of an earlier one.
-            replaces_earlier=not job.startswith("enrol "),
-        )
+    perform(work.sessions, work.clock, work.ends, job, due_at, act)
 
 
 def _sync(work: Work, _due_at: datetime) -> dict[str, Any]:

@@ -185,6 +185,7 @@ def gate_facts(**changes) -> GateFacts:
         "campaign_state": CampaignState.RUNNING,
         "arm": Arm.TREATED,
         "has_moved": False,
+        "is_anothers": False,
         "is_suppressed": False,
         "snoozed_until": None,
         "has_returned": False,

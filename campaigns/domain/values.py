@@ -229,7 +229,7 @@ class GateFacts:
     """What the gate needs to know of a message; read in the caller's transaction.
 
     `has_moved` says that its contact has another address than when it was planned or
-    claimed.
+    claimed, `is_anothers` that another account's mail goes there, or none may.
     """
 
     message: int
@@ -238,6 +238,7 @@ class GateFacts:
     campaign_state: CampaignState
     arm: Arm
     has_moved: bool
+    is_anothers: bool
     is_suppressed: bool
     snoozed_until: datetime | None
     has_returned: bool

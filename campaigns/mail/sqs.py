@@ -123,10 +123,11 @@ def translate(body: str, *, receipt: str, queue_id: str = "") -> ReceivedEvent:
     """
     try:
         content = orjson.loads(body)
-        if "mail" in content:
-            return ReceivedEvent(receipt, _RAW + queue_id, body, _event(content))
-        event = orjson.loads(content["Message"])
-        return ReceivedEvent(receipt, content["MessageId"], body, _event(event))
+        # Of an envelope only this is signed: what stands beside it is anybody's word.
+        if "Message" in content:
+            event = orjson.loads(content["Message"])
+            return ReceivedEvent(receipt, content["MessageId"], body, _event(event))
+        return ReceivedEvent(receipt, _RAW + queue_id, body, _event(content))
     except (LookupError, AttributeError, TypeError, ValueError):
         return ReceivedEvent(receipt, UNREAD + hash_of(body), body, None)
 

@@ -168,8 +168,8 @@ def not_before(facts: GateFacts, *, now: datetime, ahead: int = 0) -> datetime |
     A campaign that does not run, or has sent its mails for today, waits, as does one of
     whose first mails too little is known. So does a mail to somebody who asked for a
     rest, one outside its contact's hours, one that was made for an address that its
-    contact has no more, and a later step until the step before it is
-    known to be accepted and its days have passed.
+    contact has no more or that is another account's, and a later step until the step
+    before it is known to be accepted and its days have passed.
 
     Args:
         facts: What is known of it.
@@ -183,6 +183,8 @@ def not_before(facts: GateFacts, *, now: datetime, ahead: int = 0) -> datetime |
     opens_at = next_slot(now, zone=ZoneInfo(facts.time_zone), schedule=facts.schedule)
     if opens_at > now:
         return opens_at
+    if facts.is_anothers:
+        return min(now + timedelta(days=1), facts.window_ends_at)
     if facts.has_moved and facts.state is MessageState.CLAIMED:
         return now
     return _after_previous(facts, now) or _within_limits(facts, now, ahead)

@@ -16,10 +16,12 @@ EDGES: Final[frozenset[tuple[MessageState, MessageState]]] = frozenset(
     {
         (S.PLANNED, S.SKIPPED),  # a final no in the claim
         (S.PLANNED, S.CLAIMED),  # leased by a worker; provably not posted
+        (S.PLANNED, S.ACCEPTED),  # an event of an earlier attempt, after its release
         (S.CLAIMED, S.PLANNED),  # the lease ran out, or not now after all
         (S.CLAIMED, S.REFUSED),  # its mail cannot be rendered
         (S.CLAIMED, S.SKIPPED),  # the repeated check said no for good
         (S.CLAIMED, S.POSTING),  # the attempt is committed
+        (S.CLAIMED, S.ACCEPTED),  # as from `planned`
         (S.POSTING, S.ACCEPTED),  # SES answered with a message id
         (S.POSTING, S.REFUSED),  # SES said no to this mail for good
         (S.POSTING, S.PLANNED),  # a recorded definite negative: nothing was taken
@@ -35,7 +37,10 @@ EDGES: Final[frozenset[tuple[MessageState, MessageState]]] = frozenset(
 
 ENDINGS: Final = frozenset({S.ACCEPTED, S.REFUSED, S.SKIPPED, S.DROPPED})
 OPEN: Final = frozenset(S) - ENDINGS
-SETTLED_BY_EVENT: Final = frozenset({S.POSTING, S.UNKNOWN, S.HELD, S.DROPPED})
+IN_DOUBT: Final = frozenset({S.POSTING, S.UNKNOWN, S.HELD, S.DROPPED})
+SETTLED_BY_EVENT: Final = IN_DOUBT | {S.PLANNED, S.CLAIMED}
+"""An event may also be of an attempt that a person took for lost, or of the database
+that this one is a copy of: it is out, and goes out no more."""
 SETTLED_WINDOW: Final = timedelta(minutes=15)
 
 

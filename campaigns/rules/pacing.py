@@ -26,6 +26,7 @@ _ROUNDING: Final = 1e-9
 _ONE_MOMENT: Final = timedelta(milliseconds=50)
 _FIRST_DAY: Final = 200
 _GROWTH_PER_DAY: Final = 1.5
+_WARM_AFTER_DAYS: Final = 30
 
 
 class Policy(NamedTuple):
@@ -172,10 +173,12 @@ def warm_up_limit(age: timedelta) -> int:
     Mailboxes distrust a domain that begins with much. There is no rule all of them
     follow; ours is 200 mails on the first day, and half as many more on each next one.
 
-    >>> [warm_up_limit(timedelta(days=n)) for n in (-1, 0, 1, 7, 30)]
-    [0, 200, 300, 3417, 38350211]
+    >>> [warm_up_limit(timedelta(days=n)) for n in (-1, 0, 1, 7, 30, 9999)]
+    [0, 200, 300, 3417, 38350211, 38350211]
     """
-    return floor(_FIRST_DAY * _GROWTH_PER_DAY**age.days) if age.days >= 0 else 0
+    if age.days < 0:
+        return 0
+    return floor(_FIRST_DAY * _GROWTH_PER_DAY ** min(age.days, _WARM_AFTER_DAYS))
 
 
 def _per_second(allowance: Allowance, policy: Policy, now: datetime) -> float:

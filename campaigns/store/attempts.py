@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from campaigns.domain.values import GateFacts, Posted
 from campaigns.domain.words import MessageState
-from campaigns.rules.message_state import SETTLED_BY_EVENT
+from campaigns.rules.message_state import IN_DOUBT
 from campaigns.store.by_database import ByDatabase
 from campaigns.store.messages import IN_HAND, move_all, stands_at
 from campaigns.store.tables.base import UtcDateTime
@@ -156,7 +156,7 @@ _ACCEPTED: Final = ByDatabase(
         update(MessageRow)
         .where(
             words.is_listed(MessageRow.id, "ids"),
-            stands_at(*sorted(SETTLED_BY_EVENT)),
+            stands_at(*sorted(IN_DOUBT)),
             _is_unanswered(words.is_listed(AttemptRow.id, "attempts")),
         )
         .values(

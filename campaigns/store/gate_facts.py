@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, exists, func, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select
 from sqlalchemy.orm import Session, aliased
 
 from campaigns.domain.campaign import CampaignDefinition
@@ -57,6 +57,28 @@ def _snoozed_until() -> ColumnElement[datetime]:
     )
 
 
+def _is_anothers() -> ColumnElement[bool]:
+    """Return that another account's mail goes to the address a contact has moved to.
+
+    Or that this account is held out; who shares an address is one, and gets one mail.
+    """
+    is_elsewhere = MessageRow.address_hash != ContactRow.address_hash
+    mail = exists().where(
+        _other.address_hash == ContactRow.address_hash,
+        _other.campaign == MessageRow.campaign,
+        _other.enrolment != MessageRow.enrolment,
+    )
+    held_out = exists().where(
+        _neighbour.address_hash == ContactRow.address_hash,
+        _neighbour.account != ContactRow.account,
+        HoldoutRow.account == _neighbour.account,
+        HoldoutRow.arm == Arm.HOLDOUT,
+    )
+    return and_(is_elsewhere, or_(mail, held_out.correlate(ContactRow)))
+
+
+_other = aliased(MessageRow)
+_neighbour = aliased(ContactRow)
 _previous = aliased(MessageRow)
 _FACTS: Final = ByDatabase(
     lambda words: (
@@ -66,6 +88,7 @@ _FACTS: Final = ByDatabase(
             MessageRow.step,
             MessageRow.state,
             (MessageRow.address_hash != ContactRow.address_hash).label("has_moved"),
+            _is_anothers().label("is_anothers"),
             CampaignRow.state.label("campaign_state"),
             CampaignRow.posted,
             CampaignRow.may_post,
@@ -137,6 +160,7 @@ def _to_facts(
         campaign_state=CampaignState(row.campaign_state),
         arm=Arm(row.arm) if row.arm else Arm.HOLDOUT,
         has_moved=bool(row.has_moved),
+        is_anothers=bool(row.is_anothers),
         is_suppressed=bool(row.is_suppressed),
         snoozed_until=row.snoozed_until,
         has_returned=row.returned_at is not None,

@@ -3,19 +3,19 @@
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from campaigns.domain.words import (
+    Bounce,
     CampaignState,
     Delivery,
     MessageState,
-    SuppressionReason,
 )
 from campaigns.rules.guardrails import Feedback
 from campaigns.rules.rollout import may_post
 from campaigns.store import campaigns
-from campaigns.store.tables.delivery import AttemptRow, MessageRow, SuppressionRow
+from campaigns.store.tables.delivery import AttemptRow, EventRow, MessageRow
 from campaigns.store.tables.programme import CampaignRow
 
 _SOON: Final = timedelta(hours=1)
@@ -77,18 +77,19 @@ def roll_out(session: Session, *, now: datetime) -> None:
 
 def feedback(session: Session) -> dict[str, Feedback]:
     """Return what came back of each running campaign's mails since it was resumed."""
-    reason = SuppressionRow.reason
     known = MessageRow.delivery.in_(_KNOWN)
+    # By events: an address may be suppressed for another reason before they come.
+    bounced = exists().where(
+        EventRow.message == MessageRow.id, EventRow.bounce == Bounce.HARD
+    )
     query = (
         select(
             MessageRow.campaign,
             func.count().filter(known),
-            func.count().filter(reason == SuppressionReason.HARD_BOUNCE),
-            # Also of those who had unsubscribed before: they are suppressed for that.
+            func.count().filter(bounced),
             func.count().filter(MessageRow.delivery == Delivery.COMPLAINED),
         )
         .join(CampaignRow, CampaignRow.name == MessageRow.campaign)
-        .outerjoin(SuppressionRow, SuppressionRow.message == MessageRow.id)
         .where(
             CampaignRow.state == CampaignState.RUNNING,
             MessageRow.posted_at

@@ -4,14 +4,15 @@ import threading
 from functools import partial
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from campaigns.domain.values import Return
-from campaigns.domain.words import MessageState, ReturnKind, SuppressionReason
+from campaigns.domain.words import Arm, MessageState, ReturnKind, SuppressionReason
 from campaigns.steps.deliver import deliver
 from campaigns.store import campaigns, episodes, gate, suppressions
 from campaigns.store.session import WatchedSessions
 from campaigns.store.tables.delivery import MessageRow
+from campaigns.store.tables.programme import EnrolmentRow, HoldoutRow
 from campaigns.store.tables.records import ContactRow
 from tests.factories import NOON, address_hash, desk, enrolled
 from tests.fakes import FakeSes
@@ -100,6 +101,39 @@ def test_a_mail_that_was_made_for_an_earlier_address_is_made_anew(
     assert [email.to for email in ses.taken] == ["new@acc-1.example.com"]
     with sessions.begin() as session:
         assert session.scalar(select(MessageRow.address_hash)) == now_at
+
+
+@pytest.mark.parametrize("whose", ["another's mail", "one held out"])
+def test_a_contact_that_moved_to_anothers_address_is_not_written_to(
+    sessions, ses_and_desk, clock, whose
+):
+    """Who shares an address is one: they get one mail, or none if one is held out."""
+    enrolled(sessions, ["acc-1", "acc-2"])
+    ses, make_desk = ses_and_desk
+    there = "p1@acc-1.example.com"
+    with sessions.begin() as session:
+        moved = {"email": there, "address_hash": address_hash(there)}
+        to = update(ContactRow).where(ContactRow.account == "acc-2")
+        session.execute(to.values(moved))
+        if whose == "one held out":
+            session.execute(
+                update(HoldoutRow)
+                .where(HoldoutRow.account == "acc-1")
+                .values(arm=Arm.HOLDOUT)
+            )
+            ours = select(EnrolmentRow.id).where(EnrolmentRow.account == "acc-1")
+            # As if another campaign held it out: no mail of this one goes there.
+            session.execute(delete(MessageRow).where(MessageRow.enrolment.in_(ours)))
+    deliver(make_desk(sessions))
+    clock.advance(days=40)
+    deliver(make_desk(sessions))
+
+    assert [email.to for email in ses.taken] == [there] * (whose == "another's mail")
+    with sessions.begin() as session:
+        last = select(MessageRow.state, MessageRow.reason).order_by(
+            MessageRow.id.desc()
+        )
+        assert session.execute(last.limit(1)).one() == ("skipped", "window_closed")
 
 
 @pytest.fixture

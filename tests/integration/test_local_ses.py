@@ -599,6 +599,17 @@ def test_what_is_not_understood_is_kept_as_it_is(body):
     assert (received.event, received.raw) == (None, body)
 
 
+def test_what_stands_beside_a_signed_message_is_nobodys_word():
+    import json
+
+    body = json.loads(_envelope())
+    signed = translate(json.dumps(body), receipt="r").event
+    forged = json.loads(body["Message"]) | {"eventType": "Complaint"}
+    forged["mail"] = forged["mail"] | {"messageId": "forged"}
+
+    assert translate(json.dumps(body | forged), receipt="r").event == signed
+
+
 def test_fast_openers_are_machines(clock):
     import json
 

@@ -9,7 +9,7 @@ from itertools import permutations
 from random import Random
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from campaigns.domain.values import Return
 from campaigns.domain.words import (
@@ -25,6 +25,7 @@ from campaigns.errors import (
     RetryLaterError,
 )
 from campaigns.mail.sqs import translate
+from campaigns.rules.guardrails import Feedback
 from campaigns.steps.deliver import deliver
 from campaigns.steps.receive import receive
 from campaigns.store import (
@@ -38,6 +39,7 @@ from campaigns.store import (
     rollout,
     suppressions,
 )
+from campaigns.store.tables.delivery import MessageRow
 from tests.factories import (
     NOON,
     add_account,
@@ -48,6 +50,7 @@ from tests.factories import (
     launch,
     provider_event,
     received,
+    states,
     words,
 )
 
@@ -269,6 +272,47 @@ def test_hard_bounces_and_complaints_suppress_the_address(
 
     with sessions.begin() as session:
         assert suppressions.counts(session) == suppressed
+
+
+def test_a_hard_bounce_counts_also_where_the_list_of_ses_was_learnt_first(
+    sender, post, queue, sessions, clock
+):
+    enrolled(sessions, ["acc-1", "acc-2"])
+    deliver(sender)
+    with sessions.begin() as session:
+        listed, hash_ = (
+            SuppressionReason.ON_SES_LIST,
+            address_hash("p1@acc-1.example.com"),
+        )
+        suppressions.suppress(session, hash_, listed, now=clock())
+    queue.put(received(provider_event(EventKind.BOUNCE, bounce=Bounce.HARD)))
+    queue.put(received(provider_event(EventKind.BOUNCE, 2, bounce=Bounce.SOFT)))
+    receive(post)
+
+    with sessions.begin() as session:
+        assert rollout.feedback(session)["spring"] == Feedback(
+            2, bounced=1, complained=0
+        )
+
+
+@pytest.mark.parametrize("state", ["planned", "claimed"])
+def test_a_mail_that_a_person_released_and_that_was_out_goes_out_no_more(
+    sender, post, queue, ses, sessions, clock, state
+):
+    enrolled(sessions)
+    deliver(sender)
+    with sessions.begin() as session:
+        # As after its release, with its event to come.
+        lease = {"leased_by": "w", "leased_until": clock() + timedelta(minutes=10)}
+        leased = lease if state == "claimed" else {}
+        values = {"state": state, "delivery": "none", "leased_by": None} | leased
+        session.execute(update(MessageRow).values(values))
+    queue.put(received(provider_event(EventKind.SEND)))
+    receive(post)
+    deliver(sender)
+
+    assert ses.posts == 1
+    assert states(sessions) == [("accepted", "settled by an event")]
 
 
 def test_a_complaint_counts_also_of_who_had_unsubscribed(

@@ -2,6 +2,7 @@
 
 import json
 from threading import Event
+from types import SimpleNamespace
 
 import pytest
 import structlog
@@ -12,6 +13,7 @@ from campaigns.config import ChurnSettings, WinBackSettings
 from campaigns.errors import ConfigError, RetryLaterError
 from campaigns.steps.compare import Baseline
 from campaigns.steps.distribute import Distribution
+from campaigns.steps.perform import write_ends
 from campaigns.steps.settle import SettleResult
 from campaigns.steps.sync import SyncResult
 from campaigns.steps.verdicts import Reporting
@@ -119,6 +121,36 @@ def test_a_run_that_failed_shows_its_cause_and_is_tried_again_by_rule(
 
     run = latest(work)["settle"]
     assert (settling.done, run.error, run.attempts, run.retry_at) == (1, None, 3, None)
+
+
+def test_an_end_that_cannot_be_written_is_written_at_the_next_wake_up(
+    work, settling, clock
+):
+    """Else the run would stand as begun for ever, and its work be never done again."""
+    begin, broken = work.sessions.begin, []
+
+    def fails_once_done():
+        if settling.errors == [] and not broken:
+            broken.append(True)
+            raise OSError("the database is gone")
+        return begin()
+
+    settling.errors = [OSError("the database is gone")]
+    work.sessions = SimpleNamespace(begin=fails_once_done)
+    with pytest.raises(OSError, match="is gone"):
+        schedule.run_due_jobs(work)
+    assert [run.job for run in unfinished(work)] == ["settle"]
+    write_ends(work.sessions, work.ends)
+
+    assert (unfinished(work), len(work.ends)) == ([], 0)
+    clock.advance(minutes=5)
+    schedule.run_due_jobs(work)
+    assert (settling.done, latest(work)["settle"].attempts) == (1, 2)
+
+
+def unfinished(work):
+    with work.sessions.begin() as session:
+        return runs.unfinished(session)
 
 
 def test_the_list_of_ses_is_learnt_every_night_and_a_refusal_is_seen(
