@@ -190,6 +190,17 @@ BREAKAGES: Final = (
         r"nothing forbade",
         within=60,
     ),
+    Breakage(
+        "writes to an address that is another's by now",
+        (
+            Edit(
+                "campaigns/store/gate_facts.py",
+                "is_anothers=bool(row.is_anothers)",
+                "is_anothers=False",
+            ),
+        ),
+        r"shared@firm.example: \d mails of step",
+    ),
 )
 
 

@@ -158,7 +158,7 @@ class Witness:
         taken = self._taken()
         out = Counter(message for message, _ in taken)
         addresses = Counter(
-            (address, line.step, line.episode)
+            (address, line.step)
             for message, address in taken
             for line in lines
             if line.message == message
@@ -166,7 +166,7 @@ class Witness:
         self._broken += [f"message {m}: {n} mails" for m, n in out.items() if n > 1]
         self._broken += [
             f"{address}: {n} mails of step {step}"
-            for (address, step, _), n in addresses.items()
+            for (address, step), n in addresses.items()
             if n > 1
         ]
         if not self.is_a_copy:  # which does not know all that was mailed

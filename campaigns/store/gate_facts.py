@@ -63,22 +63,36 @@ def _is_anothers() -> ColumnElement[bool]:
     Or that this account is held out; who shares an address is one, and gets one mail.
     """
     is_elsewhere = MessageRow.address_hash != ContactRow.address_hash
-    mail = exists().where(
+    made_for_it = exists().where(
         _other.address_hash == ContactRow.address_hash,
         _other.campaign == MessageRow.campaign,
         _other.enrolment != MessageRow.enrolment,
     )
+    is_there = _neighbour.address_hash == ContactRow.address_hash
+    # Of several that moved there the first enrolled is the one that is written to.
+    moved_there = exists().where(
+        is_there,
+        _before.account == _neighbour.account,
+        _before.contact == _neighbour.id,
+        _before.campaign == MessageRow.campaign,
+        _before.id < MessageRow.enrolment,
+    )
     held_out = exists().where(
-        _neighbour.address_hash == ContactRow.address_hash,
+        is_there,
         _neighbour.account != ContactRow.account,
         HoldoutRow.account == _neighbour.account,
         HoldoutRow.arm == Arm.HOLDOUT,
     )
-    return and_(is_elsewhere, or_(mail, held_out.correlate(ContactRow)))
+    outer = MessageRow, ContactRow
+    return and_(
+        is_elsewhere,
+        or_(made_for_it, moved_there.correlate(*outer), held_out.correlate(*outer)),
+    )
 
 
 _other = aliased(MessageRow)
 _neighbour = aliased(ContactRow)
+_before = aliased(EnrolmentRow)
 _previous = aliased(MessageRow)
 _FACTS: Final = ByDatabase(
     lambda words: (

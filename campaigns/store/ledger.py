@@ -24,7 +24,6 @@ class Line(NamedTuple):
     message: int
     account: str
     step: int
-    episode: int
     arm: str
     state: MessageState
     reason: str | None
@@ -66,7 +65,6 @@ def lines(session: Session) -> list[Line]:
             MessageRow.id,
             EnrolmentRow.account,
             MessageRow.step,
-            MessageRow.episode,
             EnrolmentRow.arm,
             MessageRow.state,
             MessageRow.reason,
@@ -77,10 +75,8 @@ def lines(session: Session) -> list[Line]:
         .order_by(MessageRow.id)
     )
     return [
-        Line(id_, account, step, episode, arm, MessageState(state), reason, count)
-        for id_, account, step, episode, arm, state, reason, count in session.execute(
-            query
-        )
+        Line(id_, account, step, arm, MessageState(state), reason, count)
+        for id_, account, step, arm, state, reason, count in session.execute(query)
     ]
 
 

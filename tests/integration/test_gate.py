@@ -14,7 +14,7 @@ from campaigns.store.session import WatchedSessions
 from campaigns.store.tables.delivery import MessageRow
 from campaigns.store.tables.programme import EnrolmentRow, HoldoutRow
 from campaigns.store.tables.records import ContactRow
-from tests.factories import NOON, address_hash, desk, enrolled
+from tests.factories import NOON, address_hash, desk, enrolled, states
 from tests.fakes import FakeSes
 
 
@@ -134,6 +134,21 @@ def test_a_contact_that_moved_to_anothers_address_is_not_written_to(
             MessageRow.id.desc()
         )
         assert session.execute(last.limit(1)).one() == ("skipped", "window_closed")
+
+
+def test_of_several_contacts_that_moved_to_one_address_one_is_written_to(
+    sessions, ses_and_desk
+):
+    enrolled(sessions, ["acc-1", "acc-2", "acc-3"])
+    ses, make_desk = ses_and_desk
+    there = "shared@example.com"
+    with sessions.begin() as session:
+        moved = {"email": there, "address_hash": address_hash(there)}
+        session.execute(update(ContactRow).values(moved))
+    deliver(make_desk(sessions))
+
+    assert [email.to for email in ses.taken] == [there]
+    assert [state for state, _ in states(sessions)] == ["accepted", *["planned"] * 2]
 
 
 @pytest.fixture
