@@ -140,8 +140,7 @@ class Caps(Part):
     Attributes:
         accounts_per_cohort: Accounts that one cohort enrols.
         mails_per_day: Mails on a UTC day.
-        first_mails: Mails that go out before anything is known of what became of them;
-            each whose fate is known lets four more go.
+        first_mails: Mails that go out before anything is known of what became of them.
     """
 
     first_mails: Annotated[int, Field(ge=1)] = 50

@@ -1,7 +1,10 @@
+from random import Random
+
 import numpy as np
 import pytest
 
 from campaigns.rules.guardrails import Feedback, reason_to_pause
+from campaigns.rules.rollout import may_post
 
 RUNS = 2_000
 
@@ -35,6 +38,41 @@ def test_a_harmful_rate_is_stopped_soon(rates, within):
     moments = stopped_after(np.random.default_rng(1), mails=within, runs=500, **rates)
 
     assert (moments <= within).mean() >= 0.9
+
+
+def posted_until_paused(rng, *, bounces, per_second, late_seconds, most):
+    """Return how many mails are out when a campaign pauses; a look every 5 seconds."""
+    bounced, posted_at, known, count, may = [], [], 0, 0, may_post(0, first=50)
+    for second in range(20_000):
+        if second % 5 == 0:
+            while known < len(posted_at) and posted_at[known] + late_seconds <= second:
+                count += bounced[known]
+                known += 1
+            if len(posted_at) > most or reason_to_pause(Feedback(known, count, 0)):
+                break
+            may = may_post(known, first=50)
+        left = per_second if may is None else may - len(posted_at)
+        for _ in range(min(per_second, left)):
+            posted_at.append(second)
+            bounced.append(rng.random() < bounces)
+    return len(posted_at)
+
+
+@pytest.mark.parametrize("speed", [(14, 5), (14, 60), (50, 30)])
+@pytest.mark.parametrize(("bounces", "most"), [(0.1, 200), (0.05, 1_200)])
+def test_a_harmful_rate_is_stopped_soon_also_where_events_come_late(
+    bounces, most, speed
+):
+    rng = Random(1)
+    per_second, late_seconds = speed
+    out = [
+        posted_until_paused(
+            rng, bounces=bounces, per_second=per_second, late_seconds=late_seconds,
+            most=most,
+        )
+        for _ in range(200)
+    ]  # fmt: skip
+    assert sum(each <= most for each in out) >= 0.9 * len(out)
 
 
 @pytest.mark.parametrize("rates", [{"bounces": 0.025}, {"complaints": 0.0005}])
