@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from random import Random
+from typing import NamedTuple
 
 from sqlalchemy import select
 
@@ -21,12 +22,22 @@ from tests.factories import NOON
 PEOPLE = 3  # who say no at the same time
 
 
-def tried(url: str, *, mails: int) -> tuple[int, list[int]]:
-    """Send mails while each recipient says no.
+class Interleaved(NamedTuple):
+    """What came of noes beside a sender.
 
-    Returns:
-        How many noes came, and the messages that were attempted after theirs.
+    Attributes:
+        before: How many mails were attempted before their no.
+        never: How many were not, because of it.
+        late: The messages that were attempted after it.
     """
+
+    before: int
+    never: int
+    late: list[int]
+
+
+def tried(url: str, *, mails: int) -> Interleaved:
+    """Send mails while each recipient says no, and return what came of it."""
     planned(url, mails=mails)
     engine = open_engine(url)
     sessions = make_sessions(engine)
@@ -35,13 +46,20 @@ def tried(url: str, *, mails: int) -> tuple[int, list[int]]:
     say_no = _say_no(sessions)
     with ThreadPoolExecutor(PEOPLE + 1) as pool:
         sending = pool.submit(_send, sessions)
+        while not _has_begun(sessions):  # else all may have said no before
+            time.sleep(0.001)
         knew = dict(zip(numbers, pool.map(say_no, numbers), strict=True))
         sending.result()
     with sessions.begin() as session:
         attempted = set(session.scalars(select(AttemptRow.message)))
     engine.dispose()
     late = [n + 1 for n in numbers if n + 1 in attempted and not knew[n]]
-    return mails, late
+    return Interleaved(sum(knew.values()), mails - len(attempted), late)
+
+
+def _has_begun(sessions: Sessions) -> bool:
+    with sessions.begin() as session:
+        return session.scalar(select(AttemptRow.id).limit(1)) is not None
 
 
 def _say_no(sessions: Sessions) -> Callable[[int], bool]:

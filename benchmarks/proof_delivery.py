@@ -95,11 +95,14 @@ def _noes(is_full: bool, _kept: Path) -> Iterator[Row]:
             continue
         with _new(name) as (_, url):
             mails = 50_000 if is_full else 2_000
-            noes, late = interleavings.tried(url, mails=mails)
+            before, never, late = interleavings.tried(url, mails=mails)
+        broken = [f"messages {late[:9]}"] if late else []
+        # Where all of them fell on one side, no no met an attempt.
+        broken += [] if before and never else [f"{before} before, {never} never"]
         yield row._replace(
-            how_often=f"{noes:,} noes",
-            result=f"{len(late)} attempted after",
-            broken=[f"messages {late[:9]}"] if late else [],
+            how_often=f"{mails:,} noes",
+            result=f"{before:,} attempted before, {never:,} never, {len(late)} after",
+            broken=broken,
         )
 
 

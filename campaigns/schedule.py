@@ -103,7 +103,7 @@ class Work:
     distribution: distribute.Distribution
     stop: Event = field(default_factory=Event)
     known_runs: dict[str, datetime] = field(default_factory=dict)
-    ends: Ends = field(default_factory=deque)
+    ends: Ends = field(default_factory=deque, init=False)
 
 
 def occurrences(schedule: Schedule, after: datetime) -> list[datetime]:
@@ -152,7 +152,7 @@ def look(work: Work) -> None:
     """Do what is due besides sending, receiving, learning: settle, report, enrol."""
     write_ends(work.sessions, work.ends)
     with work.sessions.begin() as session:
-        has_news = settle.is_news(session)
+        has_news = settle.is_news(session, now=work.clock())
     if has_news:
         # Whoever came back must neither be enrolled nor written to.
         work.settle(work.clock())
@@ -163,9 +163,14 @@ def look(work: Work) -> None:
 
 
 def enrol_due(work: Work) -> None:
-    """Enrol each due cohort, with fresh scores; one that fails stops no other."""
+    """Enrol each due cohort, with fresh scores; one that fails stops no other.
+
+    One that is late for any reason waits for a person.
+    """
     now = work.clock()
     for cohort in enrol.due(work.sessions, now=now):
+        if enrol.pause_if_late(work.sessions, cohort, now=now):
+            continue
         _run(
             work,
             f"enrol {cohort.campaign}",

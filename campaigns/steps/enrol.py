@@ -13,13 +13,20 @@ from campaigns.domain.campaign import CampaignDefinition
 from campaigns.domain.definitions import WinBackDefinition
 from campaigns.domain.records import zone_or
 from campaigns.domain.values import Candidate, CandidateContact, Cohort, NewEnrolment
-from campaigns.domain.words import Arm, ContactChoice, EnrolmentRefusal, ModelKind
+from campaigns.domain.words import (
+    Arm,
+    CampaignState,
+    ContactChoice,
+    EnrolmentRefusal,
+    ModelKind,
+)
 from campaigns.errors import ActionRefusedError
 from campaigns.rules.allocation import texts_of
 from campaigns.rules.eligibility import choose_contact, holdout_stratum, refusal_of
 from campaigns.rules.holdout import assign_arms, draw, units_by_address
 from campaigns.rules.policy import Policy, lot
 from campaigns.rules.timetable import due_times
+from campaigns.steps.copies import GRACE
 from campaigns.store import (
     campaigns,
     cohorts,
@@ -81,6 +88,27 @@ def due(sessions: Sessions, *, now: datetime) -> list[Cohort]:
     """Return the cohorts that are due and not enrolled."""
     with sessions.begin() as session:
         return cohorts.due_cohorts(session, now=now)
+
+
+def pause_if_late(sessions: Sessions, cohort: Cohort, *, now: datetime) -> bool:
+    """Pause the campaign of a cohort that was not enrolled in time; say if it is late.
+
+    Mails that nobody awaits any more are for a person to send: once somebody resumes
+    the campaign, it is enrolled.
+    """
+    with sessions.begin() as session:
+        if campaigns.state_of(session, cohort.campaign) is not CampaignState.RUNNING:
+            return True  # another cohort of it was late
+        goes_on_since = campaigns.goes_on_since(session, cohort.campaign)
+        if now - max(cohort.due_at, goes_on_since or cohort.due_at) <= GRACE:
+            return False
+        because = (
+            f"its cohort {cohort.number} was due on {cohort.due_at:%Y-%m-%d at %H:%M} "
+            "UTC and was not enrolled in time; resume it if it may go now"
+        )
+        campaigns.pause(session, cohort.campaign, now=now, because=because)
+    logger.warning("cohort_late", campaign=cohort.campaign, cohort=cohort.number)
+    return True
 
 
 def enrol(

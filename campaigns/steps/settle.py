@@ -1,7 +1,7 @@
 """Settle returns: who came back, and whether that was within an enrolment's window."""
 
-from datetime import datetime
-from typing import NamedTuple
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -13,6 +13,10 @@ from campaigns.steps.stay import see_what_was_used, see_who_stayed
 from campaigns.store import episodes, imports, instance, outcomes, records
 from campaigns.store.session import Session, Sessions
 from campaigns.store.usage import UsageLake
+
+_BETWEEN_LOOKS: Final = timedelta(minutes=10)
+_OPEN_FOR: Final = timedelta(days=1)
+"""Later the nightly run has looked at all that it told."""
 
 logger = structlog.get_logger(__name__)
 
@@ -51,10 +55,17 @@ def settle(
     return SettleResult(returned, len(settled), won_back)
 
 
-def is_news(session: Session) -> bool:
-    """Say whether an import came since returns were last looked for."""
-    _, after_import = instance.returns_known(session)
-    return imports.latest_finished(session) != after_import
+def is_news(session: Session, *, now: datetime) -> bool:
+    """Say whether an import came, or some of one, since returns were last looked for.
+
+    One that runs or was broken off has told of returns, too: by and by these are looked
+    for as well.
+    """
+    looked_until, after_import = instance.returns_known(session)
+    if imports.latest_finished(session) != after_import:
+        return True
+    is_long_ago = looked_until is None or now - looked_until >= _BETWEEN_LOOKS
+    return is_long_ago and imports.is_any_open(session, since=now - _OPEN_FOR)
 
 
 def record_returns(
@@ -83,7 +94,9 @@ def _find_returns(
     open_ones = episodes.open_episodes(session)
     looked_until, after_import = instance.returns_known(session)
     # A clock that was set back, or simulated, makes it worthless.
-    holds = latest_import == after_import and looked_until and looked_until <= now
+    is_complete = not imports.is_any_open(session, since=now - _OPEN_FOR)
+    is_same = latest_import == after_import and is_complete
+    holds = is_same and looked_until and looked_until <= now
     looked_at = looked_until if holds else None
     since = {
         episode.account: max(episode.churned_at, looked_at or episode.churned_at)

@@ -209,6 +209,12 @@ def resume(session: Session, name: str, *, now: datetime) -> None:
     campaign.guarded_since = now
 
 
+def goes_on_since(session: Session, name: str) -> datetime | None:
+    """Return when a campaign was launched, or resumed last; None before."""
+    since = func.coalesce(CampaignRow.guarded_since, CampaignRow.launched_at)
+    return session.scalar(select(since).where(CampaignRow.name == name))
+
+
 def names(session: Session) -> list[str]:
     """Return the names of all campaigns, in order."""
     return list(session.scalars(select(CampaignRow.name).order_by(CampaignRow.name)))

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session
 
 from campaigns.domain.values import ImportCounts
@@ -70,6 +70,14 @@ def latest_finished(session: Session) -> int | None:
         ImportRunRow.finished_at.is_not(None)
     )
     return session.scalar(query)
+
+
+def is_any_open(session: Session, *, since: datetime) -> bool:
+    """Say whether an import that began since a moment runs, or was broken off."""
+    is_open = exists().where(
+        ImportRunRow.finished_at.is_(None), ImportRunRow.started_at >= since
+    )
+    return bool(session.scalar(select(is_open)))
 
 
 def unfinished(session: Session) -> list[tuple[str, str | None]]:

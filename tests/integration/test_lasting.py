@@ -16,7 +16,7 @@ from campaigns.rules.measure.strata import ArmPair
 from campaigns.steps import report
 from campaigns.steps.compare import Baseline
 from campaigns.steps.lasting import money_lines
-from campaigns.steps.settle import settle
+from campaigns.steps.settle import is_news, settle
 from campaigns.steps.verdicts import Reporting, give_verdicts
 from campaigns.store import (
     enrolments,
@@ -133,6 +133,26 @@ def test_what_an_account_came_back_with_does_not_tell_that_it_stayed(
     settled(sessions, lake, NOON + 70 * DAY)
 
     assert seen(sessions)[7] == (1, here)
+
+
+def test_an_import_that_was_broken_off_has_told_of_returns(sessions, lake):
+    """Else who came back would be written to until another one ends."""
+    enrolled(sessions)
+    settled(sessions, lake, NOON + DAY)
+    begun, minute = NOON + 2 * DAY, timedelta(minutes=1)
+    with sessions.begin() as session:
+        assert not is_news(session, now=begun)
+        imports.begin(session, kind="subscriptions", file="f", sha256="y", now=begun)
+    subscribed(sessions, "acc-1", 2)
+    found = []
+    for minutes in (1, 6, 16, 60 * 24 + 1):
+        now = begun + minutes * minute
+        with sessions.begin() as session:
+            has_news = is_news(session, now=now)
+        returned = settle(sessions, lake, definition=WIN_BACK, now=now).returned
+        found.append((has_news, returned))
+
+    assert found == [(True, 1), (False, 0), (True, 0), (False, 0)]
 
 
 def test_only_cohorts_of_which_all_is_known_are_compared(

@@ -1,6 +1,7 @@
 """What is due runs once; what failed is kept with its cause and tried again by rule."""
 
 import json
+from datetime import timedelta
 from threading import Event
 from types import SimpleNamespace
 
@@ -11,14 +12,16 @@ from campaigns import schedule
 from campaigns.clock import system_clock
 from campaigns.config import ChurnSettings, WinBackSettings
 from campaigns.errors import ConfigError, RetryLaterError
+from campaigns.steps import enrol
 from campaigns.steps.compare import Baseline
 from campaigns.steps.distribute import Distribution
 from campaigns.steps.perform import write_ends
 from campaigns.steps.settle import SettleResult
 from campaigns.steps.sync import SyncResult
 from campaigns.steps.verdicts import Reporting
-from campaigns.store import runs
+from campaigns.store import campaigns, runs
 from campaigns.store.usage import UsageLake
+from tests.factories import campaign
 
 
 class Settling:
@@ -213,3 +216,28 @@ def test_what_a_run_logs_bears_its_number_and_its_job(work, settling, capsys):
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     (failed,) = [line for line in lines if line["event"] == "run_failed"]
     assert (failed["run"], failed["job"]) == (latest(work)["settle"].id, "settle")
+
+
+def test_a_cohort_that_is_late_waits_for_a_person_whatever_made_it_late(
+    work, sessions, clock
+):
+    """A heart that beats does not say that anybody looked: no blast of old mails."""
+    due = [clock() + timedelta(days=1), clock() + timedelta(days=2)]
+    with sessions.begin() as session:
+        campaigns.apply(session, campaign(), now=clock())
+        campaigns.launch(session, "spring", cohorts=due, now=clock())
+    clock.advance(days=2, hours=1)
+    schedule.enrol_due(work)
+
+    with sessions.begin() as session:
+        status = campaigns.status(session, "spring")
+        assert (status.state, status.cohorts_enrolled) == ("paused", 0)
+        assert (
+            "its cohort 1 was due on 2026-01-06 at 12:00 UTC" in status.paused_because
+        )
+        assert runs.latest(session) == []
+        campaigns.resume(session, "spring", now=clock())
+    late, in_time = enrol.due(sessions, now=clock())
+    assert not enrol.pause_if_late(sessions, late, now=clock() + timedelta(hours=1))
+    assert enrol.pause_if_late(sessions, late, now=clock() + timedelta(hours=1.1))
+    assert enrol.pause_if_late(sessions, in_time, now=clock())  # it is paused
