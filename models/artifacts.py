@@ -126,17 +126,17 @@ def load(
         raise ModelMismatch(f"{folder}: its metadata is none; train anew")
     _check(metadata, content, list(feature_names), feature_definition, folder)
     model = _opened(content, folder)
-    fitted_on = getattr(model, "n_features_in_", None)
-    if fitted_on != len(feature_names):
-        was = "is not fitted" if fitted_on is None else f"was fitted on {fitted_on}"
-        raise ModelMismatch(
-            f"{folder}: {was}, and there are {len(feature_names)} features; train anew"
-        )
     wanted = _KINDS.get(metadata.get("kind", ""), ())
     if kind not in {None, metadata.get("kind")} or not isinstance(model, wanted):
         raise ModelMismatch(
             f"{folder}: is no model of {kind or 'a known kind'} but {type(model)} as "
             f"{metadata.get('kind')}; do not use it"
+        )
+    fitted_on = getattr(model, "n_features_in_", None)
+    if fitted_on != len(feature_names):
+        was = "is not fitted" if fitted_on is None else f"was fitted on {fitted_on}"
+        raise ModelMismatch(
+            f"{folder}: {was}, and there are {len(feature_names)} features; train anew"
         )
     return model, metadata
 

@@ -87,5 +87,5 @@ def test_arms_of_another_size_than_planned_and_rows_left_out_are_said(
     done = measure(path, *options)
 
     assert "not as large as they were to be" in done.stdout
-    assert "1 rows were left out:" in done.stdout
+    assert "1 rows were left out (of arms: mail 1):" in done.stdout
     assert "row 81, back: is not a number" in done.stdout
