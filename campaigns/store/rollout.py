@@ -11,11 +11,17 @@ from campaigns.domain.words import (
     CampaignState,
     Delivery,
     MessageState,
+    SuppressionReason,
 )
 from campaigns.rules.guardrails import Feedback
 from campaigns.rules.rollout import may_post
 from campaigns.store import campaigns
-from campaigns.store.tables.delivery import AttemptRow, EventRow, MessageRow
+from campaigns.store.tables.delivery import (
+    AttemptRow,
+    EventRow,
+    MessageRow,
+    SuppressionRow,
+)
 from campaigns.store.tables.programme import CampaignRow
 
 _SOON: Final = timedelta(hours=1)
@@ -78,9 +84,15 @@ def roll_out(session: Session, *, now: datetime) -> None:
 def feedback(session: Session) -> dict[str, Feedback]:
     """Return what came back of each running campaign's mails since it was resumed."""
     known = MessageRow.delivery.in_(_KNOWN)
-    # By events: an address may be suppressed for another reason before they come.
-    bounced = exists().where(
-        EventRow.message == MessageRow.id, EventRow.bounce == Bounce.HARD
+    # By its event: an address may be suppressed for another reason before that comes.
+    # Few messages bounced, and of no other are events read; one may also have bounced
+    # after it was delivered.
+    bounced = or_(
+        (MessageRow.delivery == Delivery.BOUNCED)
+        & exists().where(
+            EventRow.message == MessageRow.id, EventRow.bounce == Bounce.HARD
+        ),
+        SuppressionRow.reason == SuppressionReason.HARD_BOUNCE,
     )
     query = (
         select(
@@ -90,6 +102,7 @@ def feedback(session: Session) -> dict[str, Feedback]:
             func.count().filter(MessageRow.delivery == Delivery.COMPLAINED),
         )
         .join(CampaignRow, CampaignRow.name == MessageRow.campaign)
+        .outerjoin(SuppressionRow, SuppressionRow.message == MessageRow.id)
         .where(
             CampaignRow.state == CampaignState.RUNNING,
             MessageRow.posted_at
